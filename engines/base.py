@@ -1,0 +1,286 @@
+"""What every engine promises: specs in, results out, a reporter on the side.
+
+An engine knows neither MCP nor SQL. It gets a spec (plain data), a folder of images with captions, and a
+`Reporter`. Every call is *re-entrant*: started again after a crash with the same spec and journal it goes on
+(resumes the checkpoint, re-attaches to the provider's job) and never starts over or pays again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+Ability = Literal["train", "draw", "edit", "upscale"]
+
+
+# --------------------------------------------------------------------------- what an engine says of itself
+
+
+@dataclass(frozen=True)
+class BaseModelInfo:
+    """One base that an engine can work on."""
+
+    name: str
+    abilities: frozenset[Ability]
+    needs: str = ""
+    preview: bool = False
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine can do, and on which bases."""
+
+    abilities: frozenset[Ability]
+    base_models: tuple[BaseModelInfo, ...]
+    costs_money: bool = False
+    leaves_machine: bool = False
+    advanced: tuple[str, ...] = ()
+
+    def base(self, name: str) -> BaseModelInfo | None:
+        """The base of that name, or None."""
+        return next((base for base in self.base_models if base.name == name), None)
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Ready, or why not and what to install or set."""
+
+    ready: bool
+    why: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a spec is expected to take; None is unknown, never free."""
+
+    minutes: float | None = None
+    usd: float | None = None
+    vram_gb: float | None = None
+    disk_gb: float | None = None
+    basis: str = ""
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """An engine's recipe for one base, where the caller named no number."""
+
+    steps: int
+    rank: int
+    alpha: float
+    learning_rate: float
+    batch_size: int
+    resolution: int
+    guidance: float
+    draw_steps: int
+
+
+# --------------------------------------------------------------------------- training
+
+
+@dataclass(frozen=True)
+class DatasetItem:
+    """One training pair; `sha256` is of the image file's bytes."""
+
+    image: Path
+    caption: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DatasetFolder:
+    """The image folder with .txt sidecars, as read at the start of a run."""
+
+    path: Path
+    items: tuple[DatasetItem, ...]
+    trigger: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """Everything that decides a training but the images.
+
+    `run_dir` is where the engine writes `checkpoints/`, `samples/` and the final file; `warm_start` is a
+    LoRA file to start from; `resolution` is the side in pixels that training sees.
+    """
+
+    run_id: str
+    run_dir: Path
+    name: str
+    base_model: str
+    trigger: str
+    profile: str
+    steps: int
+    rank: int
+    alpha: float
+    learning_rate: float
+    batch_size: int
+    resolution: int
+    seed: int
+    checkpoint_every: int
+    sample_every: int
+    sample_prompts: tuple[str, ...] = ()
+    warm_start: Path | None = None
+    advanced: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A LoRA file, alpha folded in, and what was measured on the way."""
+
+    lora_path: Path
+    sha256: str
+    steps: int
+    rank: int
+    base_model: str
+    final_loss: float | None
+    held_out_first: float | None = None
+    held_out_last: float | None = None
+    preview: bool = False
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+# --------------------------------------------------------------------------- drawing
+
+
+@dataclass(frozen=True)
+class LoraRef:
+    """A LoRA file and how strongly it acts; `sha256` is of the file's bytes."""
+
+    path: Path
+    strength: float
+    sha256: str
+    base_model: str
+
+
+@dataclass(frozen=True)
+class DrawJob:
+    """One picture to draw, to be written to `out` (PNG, atomically)."""
+
+    id: str
+    prompt: str
+    seed: int
+    width: int
+    height: int
+    out: Path
+
+
+@dataclass(frozen=True)
+class DrawRequest:
+    """Pictures to draw with the same LoRAs. A job whose `out` exists already is kept as it is."""
+
+    base_model: str
+    jobs: tuple[DrawJob, ...]
+    loras: tuple[LoraRef, ...] = ()
+    guidance: float | None = None
+    steps: int | None = None
+    references: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that was drawn; sizes in pixels. `native` is the size it was drawn at before scaling."""
+
+    job_id: str
+    path: Path
+    width: int
+    height: int
+    native: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class DrawResult:
+    """All pictures of a request, in its order."""
+
+    pictures: tuple[Picture, ...]
+    preview: bool = False
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """Pictures to change, one input and one prompt each, or to upscale when the prompt is empty."""
+
+    base_model: str
+    jobs: tuple[tuple[Path, DrawJob], ...]
+    guidance: float | None = None
+    steps: int | None = None
+
+
+# --------------------------------------------------------------------------- reporter and engine
+
+
+@runtime_checkable
+class Journal(Protocol):
+    """A small durable memory of one run. `put` is on the disk before it returns."""
+
+    def put(self, key: str, value: Any) -> None:
+        """Store a JSON value under a key, replacing what was there."""
+
+    def get(self, key: str) -> Any | None:
+        """Read it back, or None."""
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    """What an engine tells while it works, and hears."""
+
+    @property
+    def journal(self) -> Journal:
+        """The durable memory of this run."""
+
+    def progress(self, step: int, steps: int, message: str = "") -> None:
+        """Where the work stands; cheap, may be called at every step."""
+
+    def metrics(self, step: int, values: dict[str, float]) -> None:
+        """Numbers measured at a step: loss, held_out_loss, grad_norm, learning_rate ..."""
+
+    def event(self, message: str, level: Literal["info", "warning", "error"] = "info") -> None:
+        """A line for a person."""
+
+    def checkpoint(self, step: int, path: Path, sha256: str) -> None:
+        """A checkpoint is whole on the disk; a resume may start from it."""
+
+    def sample(self, step: int, path: Path, prompt: str) -> None:
+        """A sample picture is on the disk."""
+
+    def raise_if_cancelled(self) -> None:
+        """Raise `Cancelled` when the person said stop, `LeaseLost` when another worker took over."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Where a look is learned and drawn. Made by a zero-argument factory that imports nothing heavy."""
+
+    @property
+    def name(self) -> str:
+        """The name callers use: local, replicate, fal ..."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do; answered without loading anything."""
+
+    def available(self) -> Availability:
+        """Ready, or why not."""
+
+    def defaults(self, base_model: str, images: int, profile: str) -> Defaults:
+        """The recipe for a base, a set of that many images and a profile. Raises BadSpec for another's base."""
+
+    def check(self, spec: TrainSpec) -> list[str]:
+        """Sentences on what the spec asks that this engine ignores or would refuse; empty when all is taken."""
+
+    def estimate(self, spec: TrainSpec | DrawRequest) -> Cost:
+        """Minutes, USD, VRAM and disk."""
+
+    def train(self, spec: TrainSpec, dataset: DatasetFolder, reporter: Reporter) -> TrainResult:
+        """Learn a LoRA. Re-entrant."""
+
+    def draw(self, request: DrawRequest, reporter: Reporter) -> DrawResult:
+        """Draw pictures. Re-entrant: pictures that exist are kept."""
+
+    def edit(self, request: EditRequest, reporter: Reporter) -> DrawResult:
+        """Change pictures by words. Raises BadSpec where the engine cannot."""
+
+    def upscale(self, request: EditRequest, reporter: Reporter) -> DrawResult:
+        """Enlarge pictures without inventing. Raises BadSpec where the engine cannot."""

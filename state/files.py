@@ -1,0 +1,157 @@
+"""The workspace's folders, ids, and files written so that a cut leaves the old one whole."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from loradeck.state.errors import DiskFull, StateError, WorkspaceReadOnly
+
+SAYABLE = "23456789abcdefghjkmnpqrstvwxyz"
+LONG_IDS = {"img": 8, "vis": 8}
+
+
+def new_id(prefix: str) -> str:
+    """A short id that can be read aloud: no 0/o, 1/l/i, u. 6 characters (8 for images and visuals)."""
+    length = LONG_IDS.get(prefix, 6)
+    return f"{prefix}_" + "".join(secrets.choice(SAYABLE) for _ in range(length))
+
+
+def now() -> str:
+    """UTC, ISO 8601, microseconds: sorts as text."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where everything of one person lies."""
+
+    home: Path
+
+    @property
+    def database(self) -> Path:
+        """loradeck.db"""
+        return self.home / "loradeck.db"
+
+    def dataset(self, dataset_id: str) -> Path:
+        """The image folder that trainers read."""
+        return self.home / "datasets" / dataset_id
+
+    def run(self, run_id: str) -> Path:
+        """Spec, log, checkpoints and samples of a run."""
+        return self.home / "runs" / run_id
+
+    def log(self, run_id: str) -> Path:
+        """What the worker printed."""
+        return self.run(run_id) / "worker.log"
+
+    def deck(self, deck_id: str) -> Path:
+        """Pictures and documents of a deck."""
+        return self.home / "decks" / deck_id
+
+    def loras(self, base_model: str) -> Path:
+        """The library's files for one base."""
+        return self.home / "loras" / base_model
+
+    def holds(self, path: Path) -> bool:
+        """True when the path, links followed, lies in the workspace."""
+        return path.resolve().is_relative_to(self.home.resolve())
+
+
+@contextmanager
+def told(where: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into one sentence with the next step."""
+    try:
+        yield
+    except OSError as error:
+        raise explained(error, where) from error
+
+
+def explained(error: OSError, where: Path) -> StateError:
+    """The state error that says what an OSError means for the workspace."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFull(
+            f"The disk that holds {where.name!r} is full; free some room, then make the same call again: "
+            "nothing that was there was changed."
+        )
+    if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
+        return WorkspaceReadOnly(
+            f"Nothing can be written to {where.name!r} in the workspace; make the folder writable or set "
+            "LORADECK_HOME to another one, then call again."
+        )
+    return StateError(
+        f"Writing {where.name!r} in the workspace failed ({error.strerror or 'unknown reason'}); "
+        "check the folder with `loradeck doctor`, then call again."
+    )
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; when the block ends well, fsync it and rename it over `path`.
+
+    The temporary name keeps the suffix, since image libraries choose the format by it. Raises DiskFull,
+    WorkspaceReadOnly or StateError; whatever was at `path` stays as it was then.
+    """
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+            sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in the folder durable, where the platform can."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file atomically."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, indented for people."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON, hex: the same for equal values on every machine."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

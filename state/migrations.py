@@ -1,0 +1,106 @@
+"""The database's schema, as steps that are applied once each, in order. Never edit a step that was released."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("loradeck")
+
+FIRST = """
+create table datasets (
+  id text primary key, name text not null unique, trigger text, profile text not null,
+  target_model text not null, subject text not null default '', subject_kind text not null default 'person',
+  resolution integer not null, categories text not null default '[]', source text not null default '[]',
+  history text not null default '[]', created_at text not null, updated_at text not null
+);
+create table images (
+  id text primary key, dataset_id text not null references datasets(id), number integer not null,
+  file text not null, original_path text not null, original_name text not null, sha256 text not null,
+  copy_sha256 text, phash text, dhash text, status text not null, reasons text not null default '[]',
+  facts text not null default '{}', attributes text not null default '{}', sources text not null default '{}',
+  crop text, rights text not null default '{}', created_at text not null, updated_at text not null,
+  unique (dataset_id, number)
+);
+create index images_by_dataset on images (dataset_id, status);
+create table captions (
+  image_id text primary key references images(id), dataset_id text not null references datasets(id),
+  text text not null, mode text not null, seen integer not null default 0,
+  findings text not null default '[]', updated_at text not null
+);
+create index captions_by_dataset on captions (dataset_id);
+create table sheets (
+  code text primary key, of text not null, image_ids text not null, created_at text not null
+);
+create table reports (
+  id text primary key, dataset_id text not null references datasets(id), fingerprint text not null,
+  target_model text not null, verdict text not null, report text not null, created_at text not null
+);
+create index reports_by_dataset on reports (dataset_id, created_at);
+create table runs (
+  id text primary key, kind text not null, state text not null, spend_state text not null default 'none',
+  name text not null default '', dataset_id text, deck_id text, engine text not null default '',
+  base_model text not null default '', fingerprint text, spec text not null default '{}',
+  waived text not null default '[]', result text, error text, step integer not null default 0,
+  steps integer not null default 0, message text not null default '', attempt integer not null default 0,
+  cancel_requested integer not null default 0, token text, pid integer, pid_started real,
+  lease_until real not null default 0, cost_usd real, created_at text not null, started_at text,
+  finished_at text, updated_at text not null
+);
+create index runs_by_state on runs (state);
+create table journal (
+  run_id text not null references runs(id), key text not null, value text not null, updated_at text not null,
+  primary key (run_id, key)
+);
+create table leases (
+  name text primary key, run_id text not null, token text not null, lease_until real not null
+);
+create table events (
+  id integer primary key, run_id text not null references runs(id), level text not null, message text not null,
+  created_at text not null
+);
+create index events_by_run on events (run_id, id);
+create table metrics (
+  run_id text not null references runs(id), step integer not null, name text not null, value real,
+  created_at text not null, primary key (run_id, step, name)
+) without rowid;
+create table checkpoints (
+  run_id text not null references runs(id), step integer not null, path text not null, sha256 text not null,
+  score real, created_at text not null, primary key (run_id, step)
+);
+create table samples (
+  run_id text not null references runs(id), step integer not null, path text not null, prompt text not null,
+  created_at text not null, primary key (run_id, path)
+);
+create table loras (
+  id text primary key, name text not null, version integer not null, base_model text not null,
+  trigger text, path text not null, sha256 text not null, bytes integer not null, rank integer, steps integer,
+  dataset_id text, run_id text, parent_lora_id text, fingerprint text, preview integer not null default 0,
+  active integer not null default 0, strength real not null default 1.0, meta text not null default '{}',
+  deleted_at text, created_at text not null, updated_at text not null, unique (base_model, name, version)
+);
+create table decks (
+  id text primary key, title text not null, spec text not null, loras text not null default '[]',
+  settings text not null default '{}', created_at text not null, updated_at text not null
+);
+create table visuals (
+  id text primary key, deck_id text not null references decks(id), run_id text, slide text not null,
+  take integer not null, path text not null, prompt text not null, seed integer not null,
+  width integer not null, height integer not null, recipe text not null, sha256 text not null,
+  picked integer not null default 1, findings text not null default '[]', meta text not null default '{}',
+  created_at text not null
+);
+create index visuals_by_deck on visuals (deck_id, slide);
+create table spend (
+  id text primary key, run_id text, state text not null, provider text not null, what text not null,
+  fingerprint text not null default '', quote_usd real, max_cost_usd real, actual_usd real,
+  price_source text not null default '', price_date text not null default '', provider_id text,
+  expires_at text, created_at text not null, updated_at text not null
+);
+"""
+
+
+@migrations()
+def m001_first(db: Database) -> None:
+    """Every table that the main job needs."""
+    for statement in filter(str.strip, FIRST.split(";")):
+        db.execute(statement)

@@ -1,0 +1,255 @@
+"""One dataclass a table: what a row holds, typed. Lists and dicts are stored as JSON text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """A set of images being made ready for one look."""
+
+    table: ClassVar[str] = "datasets"
+    id: str
+    name: str
+    profile: str
+    target_model: str
+    resolution: int
+    trigger: str | None = None
+    subject: str = ""
+    subject_kind: str = "person"
+    categories: list[str] = field(default_factory=list)
+    source: list[str] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image; `file` is the name of the normalised copy inside the dataset's folder."""
+
+    table: ClassVar[str] = "images"
+    id: str
+    dataset_id: str
+    number: int
+    file: str
+    original_path: str
+    original_name: str
+    sha256: str
+    status: str
+    copy_sha256: str | None = None
+    phash: str | None = None
+    dhash: str | None = None
+    reasons: list[dict[str, Any]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    crop: dict[str, Any] | None = None
+    rights: dict[str, Any] = field(default_factory=dict)
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True)
+class CaptionRecord:
+    """The caption of one image; `seen` is true when it came with a sheet's code."""
+
+    table: ClassVar[str] = "captions"
+    upsert: ClassVar[bool] = True
+    key: ClassVar[str] = "image_id"
+    image_id: str
+    dataset_id: str
+    text: str
+    mode: str
+    seen: bool = False
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    updated_at: str = ""
+
+
+@dataclass(frozen=True)
+class SheetRecord:
+    """A contact sheet or image that was shown; its code proves that it was looked at."""
+
+    table: ClassVar[str] = "sheets"
+    key: ClassVar[str] = "code"
+    code: str
+    of: str
+    image_ids: list[str] = field(default_factory=list)
+    created_at: str = ""
+
+
+@dataclass(frozen=True)
+class ReportRecord:
+    """A verdict on a dataset, and the fingerprint that it judged."""
+
+    table: ClassVar[str] = "reports"
+    id: str
+    dataset_id: str
+    fingerprint: str
+    target_model: str
+    verdict: str
+    report: dict[str, Any] = field(default_factory=dict)
+    created_at: str = ""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One long step. `spec` is all that the job needs; times of leases are epoch seconds."""
+
+    table: ClassVar[str] = "runs"
+    id: str
+    kind: str
+    state: str
+    spend_state: str = "none"
+    name: str = ""
+    dataset_id: str | None = None
+    deck_id: str | None = None
+    engine: str = ""
+    base_model: str = ""
+    fingerprint: str | None = None
+    spec: dict[str, Any] = field(default_factory=dict)
+    waived: list[dict[str, Any]] = field(default_factory=list)
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    step: int = 0
+    steps: int = 0
+    message: str = ""
+    attempt: int = 0
+    cancel_requested: bool = False
+    token: str | None = None
+    pid: int | None = None
+    pid_started: float | None = None
+    lease_until: float = 0.0
+    cost_usd: float | None = None
+    created_at: str = ""
+    started_at: str | None = None
+    finished_at: str | None = None
+    updated_at: str = ""
+
+
+@dataclass(frozen=True)
+class CheckpointRecord:
+    """A whole checkpoint on the disk."""
+
+    table: ClassVar[str] = "checkpoints"
+    upsert: ClassVar[bool] = True
+    run_id: str
+    step: int
+    path: str
+    sha256: str
+    score: float | None = None
+    created_at: str = ""
+
+
+@dataclass(frozen=True)
+class SampleRecord:
+    """A sample picture drawn during a training."""
+
+    table: ClassVar[str] = "samples"
+    upsert: ClassVar[bool] = True
+    run_id: str
+    step: int
+    path: str
+    prompt: str
+    created_at: str = ""
+
+
+@dataclass(frozen=True)
+class EventRecord:
+    """A line for a person."""
+
+    table: ClassVar[str] = "events"
+    id: int
+    run_id: str
+    level: str
+    message: str
+    created_at: str
+
+
+@dataclass(frozen=True)
+class LoraRecord:
+    """One version of a look, as a file."""
+
+    table: ClassVar[str] = "loras"
+    id: str
+    name: str
+    version: int
+    base_model: str
+    path: str
+    sha256: str
+    bytes: int
+    trigger: str | None = None
+    rank: int | None = None
+    steps: int | None = None
+    dataset_id: str | None = None
+    run_id: str | None = None
+    parent_lora_id: str | None = None
+    fingerprint: str | None = None
+    preview: bool = False
+    active: bool = False
+    strength: float = 1.0
+    meta: dict[str, Any] = field(default_factory=dict)
+    deleted_at: str | None = None
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True)
+class DeckRecord:
+    """A deck: its specification, the LoRAs it is drawn with, and how."""
+
+    table: ClassVar[str] = "decks"
+    id: str
+    title: str
+    spec: dict[str, Any] = field(default_factory=dict)
+    loras: list[dict[str, Any]] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True)
+class VisualRecord:
+    """One take of one slide; `recipe` is the hash of all that decides its pixels."""
+
+    table: ClassVar[str] = "visuals"
+    id: str
+    deck_id: str
+    slide: str
+    take: int
+    path: str
+    prompt: str
+    seed: int
+    width: int
+    height: int
+    recipe: str
+    sha256: str
+    run_id: str | None = None
+    picked: bool = True
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    meta: dict[str, Any] = field(default_factory=dict)
+    created_at: str = ""
+
+
+@dataclass(frozen=True)
+class SpendRecord:
+    """One row of the ledger: a quote, then what became of it."""
+
+    table: ClassVar[str] = "spend"
+    id: str
+    state: str
+    provider: str
+    what: str
+    run_id: str | None = None
+    fingerprint: str = ""
+    quote_usd: float | None = None
+    max_cost_usd: float | None = None
+    actual_usd: float | None = None
+    price_source: str = ""
+    price_date: str = ""
+    provider_id: str | None = None
+    expires_at: str | None = None
+    created_at: str = ""
+    updated_at: str = ""

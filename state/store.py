@@ -1,0 +1,238 @@
+"""The SQLite store: one file, one connection a thread, rows in and out as typed records.
+
+Write-ahead log with full synchronisation, so that what was committed survives a power cut; a busy timeout,
+so that several processes share it. Every call either commits or leaves the database as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar, get_origin, get_type_hints
+
+from sqlite_utils import Database
+
+from loradeck.state.errors import DatabaseBroken, DatabaseBusy, DatabaseTooNew, DiskFull, StateError, WorkspaceReadOnly
+from loradeck.state.files import Workspace, now, told
+from loradeck.state.migrations import migrations
+
+BUSY_SECONDS = 10.0
+Record = TypeVar("Record")
+
+
+def _json_columns(kind: type[Any]) -> frozenset[str]:
+    """The columns of a record that hold lists or dicts."""
+    hints = get_type_hints(kind)
+
+    def holds_json(hint: Any) -> bool:
+        arms = getattr(hint, "__args__", ()) if get_origin(hint) is not list and get_origin(hint) is not dict else ()
+        return get_origin(hint) in {list, dict} or any(get_origin(arm) in {list, dict} for arm in arms)
+
+    return frozenset(f.name for f in fields(kind) if holds_json(hints[f.name]))
+
+
+def _bool_columns(kind: type[Any]) -> frozenset[str]:
+    hints = get_type_hints(kind)
+    return frozenset(f.name for f in fields(kind) if hints[f.name] is bool)
+
+
+class Store:
+    """All that loradeck remembers. Safe to share between threads and processes."""
+
+    def __init__(self, home: Path) -> None:
+        """Open or make the workspace at `home`.
+
+        Raises DatabaseTooNew, DatabaseBroken, DatabaseBusy, WorkspaceReadOnly or DiskFull; what was there stays.
+        """
+        self.workspace = Workspace(home)
+        self._local = threading.local()
+        self._shapes: dict[type[Any], tuple[frozenset[str], frozenset[str]]] = {}
+        with told(home):
+            home.mkdir(parents=True, exist_ok=True)
+        with self.explained():
+            self._migrate()
+
+    # ------------------------------------------------------------------ connections
+
+    @property
+    def db(self) -> Database:
+        """This thread's connection."""
+        held: Database | None = getattr(self._local, "db", None)
+        if held is None:
+            with self.explained():
+                held = self._connect()
+            self._local.db = held
+        return held
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        held: Database | None = getattr(self._local, "db", None)
+        if held is not None:
+            held.conn.close()
+            self._local.db = None
+
+    def _connect(self) -> Database:
+        connection = sqlite3.connect(self.workspace.database, timeout=BUSY_SECONDS, isolation_level=None)
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = full")
+        connection.execute("pragma foreign_keys = on")
+        return Database(connection)
+
+    def _migrate(self) -> None:
+        """Bring the schema up to date, unless a newer loradeck wrote it."""
+        known = {step.name for step in migrations._migrations}
+        unknown = [step.name for step in migrations.applied(self.db) if step.name not in known]
+        if unknown:
+            raise DatabaseTooNew(
+                "This workspace was written by a newer loradeck; upgrade with `pip install -U loradeck`, "
+                "or set LORADECK_HOME to another folder. Nothing was changed."
+            )
+        if migrations.pending(self.db):
+            migrations.apply(self.db)
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn what SQLite refuses into one sentence with the next step."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise self._explain(error) from error
+
+    def _explain(self, error: sqlite3.DatabaseError) -> StateError:
+        text = str(error).lower()
+        if "locked" in text or "busy" in text:
+            return DatabaseBusy(
+                "Another program holds loradeck.db for longer than 10 seconds; close it (a database browser, a "
+                "backup, another loradeck), then make the same call again."
+            )
+        if "readonly" in text or "read-only" in text or "unable to open" in text:
+            return WorkspaceReadOnly(
+                "loradeck.db cannot be written; make the workspace folder writable or set LORADECK_HOME to another "
+                "one, then call again."
+            )
+        if "disk is full" in text or "full" in text.split():
+            return DiskFull("The disk that holds loradeck.db is full; free some room, then make the same call again.")
+        if "malformed" in text or "not a database" in text or "disk i/o" in text:
+            return DatabaseBroken(
+                "loradeck.db is damaged or cut short; it was left as it is: move it aside and restore a backup, or set "
+                "LORADECK_HOME to a new folder (LoRA files and image folders stay usable)."
+            )
+        return StateError(f"The store refused this ({error}); run `loradeck doctor`, then call again.")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Database]:
+        """All or nothing: takes the write lock at once, commits at the end, rolls back on any error."""
+        database = self.db
+        if database.conn.in_transaction:
+            yield database
+            return
+        with self.explained():
+            database.conn.execute("begin immediate")
+        try:
+            yield database
+        except BaseException:
+            database.conn.rollback()
+            raise
+        with self.explained():
+            database.conn.commit()
+
+    # ------------------------------------------------------------------ records
+
+    def _shape(self, kind: type[Any]) -> tuple[frozenset[str], frozenset[str]]:
+        if kind not in self._shapes:
+            self._shapes[kind] = (_json_columns(kind), _bool_columns(kind))
+        return self._shapes[kind]
+
+    def _pack(self, kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+        as_json, _ = self._shape(kind)
+        return {
+            name: json.dumps(value, ensure_ascii=False) if name in as_json and value is not None else value
+            for name, value in values.items()
+        }
+
+    def _unpack(self, kind: type[Record], row: dict[str, Any]) -> Record:
+        as_json, as_bool = self._shape(kind)
+        for name in as_json:
+            if row[name] is not None:
+                row[name] = json.loads(row[name])
+        for name in as_bool:
+            row[name] = bool(row[name])
+        return kind(**row)
+
+    def add(self, record: Any) -> None:
+        """Insert a record; a record whose class says `upsert` replaces the row with the same key.
+
+        Raises StateError when another row has the same id or unique name.
+        """
+        kind = type(record)
+        values = {f.name: getattr(record, f.name) for f in fields(kind)}
+        for stamp in ("created_at", "updated_at"):
+            if values.get(stamp) == "":
+                values[stamp] = now()
+        packed = self._pack(kind, values)
+        columns = ", ".join(packed)
+        marks = ", ".join("?" for _ in packed)
+        verb = "insert or replace" if getattr(kind, "upsert", False) else "insert"
+        with self.transaction() as db, self.explained():
+            db.conn.execute(
+                f"{verb} into {kind.table} ({columns}) values ({marks})",  # noqa: S608
+                list(packed.values()),
+            )
+
+    def find(self, kind: type[Record], key: str) -> Record | None:
+        """The row with that key (`id`, or the record's `key`), or None."""
+        column = getattr(kind, "key", "id")
+        rows = self.where(kind, f"{column} = ?", [key], limit=1)
+        return rows[0] if rows else None
+
+    def where(
+        self,
+        kind: type[Record],
+        condition: str = "1 = 1",
+        values: Sequence[Any] = (),
+        *,
+        order: str = "rowid",
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Record]:
+        """Rows that meet a SQL condition with ? marks, in an order; never build `condition` from user text."""
+        table: str = kind.table  # type: ignore[attr-defined]
+        names = ", ".join(f.name for f in fields(kind))  # type: ignore[arg-type]
+        tail = f" limit {limit} offset {offset}" if limit is not None else ""
+        query = f"select {names} from {table} where {condition} order by {order}{tail}"  # noqa: S608
+        with self.explained():
+            return [self._unpack(kind, row) for row in self.db.query(query, list(values))]
+
+    def count(self, kind: type[Any], condition: str = "1 = 1", values: Sequence[Any] = ()) -> int:
+        """How many rows meet a condition."""
+        with self.explained():
+            row = self.db.conn.execute(
+                f"select count(*) from {kind.table} where {condition}",  # noqa: S608
+                list(values),
+            ).fetchone()
+        return int(row[0])
+
+    def change(self, kind: type[Any], key: str, **values: Any) -> bool:
+        """Set columns of one row; false when there is no such row. Stamps updated_at where the table has it."""
+        column = getattr(kind, "key", "id")
+        if any(f.name == "updated_at" for f in fields(kind)):
+            values.setdefault("updated_at", now())
+        packed = self._pack(kind, values)
+        setting = ", ".join(f"{name} = ?" for name in packed)
+        with self.transaction() as db, self.explained():
+            cursor = db.conn.execute(
+                f"update {kind.table} set {setting} where {column} = ?",  # noqa: S608
+                [*packed.values(), key],
+            )
+        return cursor.rowcount > 0
+
+    def remove(self, kind: type[Any], condition: str, values: Sequence[Any]) -> int:
+        """Delete the rows that meet a condition; returns how many."""
+        with self.transaction() as db, self.explained():
+            cursor = db.conn.execute(f"delete from {kind.table} where {condition}", list(values))  # noqa: S608
+        return cursor.rowcount

@@ -1,0 +1,800 @@
+"""Every argument, result and enum that a caller sees, in one place.
+
+The models here are the public surface of loradeck: the MCP tools, ``loradeck call`` and the tests all
+speak them. Arguments refuse unknown names (``extra="forbid"``); every result carries ``summary`` and
+``next_step`` *inside* the structure, since some clients drop the text beside it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# --------------------------------------------------------------------------- enums
+
+
+class Profile(StrEnum):
+    """What is being taught."""
+
+    CHARACTER = "character"
+    STYLE = "style"
+    ICONS = "icons"
+    PRODUCT = "product"
+    LOGO = "logo"
+    PREMIUM = "premium"
+    MOTION = "motion"
+
+
+class TargetModel(StrEnum):
+    """Whose caption rules are followed, and (one to one by default) which base is trained."""
+
+    FLUX1_DEV = "flux1-dev"
+    FLUX2_DEV = "flux2-dev"
+    KLEIN_4B = "flux2-klein-4b"
+    KLEIN_9B = "flux2-klein-9b"
+    Z_IMAGE = "z-image"
+    Z_IMAGE_BASE = "z-image-base"
+    PREVIEW = "preview"
+    WAN_22 = "wan-2.2"
+
+
+class SubjectKind(StrEnum):
+    """What a character is; outfit and expression rules hold only where there are any."""
+
+    PERSON = "person"
+    CREATURE = "creature"
+    ROBOT = "robot"
+    OBJECT = "object"
+
+
+class Severity(StrEnum):
+    """An error blocks; a warning is told and trains; an info is told and never counts."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Verdict(StrEnum):
+    """The worst severity of a report: any error fails, any warning warns."""
+
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class ImageStatus(StrEnum):
+    """Kept images train; rejected ones stay listed with their reason and can be kept again."""
+
+    KEPT = "kept"
+    REJECTED = "rejected"
+
+
+class CaptionMode(StrEnum):
+    """Who words the captions: the caller, the image's attributes, or a vision model."""
+
+    GIVEN = "given"
+    ATTRIBUTES = "attributes"
+    VISION = "vision"
+
+
+class RunKind(StrEnum):
+    """The long steps."""
+
+    CURATE = "curate"
+    CAPTION = "caption"
+    TRAIN = "train"
+    RENDER = "render"
+    CANDIDATES = "candidates"
+    COMPARE = "compare"
+    IMPORT = "import"
+    EXPORT = "export"
+
+
+class RunState(StrEnum):
+    """queued, preparing, running, paused; then one of the four that end a run."""
+
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+    @property
+    def ended(self) -> bool:
+        """True when nothing more will happen unless someone resumes the run."""
+        return self in {RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.LOST}
+
+
+class SpendState(StrEnum):
+    """What is known about the money of a run."""
+
+    NONE = "none"
+    QUOTED = "quoted"
+    INTENDED = "intended"
+    SUBMITTED = "submitted"
+    UNKNOWN = "unknown"
+    SETTLED = "settled"
+
+
+class AttributeSource(StrEnum):
+    """Where an attribute came from; a later one in this order wins over an earlier one."""
+
+    DETECTOR = "detector"
+    VISION = "vision"
+    METADATA = "metadata"
+    ASSISTANT = "assistant"
+    PERSON = "person"
+
+
+class Framing(StrEnum):
+    """How much of the subject shows."""
+
+    CLOSE_UP = "close_up"
+    MEDIUM = "medium"
+    FULL_BODY = "full_body"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class Angle(StrEnum):
+    """Where the camera stands, seen from the subject."""
+
+    FRONT = "front"
+    THREE_QUARTER_LEFT = "three_quarter_left"
+    THREE_QUARTER_RIGHT = "three_quarter_right"
+    PROFILE_LEFT = "profile_left"
+    PROFILE_RIGHT = "profile_right"
+    BACK = "back"
+    BACK_LEFT = "back_left"
+    BACK_RIGHT = "back_right"
+    LOW = "low"
+    HIGH = "high"
+    UNKNOWN = "unknown"
+
+
+class Intensity(StrEnum):
+    """How strong an expression is."""
+
+    NEUTRAL = "neutral"
+    MODERATE = "moderate"
+    INTENSE = "intense"
+    UNKNOWN = "unknown"
+
+
+# --------------------------------------------------------------------------- parts
+
+
+class Strict(BaseModel):
+    """Base of all argument models: an unknown name is refused, never dropped."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Attributes(Strict):
+    """What varies in one image. Leave out what you do not know; say "unknown" to take a value back."""
+
+    framing: Framing | None = None
+    angle: Angle | None = None
+    expression: str | None = Field(None, max_length=80)
+    intensity: Intensity | None = None
+    wardrobe: str | None = Field(None, max_length=200)
+    background: str | None = Field(None, max_length=200)
+    lighting: str | None = Field(None, max_length=200)
+    pose: str | None = Field(None, max_length=200)
+    subject: str | None = Field(None, max_length=200, description="The thing shown.")
+    colors: list[str] | None = Field(None, max_length=12)
+    category: str | None = Field(None, max_length=80)
+    source_engine: str | None = Field(None, max_length=80)
+    keystone: bool | None = None
+
+
+class Finding(BaseModel):
+    """One thing that a rule has to say."""
+
+    rule_id: str
+    severity: Severity
+    where: list[str] = Field(description='Image ids, or ["set"].')
+    why: str = Field(description="One sentence with the measured value and the wanted one.")
+    fix: str = Field(description="The next action.")
+
+
+class Waiver(Strict):
+    """A rule set aside on purpose; kept on the run for ever."""
+
+    rule_id: str = Field(pattern=r"^[A-Z]{3}-[A-Z]+$")
+    reason: str = Field(min_length=8, max_length=400)
+
+
+class Result(BaseModel):
+    """What every structured answer carries."""
+
+    summary: str = Field(description="Two sentences a person would want.")
+    next_step: str = Field(description="The call to make next.")
+
+
+class RunResult(Result):
+    """The answer of a step that may go on after the call: poll check_status with run_id."""
+
+    run_id: str | None = None
+    state: RunState | None = None
+
+
+class Crop(BaseModel):
+    """The square cut from the original, in pixels of the upright (EXIF-turned, trimmed) original."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    reason: str = Field(description='Why there: "whole", "face", "upper centre", "asked".')
+
+
+class ImageFacts(BaseModel):
+    """What was measured on one image; missing where it was not measured."""
+
+    width: int = Field(description="Pixels, original, upright.")
+    height: int
+    format: str
+    bytes: int
+    sharpness: float | None = Field(None, description="90th percentile of 8x8-tile Laplacian variance.")
+    plain_background: bool | None = None
+    background_color: str | None = Field(None, description="Hex colour of the border, where it is plain.")
+    dominant_colors: list[str] = Field(default_factory=list)
+    converted: list[str] = Field(default_factory=list, description='Say "alpha flattened on #ffffff".')
+
+
+class ImageRow(BaseModel):
+    """One image of a dataset, compact. `number` is the number on the contact sheet."""
+
+    image_id: str
+    number: int
+    file: str
+    status: ImageStatus
+    reasons: list[str] = Field(default_factory=list)
+    size: str = Field(description='Original, e.g. "1024x1024".')
+    attributes: dict[str, Any] = Field(default_factory=dict)
+    attribute_sources: dict[str, AttributeSource] = Field(default_factory=dict)
+    caption: str | None = None
+    facts: ImageFacts | None = Field(None, description="With detail=true.")
+    crop: Crop | None = Field(None, description="With detail=true.")
+
+
+class Rejected(BaseModel):
+    """An image that was set aside, and why."""
+
+    image_id: str
+    file: str
+    rule_id: str
+    why: str
+
+
+class DuplicateGroup(BaseModel):
+    """Images that show the same; the best copy stays."""
+
+    kept: str
+    dropped: list[str]
+    how: Literal["exact", "near"]
+
+
+class Estimate(BaseModel):
+    """What a step is expected to take. Missing means unknown, never free."""
+
+    minutes: float | None = None
+    usd: float | None = None
+    vram_gb: float | None = None
+    disk_gb: float | None = None
+    basis: str = Field("", description="Where the numbers come from.")
+
+
+class Artefact(BaseModel):
+    """A file that a step left."""
+
+    kind: str = Field(description="lora, checkpoint, sample, sample_grid, loss_chart, visual, contact_sheet, deck ...")
+    path: str
+    bytes: int | None = None
+    step: int | None = None
+
+
+# --------------------------------------------------------------------------- curate_dataset
+
+Size = Annotated[int, Field(ge=64, le=2048, multiple_of=16)]
+
+
+class CurateArgs(Strict):
+    """Arguments of curate_dataset."""
+
+    source: str | list[str] | None = Field(
+        None, description="Folder, .zip, image paths or https URLs. Omit to change an existing dataset."
+    )
+    name: str | None = Field(None, min_length=1, max_length=60, description="Name of a new dataset.")
+    dataset_id: str | None = Field(None, description="Add to or change this dataset (id or name).")
+    trigger: str | None = Field(
+        None, min_length=2, max_length=60, description="The made-up word or phrase that will call the look."
+    )
+    profile: Profile | None = Field(None, description="What is taught; new datasets default to style.")
+    target_model: TargetModel | None = Field(None, description="Default preview (embedded, free).")
+    subject: str | None = Field(None, max_length=400, description="Who or what the set shows, in words.")
+    subject_kind: SubjectKind | None = None
+    keep: list[str] | None = Field(
+        None, description='Image ids or sheet numbers and ranges ("4", "7-9", "all") to keep even if rejected.'
+    )
+    reject: list[str] | None = Field(None, description='Ids, numbers, ranges, or "all but 4, 9" to set aside.')
+    undo: bool = Field(False, description="Take back the last keep/reject.")
+    resolution: Size | None = Field(None, description="Side of the square copies, pixels. Default 1024.")
+    categories: list[str] | None = Field(None, description="Declared categories of a look, for balance.")
+    detail: bool = Field(False, description="Facts and crops in the rows too.")
+    page: int = Field(1, ge=1, description="50 rows a page.")
+
+
+class CurateResult(RunResult):
+    """Answer of curate_dataset."""
+
+    dataset_id: str | None = None
+    name: str | None = None
+    trigger: str | None = None
+    profile: Profile | None = None
+    target_model: TargetModel | None = None
+    kept: int = 0
+    rejected: list[Rejected] = Field(default_factory=list)
+    duplicates: list[DuplicateGroup] = Field(default_factory=list)
+    images: list[ImageRow] = Field(default_factory=list)
+    page: int = 1
+    pages: int = 1
+    findings: list[Finding] = Field(default_factory=list)
+    folder: str | None = Field(None, description="Where the copies, sidecars and metadata.jsonl are.")
+
+
+# --------------------------------------------------------------------------- write_captions
+
+
+class CaptionItem(Strict):
+    """One image's caption and, or, attributes. Give at least one."""
+
+    image_id: str = Field(description="Id, number on the sheet, or file name.")
+    attributes: Attributes | None = None
+    caption: str | None = Field(None, max_length=4000)
+
+
+class WriteCaptionsArgs(Strict):
+    """Arguments of write_captions."""
+
+    dataset_id: str
+    images: list[CaptionItem] = Field(default_factory=list, max_length=500)
+    mode: CaptionMode = CaptionMode.GIVEN
+    overwrite: bool = Field(False, description="Replace captions that are there already.")
+    sheet_code: str | None = Field(None, description="The code printed on the sheet or image you looked at.")
+    trigger_only: bool = Field(False, description="Write the bare trigger where nothing else is known.")
+
+
+class CaptionRefusal(BaseModel):
+    """A caption that was not saved, why, and a mended proposal where one could be made."""
+
+    image_id: str
+    caption: str
+    findings: list[Finding]
+    proposal: str | None = None
+
+
+class CaptionRow(BaseModel):
+    """A caption that was saved; findings are warnings and infos."""
+
+    image_id: str
+    caption: str
+    findings: list[Finding] = Field(default_factory=list)
+
+
+class WriteCaptionsResult(RunResult):
+    """Answer of write_captions."""
+
+    dataset_id: str
+    accepted: int
+    written: list[CaptionRow] = Field(default_factory=list, description="First 50, those with findings first.")
+    refused: list[CaptionRefusal] = Field(default_factory=list)
+    missing: list[str] = Field(default_factory=list, description="Kept images that have no caption yet.")
+
+
+# --------------------------------------------------------------------------- validate_coverage
+
+
+class ValidateArgs(Strict):
+    """Arguments of validate_coverage."""
+
+    dataset_id: str
+    target_model: TargetModel | None = Field(None, description="Judge for another model than the dataset's.")
+
+
+class Shot(BaseModel):
+    """A missing picture, concrete enough to make it."""
+
+    text: str
+    attributes: dict[str, str] = Field(default_factory=dict)
+    worth: float = Field(description="Higher is more valuable.")
+
+
+class ValidateResult(Result):
+    """Answer of validate_coverage. A report stays good until anything that it judged changes."""
+
+    dataset_id: str
+    report_id: str
+    verdict: Verdict
+    findings: list[Finding]
+    coverage: dict[str, dict[str, int]] = Field(description="Attribute -> value -> kept images.")
+    shot_list: list[Shot] = Field(default_factory=list)
+    fingerprint: str
+    kept: int
+    captioned: int
+
+
+# --------------------------------------------------------------------------- start_training
+
+
+class StartTrainingArgs(Strict):
+    """Arguments of start_training. Everything but the dataset has a default from the rulebook."""
+
+    dataset_id: str | None = Field(None, description="Id or name; not needed with resume.")
+    engine: str = Field("auto", description="auto, local, replicate, fal ...")
+    base_model: TargetModel | None = Field(None, description="Default: the dataset's target model.")
+    name: str | None = Field(None, max_length=60, description="Name of the LoRA; default the dataset's.")
+    steps: int | None = Field(None, ge=1, le=20000)
+    rank: int | None = Field(None, ge=1, le=256)
+    alpha: float | None = Field(None, gt=0, le=1024)
+    learning_rate: float | None = Field(None, gt=0, le=0.1)
+    batch_size: int | None = Field(None, ge=1, le=64)
+    resolution: Size | None = None
+    seed: int = Field(42, ge=0, le=2**32 - 1)
+    checkpoint_every: int | None = Field(None, ge=1, description="Steps.")
+    sample_every: int | None = Field(None, ge=1, description="Steps.")
+    sample_prompts: list[str] | None = Field(None, max_length=8)
+    waive: list[Waiver] = Field(default_factory=list, description="Rules set aside, with a reason that is kept.")
+    advanced: dict[str, Any] = Field(default_factory=dict, description="Engine options; unknown ones are refused.")
+    continue_from: str | None = Field(None, description="A LoRA id: warm start, after the set has grown.")
+    resume: str | None = Field(None, description="A run id: go on from its last checkpoint.")
+    quote_id: str | None = None
+    max_cost_usd: float | None = Field(None, ge=0)
+
+
+class TrainingPlan(BaseModel):
+    """What will be done, in numbers."""
+
+    engine: str
+    base_model: str
+    images: int
+    steps: int
+    passes_over_set: float = Field(description="steps x batch size / images.")
+    rank: int
+    alpha: float
+    learning_rate: float
+    batch_size: int
+    resolution: int
+    seed: int
+    checkpoint_every: int
+    sample_every: int
+    sample_prompts: list[str]
+    continue_from: str | None = None
+    waived: list[Waiver] = Field(default_factory=list)
+    told: list[Finding] = Field(default_factory=list, description="What the plan wants you to know.")
+
+
+class StartTrainingResult(RunResult):
+    """Answer of start_training: started, or refused with the findings that block."""
+
+    dataset_id: str | None = None
+    plan: TrainingPlan | None = None
+    estimate: Estimate | None = None
+    quote_id: str | None = None
+    findings: list[Finding] = Field(default_factory=list, description="What blocks, when refused.")
+    preview_note: str | None = Field(None, description="Set when the embedded preview base is used.")
+
+
+# --------------------------------------------------------------------------- check_status
+
+
+class CheckStatusArgs(Strict):
+    """Arguments of check_status."""
+
+    run_id: str | None = Field(None, description="Omit for datasets, runs, LoRAs and decks at a glance.")
+    wait_seconds: float = Field(0, ge=0, le=25, description="Wait this long for news; running out is normal.")
+
+
+class Glance(BaseModel):
+    """One line of the overview."""
+
+    kind: Literal["dataset", "run", "lora", "deck"]
+    id: str
+    name: str
+    state: str
+    about: str
+    updated_at: str
+
+
+class Diagnosis(BaseModel):
+    """What is going wrong, and the call that remedies it."""
+
+    what: str
+    why: str
+    remedy: str
+
+
+class CheckStatusResult(RunResult):
+    """Answer of check_status."""
+
+    kind: RunKind | None = None
+    step: int | None = None
+    steps: int | None = None
+    message: str | None = None
+    loss: float | None = Field(None, description="Training loss, mean of the last 20 steps.")
+    held_out_loss: float | None = Field(None, description="At fixed noise and sigmas; this one must fall.")
+    eta_seconds: float | None = None
+    cost_usd: float | None = None
+    spend_state: SpendState | None = None
+    diagnosis: list[Diagnosis] = Field(default_factory=list)
+    artefacts: list[Artefact] = Field(default_factory=list)
+    events: list[str] = Field(default_factory=list, description="Last ten, oldest first.")
+    poll_after_seconds: float | None = None
+    result: dict[str, Any] | None = Field(None, description="The step's own answer, once it succeeded.")
+    overview: list[Glance] = Field(default_factory=list)
+    preview_note: str | None = None
+
+
+# --------------------------------------------------------------------------- render_deck_visuals
+
+
+class Theme(Strict):
+    """Colours as #rrggbb, fonts by family name."""
+
+    background: str = Field("#121212", pattern=r"^#[0-9a-fA-F]{6}$")
+    text: str = Field("#f2efe6", pattern=r"^#[0-9a-fA-F]{6}$")
+    accent: str = Field("#c9a227", pattern=r"^#[0-9a-fA-F]{6}$")
+    font: str | None = Field(None, max_length=60)
+
+
+class Slide(Strict):
+    """One slide and its visual."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$", description="File stem, e.g. fault_line.")
+    prompt: str = Field(min_length=1, max_length=2000)
+    heading: str | None = Field(None, max_length=120)
+    body: str | None = Field(None, max_length=1200)
+    seed: int | None = Field(None, ge=0, le=2**32 - 1)
+    width: int | None = Field(None, ge=64, le=4096)
+    height: int | None = Field(None, ge=64, le=4096)
+    layout: Literal["full_bleed", "image_left", "image_right", "card"] = "full_bleed"
+
+
+class DeckSpec(Strict):
+    """A deck: a title, a theme and slides in order."""
+
+    title: str = Field(min_length=1, max_length=120)
+    subtitle: str | None = Field(None, max_length=200)
+    theme: Theme = Field(default_factory=Theme)
+    seed: int = Field(7, ge=0, le=2**32 - 1)
+    width: int = Field(1024, ge=64, le=4096, description="Pixels of a visual; 1024x576 is 16:9.")
+    height: int = Field(576, ge=64, le=4096)
+    slides: list[Slide] = Field(min_length=1, max_length=60)
+
+
+class LoraUse(Strict):
+    """A LoRA and how strongly it acts."""
+
+    lora_id: str = Field(description="Id, or name (newest version).")
+    strength: float = Field(1.0, ge=-2, le=4)
+
+
+class SlideEdit(Strict):
+    """A change to one slide before it is rendered again."""
+
+    slide: str
+    prompt: str | None = Field(None, max_length=2000)
+    add: str | None = Field(None, max_length=400, description='Words put behind the prompt, e.g. "bright daylight".')
+    seed: int | None = Field(None, ge=0, le=2**32 - 1)
+    guidance: float | None = Field(None, ge=0, le=20)
+    heading: str | None = None
+    body: str | None = None
+
+
+class Pick(Strict):
+    """Which take of a slide goes into the deck."""
+
+    slide: str
+    take: int = Field(ge=1)
+
+
+class RenderArgs(Strict):
+    """Arguments of render_deck_visuals: a deck to make, or a deck_id to change."""
+
+    deck: str | DeckSpec | None = Field(None, description="Path of a .json/.yaml deck file, or the deck itself.")
+    deck_id: str | None = Field(None, description="A deck made before.")
+    only: list[str] | None = Field(None, description="Names of the slides to render again.")
+    edits: list[SlideEdit] = Field(default_factory=list)
+    pick: list[Pick] = Field(default_factory=list)
+    loras: list[LoraUse] | None = Field(None, description="Default: the newest LoRA; [] for none.")
+    engine: str = "auto"
+    base_model: TargetModel | None = None
+    takes: int = Field(1, ge=1, le=8)
+    guidance: float | None = Field(None, ge=0, le=20)
+    steps: int | None = Field(None, ge=1, le=100)
+    prompt_prefix: str | None = Field(None, max_length=400)
+    formats: list[Literal["png", "typst", "pdf", "pptx"]] = Field(default_factory=lambda: ["png", "typst", "pdf"])
+    references: list[str] = Field(default_factory=list, max_length=14)
+    output_dir: str | None = Field(None, description="Also copy the files here.")
+    quote_id: str | None = None
+    max_cost_usd: float | None = Field(None, ge=0)
+
+
+class VisualRow(BaseModel):
+    """One rendered picture."""
+
+    slide: str
+    take: int
+    path: str
+    prompt: str = Field(description="As drawn, the trigger in front.")
+    seed: int
+    width: int
+    height: int
+    picked: bool
+    fresh: bool = Field(description="False when it was kept from before, since nothing changed.")
+    findings: list[Finding] = Field(default_factory=list)
+
+
+class RenderResult(RunResult):
+    """Answer of render_deck_visuals."""
+
+    deck_id: str | None = None
+    visuals: list[VisualRow] = Field(default_factory=list)
+    files: list[Artefact] = Field(default_factory=list)
+    told: list[str] = Field(default_factory=list)
+    quote_id: str | None = None
+    preview_note: str | None = None
+
+
+# --------------------------------------------------------------------------- generate_candidates
+
+
+class CandidatesArgs(Strict):
+    """Arguments of generate_candidates."""
+
+    dataset_id: str
+    shots: list[str] | None = Field(None, description="From validate_coverage's shot_list; default all of it.")
+    captions: list[str] | None = None
+    mode: Literal["three_pass", "reference", "text"] = "three_pass"
+    engine: str = "auto"
+    quote_id: str | None = None
+    max_cost_usd: float | None = Field(None, ge=0)
+
+
+class Candidate(BaseModel):
+    """A picture proposed for a gap; it trains only once it was kept."""
+
+    image_id: str
+    shot: str
+    draw_prompt: str
+    caption: str
+    path: str
+
+
+class CandidatesResult(RunResult):
+    """Answer of generate_candidates."""
+
+    dataset_id: str
+    candidates: list[Candidate] = Field(default_factory=list)
+    quote_id: str | None = None
+
+
+# --------------------------------------------------------------------------- list_loras, manage_loras
+
+
+class ListLorasArgs(Strict):
+    """Arguments of list_loras."""
+
+    lora_id: str | None = None
+    base_model: TargetModel | None = None
+    page: int = Field(1, ge=1)
+
+
+class LoraRow(BaseModel):
+    """One LoRA of the library."""
+
+    lora_id: str
+    name: str
+    version: int
+    base_model: str
+    trigger: str | None
+    path: str
+    bytes: int
+    sha256: str
+    rank: int | None = None
+    steps: int | None = None
+    dataset_id: str | None = None
+    run_id: str | None = None
+    parent_lora_id: str | None = None
+    active: bool = False
+    strength: float = 1.0
+    preview: bool = False
+    created_at: str
+
+
+class LorasResult(RunResult):
+    """Answer of list_loras and manage_loras."""
+
+    loras: list[LoraRow] = Field(default_factory=list)
+    page: int = 1
+    pages: int = 1
+
+
+class LoraAction(StrEnum):
+    """What manage_loras can do."""
+
+    IMPORT = "import"
+    ACTIVATE = "activate"
+    DEACTIVATE = "deactivate"
+    EXPORT = "export"
+    PUBLISH = "publish"
+    DELETE = "delete"
+    RESTORE = "restore"
+
+
+class ManageLorasArgs(Strict):
+    """Arguments of manage_loras."""
+
+    action: LoraAction
+    lora_id: str | None = None
+    strength: float | None = Field(None, ge=-2, le=4)
+    path: str | None = Field(None, description="File to import from, or folder to export to.")
+    url: str | None = None
+    base_model: TargetModel | None = None
+    trigger: str | None = Field(None, max_length=60)
+
+
+# --------------------------------------------------------------------------- compare_renders
+
+
+class Variant(Strict):
+    """One column of a comparison."""
+
+    lora_id: str | None = None
+    strength: float = Field(1.0, ge=-2, le=4)
+    checkpoint: int | None = Field(None, ge=0, description="Step of the run that made the LoRA.")
+    engine: str = "auto"
+
+
+class CompareArgs(Strict):
+    """Arguments of compare_renders."""
+
+    prompts: list[str] = Field(min_length=1, max_length=12)
+    variants: list[Variant] = Field(min_length=2, max_length=6)
+    seeds: list[int] = Field(default_factory=lambda: [1], min_length=1, max_length=4)
+
+
+class CompareResult(RunResult):
+    """Answer of compare_renders."""
+
+    table: list[dict[str, Any]] = Field(default_factory=list)
+    grid: str | None = None
+
+
+# --------------------------------------------------------------------------- view_images, stop_run
+
+
+class ViewArgs(Strict):
+    """Arguments of view_images. The answer is pictures and a line of text, no structure."""
+
+    of: str = Field(description="Id of a dataset, run, LoRA or deck (or a dataset's name).")
+    what: Literal["sheet", "image", "samples", "loss", "coverage", "compare", "deck"] = "sheet"
+    image_ids: list[str] | None = Field(None, max_length=12, description="For what=image: ids or sheet numbers.")
+    page: int = Field(1, ge=1)
+
+
+class StopArgs(Strict):
+    """Arguments of stop_run."""
+
+    run_id: str
+
+
+class StopResult(RunResult):
+    """Answer of stop_run: what was done is kept."""

@@ -1,16 +1,55 @@
-# Two commands: `make demo` and `make test`. Each does all the set-up it needs.
+# Two commands do all the set-up they need:
+#   make demo   trains a LoRA on the Fluent icons and renders a deck with it, on the embedded preview base
+#   make test   installs everything the tests need, and runs them all
 PYTHON ?= python3
 VENV ?= .venv
+NODE := .node
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+STAMP := $(VENV)/.loradeck-installed
+NODE_STAMP := $(NODE)/.loradeck-installed
+# The CPU build of torch is small; the CUDA one is chosen by people with a GPU (see docs/install.md).
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint bench clean setup
+.PHONY: setup node demo test fast lint format bench clean
 
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'loradeck needs Python 3.11 or newer; set PYTHON=python3.11'"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt "torch==2.13.0"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[local,dev]"
-	touch $(STAMP)
+	$(PIP) torch==2.13.0
+	$(PIP) -e ".[local,dev]"
+	touch $@
+
+node: $(NODE_STAMP)
+
+$(NODE_STAMP): tests/node/package.json
+	mkdir -p $(NODE)
+	cp tests/node/package.json $(NODE)/package.json
+	npm install --prefix $(NODE) --no-audit --no-fund --loglevel=error
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/loradeck demo
+
+lint: $(STAMP)
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(STAMP) $(NODE_STAMP) lint
+	$(BIN)/python -m pytest
+
+fast: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow"
+
+bench: $(STAMP)
+	$(BIN)/python bench/startup.py
+
+clean:
+	rm -rf $(VENV) $(NODE) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Where a look is learned and drawn."""

@@ -40,7 +40,7 @@ class Workspace:
 
     @property
     def database(self) -> Path:
-        """loradeck.db"""
+        """Path of loradeck.db."""
         return self.home / "loradeck.db"
 
     def dataset(self, dataset_id: str) -> Path:

@@ -74,10 +74,10 @@ def claim(store: Store, run_id: str) -> RunRecord | None:
         return get(store, run_id)
 
 
-def update(store: Store, run_id: str, token: str, **values: Any) -> None:
-    """Change the row as its owner. Raises LeaseLost when the token is no longer on it."""
+def update(store: Store, run_id: str, owner: str, **values: Any) -> None:
+    """Change the row as its owner (the token). Raises LeaseLost when the token is no longer on it."""
     with store.transaction():
-        if get(store, run_id).token != token:
+        if get(store, run_id).token != owner:
             raise LeaseLost(f"Another worker took {run_id} over; this one stops and leaves everything as it is.")
         store.change(RunRecord, run_id, **values)
 

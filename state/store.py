@@ -61,7 +61,7 @@ class Store:
 
     @property
     def db(self) -> Database:
-        """This thread's connection."""
+        """The connection of the calling thread."""
         held: Database | None = getattr(self._local, "db", None)
         if held is None:
             with self.explained():
@@ -180,7 +180,7 @@ class Store:
         verb = "insert or replace" if getattr(kind, "upsert", False) else "insert"
         with self.transaction() as db, self.explained():
             db.conn.execute(
-                f"{verb} into {kind.table} ({columns}) values ({marks})",  # noqa: S608
+                f"{verb} into {kind.table} ({columns}) values ({marks})",
                 list(packed.values()),
             )
 

@@ -544,6 +544,8 @@ class CheckStatusResult(RunResult):
 
 # --------------------------------------------------------------------------- render_deck_visuals
 
+DeckFormat = Literal["png", "typst", "pdf", "pptx"]
+
 
 class Theme(Strict):
     """Colours as #rrggbb, fonts by family name."""
@@ -620,7 +622,7 @@ class RenderArgs(Strict):
     guidance: float | None = Field(None, ge=0, le=20)
     steps: int | None = Field(None, ge=1, le=100)
     prompt_prefix: str | None = Field(None, max_length=400)
-    formats: list[Literal["png", "typst", "pdf", "pptx"]] = Field(default_factory=lambda: ["png", "typst", "pdf"])
+    formats: list[DeckFormat] = Field(default_factory=lambda: list[DeckFormat](("png", "typst", "pdf")))
     references: list[str] = Field(default_factory=list, max_length=14)
     output_dir: str | None = Field(None, description="Also copy the files here.")
     quote_id: str | None = None

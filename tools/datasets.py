@@ -1,0 +1,212 @@
+"""Datasets as the other steps see them: find one, its kept images and captions, the images a caller means, its folder.
+
+The folder of a dataset is what every trainer in the world reads: square PNG copies of the kept images, a `.txt`
+sidecar for each caption, `metadata.jsonl`. Copies of images that were set aside lie in `.rejected/` beside them,
+where no trainer looks. `ImageRecord.file` is the copy's place relative to that folder, wherever it lies.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rapidfuzz import process
+
+from loradeck.state.files import told, write_text
+from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord
+from loradeck.state.store import Store
+from loradeck.tools.contracts import ImageStatus
+from loradeck.tools.errors import NotFound
+
+REJECTED_FOLDER = ".rejected"
+METADATA_FILE = "metadata.jsonl"
+ALL_BUT = re.compile(r"^all\s+(?:but|except|without)\b[\s:]*", re.IGNORECASE)
+RANGE = re.compile(r"^#?(\d{1,9})(?:\s*(?:-|–|to|\.\.)\s*#?(\d{1,9}))?$", re.IGNORECASE)
+
+
+# --------------------------------------------------------------------------- datasets and their images
+
+
+def find_dataset(store: Store, ref: str) -> DatasetRecord:
+    """The dataset with that id or name (case does not matter). Raises NotFound with the nearest names."""
+    wanted = ref.strip()
+    rows = store.where(DatasetRecord, "id = ? or name = ?", [wanted, wanted], limit=1)
+    rows = rows or store.where(DatasetRecord, "lower(name) = lower(?)", [wanted], limit=1)
+    if rows:
+        return rows[0]
+    names = [dataset.name for dataset in store.where(DatasetRecord, order="updated_at desc")]
+    if not names:
+        raise NotFound(f"There is no dataset yet, so none called {wanted!r}; make one with curate_dataset(source=...).")
+    near = [name for name, _, _ in process.extract(wanted, names, limit=3)]
+    raise NotFound(
+        f"There is no dataset {wanted!r}; the nearest are {', '.join(map(repr, near))}. "
+        "check_status without an id lists them all."
+    )
+
+
+def all_images(store: Store, dataset_id: str) -> list[ImageRecord]:
+    """Every image of a dataset, kept and rejected, by number."""
+    return store.where(ImageRecord, "dataset_id = ?", [dataset_id], order="number")
+
+
+def kept_images(store: Store, dataset_id: str) -> list[ImageRecord]:
+    """The images that train, by number."""
+    return store.where(ImageRecord, "dataset_id = ? and status = ?", [dataset_id, ImageStatus.KEPT], order="number")
+
+
+def captions_of(store: Store, dataset_id: str) -> dict[str, CaptionRecord]:
+    """Image id -> its caption, for the images that have one."""
+    return {row.image_id: row for row in store.where(CaptionRecord, "dataset_id = ?", [dataset_id])}
+
+
+def copy_path(store: Store, image: ImageRecord) -> Path:
+    """Where the normalised copy of an image lies (an unreadable image has none)."""
+    return store.workspace.dataset(image.dataset_id) / image.file
+
+
+def place_for(file: str, status: str) -> str:
+    """The copy's place in the dataset's folder, by status: rejected ones lie in `.rejected/`."""
+    name = Path(file).name
+    return name if status == ImageStatus.KEPT else f"{REJECTED_FOLDER}/{name}"
+
+
+# --------------------------------------------------------------------------- which images a caller means
+
+
+def resolve_images(store: Store, dataset_id: str, refs: Sequence[str]) -> list[ImageRecord]:
+    """The images that ids, sheet numbers, ranges ("7-9"), "all", "all but 4, 9" or file names mean, by number.
+
+    Raises NotFound naming every reference that means nothing here.
+    """
+    return select(all_images(store, dataset_id), refs)
+
+
+def select(images: Sequence[ImageRecord], refs: Sequence[str]) -> list[ImageRecord]:
+    """`resolve_images` on rows at hand. What follows an "all but" is left out, in later references too."""
+    words = [ref.strip() for ref in refs if ref.strip()]
+    inverted = bool(words) and ALL_BUT.match(words[0]) is not None
+    if inverted:
+        words[0] = ALL_BUT.sub("", words[0])
+    chosen: set[str] = set()
+    unknown: list[str] = []
+    for word in words:
+        found = _meant(images, word)
+        chosen |= found
+        if not found:
+            unknown += _unknown_parts(images, word)
+    if unknown:
+        raise NotFound(_nothing_called(images, unknown))
+    return sorted((image for image in images if (image.id in chosen) != inverted), key=lambda image: image.number)
+
+
+def _meant(images: Sequence[ImageRecord], word: str) -> set[str]:
+    """Ids of the images that one reference means: as a whole first, then as a comma-separated list of references."""
+    whole = _one(images, word)
+    if whole or "," not in word:
+        return whole
+    parts = [_one(images, part.strip()) for part in word.split(",") if part.strip()]
+    return set().union(*parts) if parts and all(parts) else set()
+
+
+def _one(images: Sequence[ImageRecord], word: str) -> set[str]:
+    """Ids meant by a single reference: "all", an id, a number or range, a file name, or one without its suffix."""
+    if word.lower() == "all":
+        return {image.id for image in images}
+    by_id = {image.id for image in images if image.id == word.lower()}
+    if by_id:
+        return by_id
+    numbers = RANGE.match(word)
+    if numbers:
+        first = int(numbers[1])
+        last = int(numbers[2] or first)
+        low, high = min(first, last), max(first, last)
+        return {image.id for image in images if low <= image.number <= high}
+    return _by_name(images, word)
+
+
+def _by_name(images: Sequence[ImageRecord], word: str) -> set[str]:
+    """Ids of the images whose copy or original has that name; the name without suffix serves where no name fits."""
+    wanted = Path(word).name.casefold()
+    names = [(image.id, {Path(image.file).name.casefold(), image.original_name.casefold()}) for image in images]
+    exact = {image_id for image_id, known in names if wanted in known or word.casefold() in known}
+    return exact or {image_id for image_id, known in names if wanted in {Path(name).stem for name in known}}
+
+
+def _unknown_parts(images: Sequence[ImageRecord], word: str) -> list[str]:
+    """Which parts of a reference mean nothing."""
+    parts = [part.strip() for part in word.split(",") if part.strip()] or [word]
+    return [part for part in parts if not _one(images, part)]
+
+
+def _nothing_called(images: Sequence[ImageRecord], unknown: Iterable[str]) -> str:
+    """The sentence for references that mean nothing, with the numbers that would."""
+    listed = ", ".join(repr(part) for part in unknown)
+    if not images:
+        return f"The dataset has no images yet, so nothing is called {listed}; add some with curate_dataset(source=...)."
+    last = max(image.number for image in images)
+    return (
+        f"No image here is called {listed}; use image ids, file names or the sheet numbers 1 to {last} "
+        "(curate_dataset with the dataset_id alone lists them)."
+    )
+
+
+# --------------------------------------------------------------------------- the folder that trainers read
+
+
+def write_folder(store: Store, dataset_id: str) -> Path:
+    """Make the folder agree with the rows: copies in their places, sidecars and `metadata.jsonl` rewritten.
+
+    Every file is written atomically, and only where it differs; files that loradeck did not make are left alone.
+    Raises DiskFull, WorkspaceReadOnly or StateError.
+    """
+    folder = store.workspace.dataset(dataset_id)
+    images = all_images(store, dataset_id)
+    captions = captions_of(store, dataset_id)
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for image in images:
+            _put_in_place(folder, image)
+    for image in images:
+        caption = captions.get(image.id) if image.status == ImageStatus.KEPT else None
+        _write_sidecar(folder / f"{Path(image.file).stem}.txt", caption)
+    kept = [image for image in images if image.status == ImageStatus.KEPT]
+    _write_if_changed(folder / METADATA_FILE, "".join(_metadata_line(image, captions.get(image.id)) for image in kept))
+    return folder
+
+
+def _put_in_place(folder: Path, image: ImageRecord) -> None:
+    """Move a copy between the folder and `.rejected/` when its row says so and the file is still on the other side."""
+    there = folder / image.file
+    other = ImageStatus.REJECTED if image.status == ImageStatus.KEPT else ImageStatus.KEPT
+    elsewhere = folder / place_for(image.file, other)
+    if elsewhere.exists():
+        there.parent.mkdir(parents=True, exist_ok=True)
+        elsewhere.replace(there)
+
+
+def _write_sidecar(path: Path, caption: CaptionRecord | None) -> None:
+    """The caption alone, without a newline at the end: trainers take the file's text as it is."""
+    if caption is not None:
+        _write_if_changed(path, caption.text)
+        return
+    with told(path):
+        path.unlink(missing_ok=True)
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    if not path.exists() or path.read_bytes() != text.encode("utf-8"):
+        write_text(path, text)
+
+
+def _metadata_line(image: ImageRecord, caption: CaptionRecord | None) -> str:
+    """One line of `metadata.jsonl`, in the shape that the datasets library and most trainers read."""
+    row = {
+        "file_name": image.file,
+        "text": caption.text if caption is not None else "",
+        "image_id": image.id,
+        "original_name": image.original_name,
+        "attributes": image.attributes,
+    }
+    return json.dumps(row, ensure_ascii=False) + "\n"

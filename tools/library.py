@@ -1,0 +1,149 @@
+"""The LoRA library: files under `loras/<base>/` and their rows, one version a training."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shutil
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from loradeck.engines.base import LoraRef
+from loradeck.state.files import atomic, new_id, sha256_file
+from loradeck.state.records import LoraRecord
+from loradeck.state.store import Store
+from loradeck.tools.contracts import LoraRow
+from loradeck.tools.errors import NotFound
+
+
+def safe_name(name: str) -> str:
+    """A name that is a file name everywhere: small letters and digits of any script, joined by hyphens."""
+    text = unicodedata.normalize("NFKC", name).casefold()
+    return re.sub(r"[\W_]+", "-", text).strip("-")[:60].strip("-") or "lora"
+
+
+def register_lora(
+    store: Store,
+    *,
+    source: Path,
+    name: str,
+    base_model: str,
+    trigger: str | None,
+    rank: int | None,
+    steps: int | None,
+    dataset_id: str | None,
+    run_id: str | None,
+    parent_lora_id: str | None,
+    fingerprint: str | None,
+    preview: bool,
+    meta: dict[str, Any],
+) -> LoraRecord:
+    """Copy a LoRA file into the library as the next version of its name and base, and write its row.
+
+    Called again for the same run it gives the same record, and only puts the file back where it is gone. The copy
+    happens under the write lock, so that two trainings of one name never take the same version.
+    Raises DiskFull or WorkspaceReadOnly; the library is then as it was.
+    """
+    with store.transaction():
+        known = store.where(LoraRecord, "run_id = ?", [run_id], limit=1) if run_id else []
+        if known:
+            if not Path(known[0].path).is_file():
+                _copy(source, Path(known[0].path))
+            return known[0]
+        name = safe_name(name)
+        version = 1 + max((lora.version for lora in _versions(store, base_model, name)), default=0)
+        path = store.workspace.loras(base_model) / f"{name}-v{version}.safetensors"
+        _copy(source, path)
+        record = LoraRecord(
+            id=new_id("lora"),
+            name=name,
+            version=version,
+            base_model=base_model,
+            path=str(path),
+            sha256=sha256_file(path),
+            bytes=path.stat().st_size,
+            trigger=trigger,
+            rank=rank,
+            steps=steps,
+            dataset_id=dataset_id,
+            run_id=run_id,
+            parent_lora_id=parent_lora_id,
+            fingerprint=fingerprint,
+            preview=preview,
+            meta=meta,
+        )
+        store.add(record)
+        return store.where(LoraRecord, "id = ?", [record.id])[0]
+
+
+def find_lora(store: Store, ref: str) -> LoraRecord:
+    """The LoRA of an id, of a name (its newest version) or of a name with its version ("the-baker-v2").
+
+    Raises NotFound with the nearest names.
+    """
+    found = store.where(LoraRecord, "id = ? and deleted_at is null", [ref.strip()], limit=1)
+    if found:
+        return found[0]
+    there = library(store)
+    wanted = safe_name(ref)
+    for lora in there:
+        if wanted in {lora.name, f"{lora.name}-v{lora.version}"}:
+            return lora
+    if not there:
+        raise NotFound(f"There is no LoRA {ref!r} yet; train one with start_training first.")
+    names = list(dict.fromkeys(lora.name for lora in there))
+    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.4) or names[:3]
+    raise NotFound(f"There is no LoRA {ref!r}; the nearest are {', '.join(near)}: list_loras shows all.")
+
+
+def default_lora(store: Store, base_model: str | None = None) -> LoraRecord | None:
+    """The LoRA that is used where none is named: the active one, else the newest; None in an empty library."""
+    there = [lora for lora in library(store) if base_model in {None, lora.base_model}]
+    return next((lora for lora in there if lora.active), there[0] if there else None)
+
+
+def library(store: Store, base_model: str | None = None) -> list[LoraRecord]:
+    """Every LoRA that is not deleted, newest first, of one base or of all."""
+    condition, values = "deleted_at is null", []
+    if base_model is not None:
+        condition, values = "deleted_at is null and base_model = ?", [base_model]
+    return store.where(LoraRecord, condition, values, order="created_at desc, version desc, rowid desc")
+
+
+def lora_row(record: LoraRecord) -> LoraRow:
+    """What a caller sees of a LoRA."""
+    return LoraRow(
+        lora_id=record.id,
+        name=record.name,
+        version=record.version,
+        base_model=record.base_model,
+        trigger=record.trigger,
+        path=record.path,
+        bytes=record.bytes,
+        sha256=record.sha256,
+        rank=record.rank,
+        steps=record.steps,
+        dataset_id=record.dataset_id,
+        run_id=record.run_id,
+        parent_lora_id=record.parent_lora_id,
+        active=record.active,
+        strength=record.strength,
+        preview=record.preview,
+        created_at=record.created_at,
+    )
+
+
+def lora_ref(record: LoraRecord, strength: float) -> LoraRef:
+    """What an engine sees of a LoRA."""
+    return LoraRef(Path(record.path), strength, record.sha256, record.base_model)
+
+
+def _versions(store: Store, base_model: str, name: str) -> list[LoraRecord]:
+    """All versions of a name, the deleted ones too, since a version is never given twice."""
+    return store.where(LoraRecord, "base_model = ? and name = ?", [base_model, name])
+
+
+def _copy(source: Path, path: Path) -> None:
+    with atomic(path) as temporary:
+        shutil.copyfile(source, temporary)

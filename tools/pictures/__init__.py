@@ -1,0 +1,1 @@
+"""Pictures that loradeck draws itself: charts, sample grids, contact sheets. Pillow; imported late."""

@@ -1,14 +1,18 @@
 """The life of a run: queued, claimed by one worker, renewed by its heartbeat, ended, or found lost.
 
 A worker owns a run while its token stands on the row. Every write of a worker names the token, so that a worker
-that slept through its lease can change nothing once another took over. Times of leases are epoch seconds.
+that slept through its lease can change nothing once another took over. Times of leases are epoch seconds. A lease
+without a token is a grace: somebody has just started a worker, which has not claimed the run yet.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
@@ -21,13 +25,19 @@ from loradeck.state.store import Store
 
 LEASE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 3.0
+MOST_LAUNCHES = 5
+LAUNCHES = "worker.launches"
 ENDED = ("succeeded", "failed", "cancelled", "lost")
 ACTIVE = ("queued", "preparing", "running", "paused")
 
 
-def enqueue(store: Store, kind: str, spec: dict[str, Any], **columns: Any) -> RunRecord:
-    """Write a new queued run; `columns` are further fields of RunRecord (name, dataset_id, engine ...)."""
-    run = RunRecord(id=new_id("run"), kind=kind, state="queued", spec=spec, **columns)
+def enqueue(store: Store, kind: str, spec: dict[str, Any], *, run_id: str | None = None, **columns: Any) -> RunRecord:
+    """Write a new queued run; `columns` are further fields of RunRecord (name, dataset_id, engine ...).
+
+    `run_id` is for a caller that filled the run's folder beforehand. The caller launches a worker.
+    """
+    grace = time.time() + LEASE_SECONDS
+    run = RunRecord(id=run_id or new_id("run"), kind=kind, state="queued", spec=spec, lease_until=grace, **columns)
     store.add(run)
     store.workspace.run(run.id).mkdir(parents=True, exist_ok=True)
     return get(store, run.id)
@@ -71,14 +81,22 @@ def claim(store: Store, run_id: str) -> RunRecord | None:
             lease_until=time.time() + LEASE_SECONDS,
             attempt=run.attempt + 1,
         )
+        journal_put(store, run_id, LAUNCHES, 0)
         return get(store, run_id)
 
 
-def update(store: Store, run_id: str, owner: str, **values: Any) -> None:
-    """Change the row as its owner (the token). Raises LeaseLost when the token is no longer on it."""
+@contextmanager
+def owned(store: Store, run_id: str, token: str) -> Iterator[None]:
+    """A transaction in which the token stands on the row. Raises LeaseLost when it does not (any more)."""
     with store.transaction():
-        if get(store, run_id).token != owner:
+        if get(store, run_id).token != token:
             raise LeaseLost(f"Another worker took {run_id} over; this one stops and leaves everything as it is.")
+        yield
+
+
+def update(store: Store, run_id: str, token: str, **values: Any) -> None:
+    """Change the row as its owner. Raises LeaseLost when the token is no longer on it."""
+    with owned(store, run_id, token):
         store.change(RunRecord, run_id, **values)
 
 
@@ -92,9 +110,15 @@ def renew(store: Store, run_id: str, token: str) -> None:
 
 def finish(store: Store, run_id: str, token: str, state: str, **values: Any) -> None:
     """End a run as its owner and give back what it held. Raises LeaseLost."""
-    with store.transaction() as db:
-        update(store, run_id, token, state=state, finished_at=now(), token=None, lease_until=0.0, **values)
+    with owned(store, run_id, token), store.transaction() as db:
+        ending = {"finished_at": now(), "token": None, "lease_until": 0.0, **values}
+        store.change(RunRecord, run_id, state=state, **ending)
         db.conn.execute("delete from leases where token = ?", [token])
+
+
+def let_go(store: Store, run_id: str, token: str) -> None:
+    """Put a run that has not begun back into the queue, as its owner; a sweep launches it again. Raises LeaseLost."""
+    finish(store, run_id, token, "queued", pid=None, pid_started=None, finished_at=None)
 
 
 def request_cancel(store: Store, run_id: str) -> RunRecord:
@@ -112,7 +136,7 @@ def request_cancel(store: Store, run_id: str) -> RunRecord:
 
 def requeue(store: Store, run_id: str) -> RunRecord:
     """Make an ended run ready to go on (its journal and checkpoints stay). The caller launches it."""
-    with store.transaction():
+    with store.transaction() as db:
         store.change(
             RunRecord,
             run_id,
@@ -124,47 +148,102 @@ def requeue(store: Store, run_id: str) -> RunRecord:
             token=None,
             pid=None,
             pid_started=None,
-            lease_until=0.0,
+            lease_until=time.time() + LEASE_SECONDS,
         )
+        db.conn.execute("delete from leases where run_id = ?", [run_id])
+        journal_put(store, run_id, LAUNCHES, 0)
         return get(store, run_id)
 
 
-def sweep(store: Store) -> tuple[list[RunRecord], list[RunRecord]]:
-    """Find runs whose worker is gone: (now marked lost, queued with nobody to run them).
+def abandoned(run: RunRecord) -> bool:
+    """True when the run's lease is over *and* its process is gone, so that a machine that slept loses nothing."""
+    return run.state in ACTIVE and run.lease_until <= time.time() and not process_alive(run.pid, run.pid_started)
 
-    A run is lost only when its lease is over *and* its process is gone, so that a machine that slept loses nothing.
+
+def sweep(store: Store) -> tuple[list[RunRecord], list[RunRecord]]:
+    """Find runs whose worker is gone: (those that ended by it, those queued with nobody to run them).
+
+    What was under way is marked lost, or cancelled where somebody had asked for that. A queued run is handed out
+    to one caller at a time, who launches it; one whose workers never get as far as claiming it is marked failed.
     """
-    lost: list[RunRecord] = []
+    ended: list[RunRecord] = []
     waiting: list[RunRecord] = []
-    for run in store.where(RunRecord, "state in ('queued', 'preparing', 'running', 'paused')"):
-        if run.lease_until > time.time() or process_alive(run.pid, run.pid_started):
-            continue
-        if run.state == "queued":
-            waiting.append(run)
-            continue
-        with store.transaction() as db:
-            again = get(store, run.id)
-            if again.token != run.token or again.state in ENDED:
+    for seen in filter(abandoned, store.where(RunRecord, "state in ('queued', 'preparing', 'running', 'paused')")):
+        with store.transaction():
+            run = get(store, seen.id)
+            if run.token != seen.token or not abandoned(run):
                 continue
-            message = f"The worker is gone; resume with start_training(resume={run.id!r})."
-            store.change(RunRecord, run.id, state="lost", finished_at=now(), token=None, message=message)
-            db.conn.execute("delete from leases where run_id = ?", [run.id])
-        lost.append(get(store, run.id))
-    return lost, waiting
+            if run.state == "queued" and not run.cancel_requested and _may_launch(store, run.id):
+                waiting.append(get(store, run.id))
+            else:
+                _bury(store, run)
+                ended.append(get(store, run.id))
+    return ended, waiting
+
+
+def recover(store: Store, launch: Callable[[str], None]) -> list[RunRecord]:
+    """Sweep, and launch what waits with nobody to run it; returns the runs that were found ended."""
+    ended, waiting = sweep(store)
+    for run in waiting:
+        launch(run.id)
+    return ended
+
+
+def _may_launch(store: Store, run_id: str) -> bool:
+    """Count a launch and grant it the grace of a lease; false when none of the last ones came to anything."""
+    launches = (journal_get(store, run_id, LAUNCHES) or 0) + 1
+    if launches > MOST_LAUNCHES:
+        return False
+    journal_put(store, run_id, LAUNCHES, launches)
+    store.change(RunRecord, run_id, lease_until=time.time() + LEASE_SECONDS)
+    return True
+
+
+def _bury(store: Store, run: RunRecord) -> None:
+    """Write down how a run without a process ended, and give back what it held."""
+    if run.cancel_requested:
+        state, message = "cancelled", "Stopped as asked; its worker was gone already."
+    elif run.state == "queued":
+        state, message = "failed", "Its worker does not start; worker.log in the run's folder says why."
+    else:
+        state, message = "lost", f"Its worker was ended from outside, or the machine restarted, at step {run.step}."
+    error = message if state == "failed" else None
+    with store.transaction() as db:
+        stamp = {"finished_at": now(), "token": None, "lease_until": 0.0}
+        store.change(RunRecord, run.id, state=state, message=message, error=error, **stamp)
+        add_event(store, run.id, message, "warning")
+        db.conn.execute("delete from leases where run_id = ?", [run.id])
 
 
 def take_device(store: Store, name: str, run_id: str, token: str) -> bool:
-    """Take a named device (one local training at a time) for a run; false while a live run holds it."""
+    """Take a named device (one local training at a time) for a run, in the order in which the runs were asked for.
+
+    False while a live run holds it or an older one waits for it; then call again later.
+    """
     until = time.time() + LEASE_SECONDS
     with store.transaction() as db:
-        row = db.conn.execute("select run_id, token, lease_until from leases where name = ?", [name]).fetchone()
-        if row is not None and row[1] != token:
-            holder = store.find(RunRecord, row[0])
-            alive = holder is not None and process_alive(holder.pid, holder.pid_started)
-            if row[2] > time.time() or alive:
-                return False
+        holder = device_holder(store, name)
+        if holder is not None and holder.token != token:
+            return False
+        if holder is None and _older_one_waits(store, get(store, run_id)):
+            return False
         db.conn.execute("insert or replace into leases values (?, ?, ?, ?)", [name, run_id, token, until])
     return True
+
+
+def device_holder(store: Store, name: str) -> RunRecord | None:
+    """The live run that holds a device, or None."""
+    rows = store.read("select run_id, token from leases where name = ?", [name])
+    holder = store.find(RunRecord, rows[0]["run_id"]) if rows else None
+    if holder is None or holder.token != rows[0]["token"] or abandoned(holder):
+        return None
+    return holder
+
+
+def _older_one_waits(store: Store, run: RunRecord) -> bool:
+    """True when a run for the same engine, asked for earlier, has a worker that waits too."""
+    condition = "state = 'queued' and token is not null and engine = ? and created_at < ? and lease_until > ?"
+    return store.count(RunRecord, condition, [run.engine, run.created_at, time.time()]) > 0
 
 
 # --------------------------------------------------------------------------- what a run tells
@@ -183,23 +262,21 @@ def events(store: Store, run_id: str, last: int = 10) -> list[EventRecord]:
     """The last lines, oldest first."""
     names = ", ".join(f.name for f in fields(EventRecord))
     query = f"select {names} from events where run_id = ? order by id desc limit ?"  # noqa: S608
-    return [EventRecord(**row) for row in store.db.query(query, [run_id, last])][::-1]
+    return [EventRecord(**row) for row in store.read(query, [run_id, last])][::-1]
 
 
 def add_metrics(store: Store, run_id: str, step: int, values: dict[str, float]) -> None:
-    """Store numbers of a step; the same step told twice (after a resume) replaces."""
+    """Store numbers of a step; the same step told twice (after a resume) replaces. NaN and infinity are left out."""
     stamp = now()
+    rows = [(run_id, step, name, value, stamp) for name, value in values.items() if math.isfinite(value)]
     with store.transaction() as db:
-        db.conn.executemany(
-            "insert or replace into metrics values (?, ?, ?, ?, ?)",
-            [(run_id, step, name, value, stamp) for name, value in values.items()],
-        )
+        db.conn.executemany("insert or replace into metrics values (?, ?, ?, ?, ?)", rows)
 
 
 def metric(store: Store, run_id: str, name: str) -> list[tuple[int, float]]:
     """(step, value) of one metric, by step."""
     query = "select step, value from metrics where run_id = ? and name = ? order by step"
-    return [(int(step), float(value)) for step, value in store.db.conn.execute(query, [run_id, name])]
+    return [(int(row["step"]), float(row["value"])) for row in store.read(query, [run_id, name])]
 
 
 def journal_put(store: Store, run_id: str, key: str, value: Any) -> None:
@@ -213,5 +290,5 @@ def journal_put(store: Store, run_id: str, key: str, value: Any) -> None:
 
 def journal_get(store: Store, run_id: str, key: str) -> Any | None:
     """What was put, or None."""
-    row = store.db.conn.execute("select value from journal where run_id = ? and key = ?", [run_id, key]).fetchone()
-    return None if row is None else json.loads(row[0])
+    rows = store.read("select value from journal where run_id = ? and key = ?", [run_id, key])
+    return json.loads(rows[0]["value"]) if rows else None

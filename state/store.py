@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -22,7 +23,24 @@ from loradeck.state.files import Workspace, now, told
 from loradeck.state.migrations import migrations
 
 BUSY_SECONDS = 10.0
+BROKEN = (
+    "loradeck.db is damaged or cut short; it was left as it is: move it aside and restore a backup, or set "
+    "LORADECK_HOME to a new folder (LoRA files and image folders stay usable)."
+)
 Record = TypeVar("Record")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log. SQLite does not wait for a lock here, so that we do."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("pragma journal_mode = wal")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def _json_columns(kind: type[Any]) -> frozenset[str]:
@@ -54,6 +72,7 @@ class Store:
         self._shapes: dict[type[Any], tuple[frozenset[str], frozenset[str]]] = {}
         with told(home):
             home.mkdir(parents=True, exist_ok=True)
+        self._refuse_emptied()
         with self.explained():
             self._migrate()
 
@@ -78,13 +97,24 @@ class Store:
 
     def _connect(self) -> Database:
         connection = sqlite3.connect(self.workspace.database, timeout=BUSY_SECONDS, isolation_level=None)
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = full")
-        connection.execute("pragma foreign_keys = on")
+        try:
+            _use_wal(connection)
+            connection.execute("pragma synchronous = full")
+            connection.execute("pragma foreign_keys = on")
+        except sqlite3.DatabaseError:
+            connection.close()
+            raise
         return Database(connection)
 
+    def _refuse_emptied(self) -> None:
+        """A database of no bytes is new in a new workspace, and cut short in one that holds work already."""
+        file = self.workspace.database
+        emptied = file.exists() and file.stat().st_size == 0 and not file.with_name(file.name + "-wal").exists()
+        if emptied and any((self.workspace.home / name).exists() for name in ("datasets", "runs", "loras")):
+            raise DatabaseBroken(BROKEN)
+
     def _migrate(self) -> None:
-        """Bring the schema up to date, unless a newer loradeck wrote it."""
+        """Bring the schema up to date, unless a newer loradeck wrote it; two processes may try at once."""
         known = {step.name for step in migrations._migrations}
         unknown = [step.name for step in migrations.applied(self.db) if step.name not in known]
         if unknown:
@@ -93,7 +123,8 @@ class Store:
                 "or set LORADECK_HOME to another folder. Nothing was changed."
             )
         if migrations.pending(self.db):
-            migrations.apply(self.db)
+            with self.transaction() as db:
+                migrations.apply(db)
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -104,42 +135,45 @@ class Store:
             raise self._explain(error) from error
 
     def _explain(self, error: sqlite3.DatabaseError) -> StateError:
-        text = str(error).lower()
-        if "locked" in text or "busy" in text:
-            return DatabaseBusy(
-                "Another program holds loradeck.db for longer than 10 seconds; close it (a database browser, a "
-                "backup, another loradeck), then make the same call again."
-            )
-        if "readonly" in text or "read-only" in text or "unable to open" in text:
-            return WorkspaceReadOnly(
-                "loradeck.db cannot be written; make the workspace folder writable or set LORADECK_HOME to another "
-                "one, then call again."
-            )
-        if "disk is full" in text or "full" in text.split():
-            return DiskFull("The disk that holds loradeck.db is full; free some room, then make the same call again.")
-        if "malformed" in text or "not a database" in text or "disk i/o" in text:
-            return DatabaseBroken(
-                "loradeck.db is damaged or cut short; it was left as it is: move it aside and restore a backup, or set "
-                "LORADECK_HOME to a new folder (LoRA files and image folders stay usable)."
-            )
+        match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # the low byte: extended codes say more than we need
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                return DatabaseBusy(
+                    "Another program holds loradeck.db for longer than 10 seconds; close it (a database browser, a "
+                    "backup, another loradeck), then make the same call again."
+                )
+            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+                return WorkspaceReadOnly(
+                    "loradeck.db cannot be written; make the workspace folder writable or set LORADECK_HOME to "
+                    "another one, then call again."
+                )
+            case sqlite3.SQLITE_FULL:
+                return DiskFull(
+                    "The disk that holds loradeck.db is full; free some room, then make the same call again: "
+                    "nothing that was there was changed."
+                )
+            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_IOERR:
+                return DatabaseBroken(BROKEN)
         return StateError(f"The store refused this ({error}); run `loradeck doctor`, then call again.")
 
     @contextmanager
     def transaction(self) -> Iterator[Database]:
-        """All or nothing: takes the write lock at once, commits at the end, rolls back on any error."""
+        """All or nothing: takes the write lock at once, commits at the end, rolls back on any error.
+
+        Inside another transaction of the same thread it joins that one. What SQLite refuses comes out as a
+        StateError, as from every other call.
+        """
         database = self.db
         if database.conn.in_transaction:
             yield database
             return
         with self.explained():
             database.conn.execute("begin immediate")
-        try:
-            yield database
-        except BaseException:
-            database.conn.rollback()
-            raise
-        with self.explained():
-            database.conn.commit()
+            try:
+                yield database
+                database.conn.commit()
+            except BaseException:
+                database.conn.rollback()
+                raise
 
     # ------------------------------------------------------------------ records
 
@@ -178,7 +212,7 @@ class Store:
         columns = ", ".join(packed)
         marks = ", ".join("?" for _ in packed)
         verb = "insert or replace" if getattr(kind, "upsert", False) else "insert"
-        with self.transaction() as db, self.explained():
+        with self.transaction() as db:
             db.conn.execute(
                 f"{verb} into {kind.table} ({columns}) values ({marks})",
                 list(packed.values()),
@@ -208,6 +242,11 @@ class Store:
         with self.explained():
             return [self._unpack(kind, row) for row in self.db.query(query, list(values))]
 
+    def read(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Rows of a query of ours as plain dicts; never build `query` from user text."""
+        with self.explained():
+            return list(self.db.query(query, list(values)))
+
     def count(self, kind: type[Any], condition: str = "1 = 1", values: Sequence[Any] = ()) -> int:
         """How many rows meet a condition."""
         with self.explained():
@@ -224,7 +263,7 @@ class Store:
             values.setdefault("updated_at", now())
         packed = self._pack(kind, values)
         setting = ", ".join(f"{name} = ?" for name in packed)
-        with self.transaction() as db, self.explained():
+        with self.transaction() as db:
             cursor = db.conn.execute(
                 f"update {kind.table} set {setting} where {column} = ?",  # noqa: S608
                 [*packed.values(), key],
@@ -233,6 +272,6 @@ class Store:
 
     def remove(self, kind: type[Any], condition: str, values: Sequence[Any]) -> int:
         """Delete the rows that meet a condition; returns how many."""
-        with self.transaction() as db, self.explained():
+        with self.transaction() as db:
             cursor = db.conn.execute(f"delete from {kind.table} where {condition}", list(values))  # noqa: S608
         return cursor.rowcount

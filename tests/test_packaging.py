@@ -1,0 +1,73 @@
+"""The package as people get it: built, installed elsewhere, run from `/`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LIMIT_MB = 30
+
+
+def run(*command: str | Path, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=kept | env, capture_output=True, text=True, timeout=500, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    out = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, ROOT, cwd=out)
+    return next(out.glob("*.whl")), next(out.glob("*.tar.gz"))
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_everything_under_one_package_and_stays_small(built: tuple[Path, Path]) -> None:
+    wheel, _ = built
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"loradeck"}
+    for needed in (
+        "loradeck/py.typed",
+        "loradeck/server/demo_data/deck.json",
+        "loradeck/server/demo_data/icons/LICENSE",
+        "loradeck/engines/local/preview/weights/model_index.json",
+    ):
+        assert needed in names
+    assert wheel.stat().st_size < LIMIT_MB * 2**20
+
+
+@pytest.mark.slow
+def test_the_sdist_holds_no_links_and_the_same_modules(built: tuple[Path, Path]) -> None:
+    wheel, sdist = built
+    members = tarfile.open(sdist).getmembers()
+    assert not [member.name for member in members if member.issym() or member.islnk()]
+    modules = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
+    unpacked = {member.name.split(".dev/")[-1] for member in members}
+    assert modules <= unpacked
+
+
+@pytest.mark.slow
+def test_the_installed_wheel_runs_doctor_from_the_root_folder_without_torch(
+    built: tuple[Path, Path], tmp_path: Path
+) -> None:
+    wheel, _ = built
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    run(python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", wheel, cwd=tmp_path)
+    home = tmp_path / "home"
+    told = run(python, "-m", "loradeck", "doctor", cwd=Path("/"), LORADECK_HOME=str(home)).stdout
+    assert "local" in told
+    assert "torch" in told
+    where = run(python, "-c", "import loradeck; print(loradeck.__file__)", cwd=Path("/")).stdout
+    assert str(tmp_path) in where

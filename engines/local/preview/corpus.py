@@ -1,0 +1,138 @@
+"""Draw the pictures, tell them, and turn both into what the transformer learns from: once, on disk.
+
+Latents are normalised and patchified, ``(n, 64, rows, columns)``; text states are ``(n, length, 192)``.
+Both are kept in bfloat16. Captions are sorted into *short* (up to 32 tokens, which keeps a training step
+small), *long* (64 tokens) and a few *padded* to the 512 tokens that plain diffusers pads to.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKLFlux2
+from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
+
+from loradeck.engines.local.preview.captions import caption
+from loradeck.engines.local.preview.draw import draw_scene
+from loradeck.engines.local.preview.progress import say
+from loradeck.engines.local.preview.text import MAX_TOKENS, embed
+from loradeck.engines.local.preview.vae import encode, normalise, set_statistics
+from loradeck.engines.local.preview.world import SQUARE, WIDE, pick_scene
+
+LENGTHS = {"short": 32, "long": MAX_TOKENS, "padded": 512}
+SHAPES_OF_PICTURES = {"square": SQUARE, "wide": WIDE}
+
+
+@dataclass(frozen=True)
+class CorpusPlan:
+    """How many pictures are drawn, and how many captions each gets."""
+
+    square: int = 15000
+    wide: int = 5000
+    captions: int = 2
+    long_share: float = 0.06  # of the short captions, told again in the long form
+    padded: int = 160
+    seed: int = 21
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Text states of one length, and which picture each belongs to."""
+
+    text: torch.Tensor  # (n, length, 192) bfloat16
+    picture: torch.Tensor  # (n,) int64
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Everything the transformer trains on."""
+
+    latents: dict[str, torch.Tensor]  # "square" (n, 64, 8, 8), "wide" (n, 64, 9, 16)
+    shelves: dict[tuple[str, str], Shelf]  # by picture shape and text length
+    empty: dict[str, torch.Tensor]  # the empty prompt, (length, 192), by text length
+
+
+def _draw(plan: CorpusPlan, shape: str, vae: AutoencoderKLFlux2) -> tuple[torch.Tensor, list[list[str]]]:
+    count = plan.square if shape == "square" else plan.wide
+    rng = random.Random(f"{plan.seed}-{shape}")
+    latents, told, batch = [], [], []
+    for index in range(count):
+        scene = pick_scene(rng, SHAPES_OF_PICTURES[shape])
+        batch.append(np.asarray(draw_scene(scene)))
+        told.append([caption(scene, rng) for _ in range(plan.captions)])
+        if len(batch) == 64 or index + 1 == count:
+            latents.append(encode(vae, np.stack(batch)))
+            batch = []
+            if index % 1024 < 64:
+                say("draw", shape=shape, pictures=index)
+    return torch.cat(latents), told
+
+
+def _shelf(
+    chosen: list[tuple[int, str]], length: int, tokenizer: PreTrainedTokenizerFast, encoder: Qwen3ForCausalLM
+) -> Shelf:
+    size = max(4, 8192 // length)
+    parts = [
+        embed(tokenizer, encoder, [text for _, text in chosen[i : i + size]], length).bfloat16()
+        for i in range(0, len(chosen), size)
+    ]
+    say("embed", length=length, captions=len(chosen))
+    return Shelf(torch.cat(parts), torch.tensor([picture for picture, _ in chosen]))
+
+
+def _sorted_by_length(
+    told: list[list[str]], tokenizer: PreTrainedTokenizerFast, plan: CorpusPlan
+) -> dict[str, list[tuple[int, str]]]:
+    rng = random.Random(plan.seed)
+    pairs = [(picture, text) for picture, texts in enumerate(told) for text in texts]
+    sizes = [len(ids) + 1 for ids in tokenizer([text for _, text in pairs])["input_ids"]]
+    short = [pair for pair, size in zip(pairs, sizes, strict=True) if size <= LENGTHS["short"]]
+    long = [pair for pair, size in zip(pairs, sizes, strict=True) if size > LENGTHS["short"]]
+    long += [pair for pair in short if rng.random() < plan.long_share]
+    return {"short": short, "long": long, "padded": rng.sample(pairs, min(plan.padded, len(pairs)))}
+
+
+def _save(corpus: Corpus, path: Path) -> None:
+    shelves = {"/".join(key): (shelf.text, shelf.picture) for key, shelf in corpus.shelves.items()}
+    torch.save({"latents": corpus.latents, "shelves": shelves, "empty": corpus.empty}, path)
+
+
+def _load(path: Path) -> Corpus:
+    stored: dict[str, Any] = torch.load(path, weights_only=True)
+    shelves = {}
+    for key, (text, picture) in stored["shelves"].items():
+        shape, length = key.split("/")
+        shelves[shape, length] = Shelf(text, picture)
+    return Corpus(stored["latents"], shelves, stored["empty"])
+
+
+def build_corpus(
+    plan: CorpusPlan,
+    folder: Path,
+    vae: AutoencoderKLFlux2,
+    tokenizer: PreTrainedTokenizerFast,
+    encoder: Qwen3ForCausalLM,
+) -> Corpus:
+    """The corpus in ``folder``, made when it is not there yet; sets the autoencoder's statistics."""
+    path, statistics = folder / "corpus.pt", folder / "statistics.pt"
+    if path.exists():
+        vae.bn.load_state_dict(torch.load(statistics, weights_only=True))
+        return _load(path)
+    raw: dict[str, torch.Tensor] = {}
+    shelves: dict[tuple[str, str], Shelf] = {}
+    for shape in SHAPES_OF_PICTURES:
+        raw[shape], told = _draw(plan, shape, vae)
+        for length, chosen in _sorted_by_length(told, tokenizer, plan).items():
+            shelves[shape, length] = _shelf(chosen, LENGTHS[length], tokenizer, encoder)
+    set_statistics(vae, raw["square"])
+    torch.save(vae.bn.state_dict(), statistics)
+    latents = {shape: normalise(vae, values).bfloat16() for shape, values in raw.items()}
+    empty = {name: embed(tokenizer, encoder, [""], length)[0].bfloat16() for name, length in LENGTHS.items()}
+    corpus = Corpus(latents, shelves, empty)
+    _save(corpus, path)
+    return corpus

@@ -1,0 +1,216 @@
+"""Train the preview's transformer by flow matching, with an average of its weights (EMA).
+
+The maths is that of FLUX.2: ``x_t = (1 - sigma) x_0 + sigma noise``, the network is asked for
+``noise - x_0``, timestep in is ``sigma``. One caption in ten is dropped, for guidance.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as functional
+from diffusers import Flux2Transformer2DModel
+
+from loradeck.engines.local.preview.corpus import Corpus
+from loradeck.engines.local.preview.progress import Cadence, say
+from loradeck.engines.local.preview.text import LAYERS, WIDTH
+from loradeck.engines.local.preview.vae import CHANNELS
+
+
+@dataclass(frozen=True)
+class TransformerPlan:
+    """How the transformer is trained; the last ``cooldown`` steps let the learning rate fall to nothing."""
+
+    steps: int = 7000
+    cooldown: int = 2000
+    batch: int = 32
+    learning_rate: float = 2e-3
+    matrix_rate: float = 3e-3  # of Muon, which turns the blocks' matrices
+    drop: float = 0.1
+    wide: float = 0.25
+    long: float = 0.10
+    padded: float = 0.01
+    ema: float = 0.998
+    seed: int = 31
+
+
+def new_transformer(seed: int = 31) -> Flux2Transformer2DModel:
+    """An untrained klein transformer of width 192: 2 double and 4 single blocks, 4.5M parameters."""
+    torch.manual_seed(seed)
+    model = Flux2Transformer2DModel(
+        in_channels=4 * CHANNELS,
+        num_layers=2,
+        num_single_layers=4,
+        attention_head_dim=32,
+        num_attention_heads=6,
+        joint_attention_dim=WIDTH * len(LAYERS),
+        timestep_guidance_channels=128,
+        mlp_ratio=3.0,
+        axes_dims_rope=(2, 10, 10, 10),
+        rope_theta=200,
+        guidance_embeds=False,
+    )
+    torch.nn.init.zeros_(model.proj_out.weight)
+    return model
+
+
+def position_ids(rows: int, columns: int, words: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Image and text ids ``(n, 4)`` (time, row, column, word), as the klein pipeline makes them."""
+    image = torch.cartesian_prod(torch.arange(1), torch.arange(rows), torch.arange(columns), torch.arange(1))
+    text = torch.cartesian_prod(torch.arange(1), torch.arange(1), torch.arange(1), torch.arange(words))
+    return image, text
+
+
+def pack(latents: torch.Tensor) -> torch.Tensor:
+    """``(n, c, h, w)`` to tokens ``(n, h * w, c)``."""
+    return latents.flatten(2).transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step sees: clean tokens, text states, noise and noise levels."""
+
+    clean: torch.Tensor  # (b, tokens, 64)
+    text: torch.Tensor  # (b, words, 192)
+    noise: torch.Tensor
+    sigma: torch.Tensor  # (b,)
+    rows: int
+    columns: int
+
+
+def pick_sigmas(count: int, generator: torch.Generator) -> torch.Tensor:
+    """Noise levels: half logit-normal around the middle, half uniform, so that both ends are met."""
+    middle = torch.sigmoid(torch.randn(count, generator=generator))
+    even = torch.rand(count, generator=generator)
+    return torch.where(torch.rand(count, generator=generator) < 0.5, middle, even)
+
+
+def batches(corpus: Corpus, plan: TransformerPlan, start: int) -> Iterator[Batch]:
+    """Endless batches, the same for the same plan and step, wherever training resumed."""
+    step = start
+    while True:
+        generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
+        dice = torch.rand(2, generator=generator)
+        shape = "wide" if dice[0] < plan.wide else "square"
+        length = "padded" if dice[1] < plan.padded else "long" if dice[1] < plan.padded + plan.long else "short"
+        count = plan.batch // 4 if length == "padded" else plan.batch
+        shelf = corpus.shelves[shape, length]
+        chosen = torch.randint(0, len(shelf.picture), (count,), generator=generator)
+        latents = corpus.latents[shape][shelf.picture[chosen]].float()
+        text = shelf.text[chosen].float()
+        text[torch.rand(count, generator=generator) < plan.drop] = corpus.empty[length].float()
+        clean = pack(latents)
+        noise = torch.randn(clean.shape, generator=generator)
+        yield Batch(clean, text, noise, pick_sigmas(count, generator), latents.shape[2], latents.shape[3])
+        step += 1
+
+
+def flow_loss(model: Flux2Transformer2DModel, batch: Batch) -> torch.Tensor:
+    """Mean squared error of the predicted flow."""
+    sigma = batch.sigma[:, None, None]
+    image_ids, text_ids = position_ids(batch.rows, batch.columns, batch.text.shape[1])
+    with torch.autocast("cpu", torch.bfloat16):
+        flow = model(
+            hidden_states=(1 - sigma) * batch.clean + sigma * batch.noise,
+            encoder_hidden_states=batch.text,
+            timestep=batch.sigma,
+            img_ids=image_ids,
+            txt_ids=text_ids,
+            return_dict=False,
+        )[0]
+    return functional.mse_loss(flow.float(), batch.noise - batch.clean)
+
+
+def _optimizers(model: Flux2Transformer2DModel, plan: TransformerPlan) -> list[torch.optim.Optimizer]:
+    """Muon for the blocks' matrices, AdamW for the rest."""
+    matrices = [p for name, p in model.named_parameters() if "transformer_blocks" in name and p.ndim == 2]
+    owned = {id(p) for p in matrices}
+    others = [p for p in model.parameters() if id(p) not in owned]
+    return [
+        torch.optim.Muon(matrices, lr=plan.matrix_rate, weight_decay=0.02, adjust_lr_fn="match_rms_adamw", ns_steps=4),
+        torch.optim.AdamW(others, lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01),
+    ]
+
+
+def _scale(step: int, plan: TransformerPlan) -> float:
+    return min(1.0, (step + 1) / 150, max(0.0, (plan.steps - step) / plan.cooldown))
+
+
+class Trainer:
+    """The transformer, its average and its optimisers, with checkpoints that go on where they stopped."""
+
+    def __init__(self, plan: TransformerPlan, folder: Path) -> None:
+        self.plan = plan
+        self.path = folder / "transformer.pt"
+        self.model = new_transformer(plan.seed)
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.optimizers = _optimizers(self.model, plan)
+        self._rates = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers]
+        self.step = 0
+        if self.path.exists():
+            self._load()
+
+    def _load(self) -> None:
+        state = torch.load(self.path, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.step = int(state["step"])
+
+    def save(self) -> None:
+        """Write a checkpoint, whole or not at all."""
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "step": self.step,
+        }
+        draft = self.path.with_suffix(".tmp")
+        torch.save(state, draft)
+        draft.replace(self.path)
+
+    def learn(self, batch: Batch) -> torch.Tensor:
+        """One step; returns its loss."""
+        for optimizer, rate in zip(self.optimizers, self._rates, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * _scale(self.step, self.plan)
+        loss = flow_loss(self.model, batch)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.step += 1
+        self._follow()
+        return loss.detach()
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        keep = min(self.plan.ema, (1 + self.step) / (10 + self.step))
+        pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
+        for mean, value in pairs:
+            mean.lerp_(value, 1 - keep)
+
+
+def train_transformer(plan: TransformerPlan, folder: Path, corpus: Corpus) -> Flux2Transformer2DModel:
+    """Train from the last checkpoint in ``folder`` and return the averaged transformer."""
+    trainer = Trainer(plan, folder)
+    cadence, began, running = Cadence(120.0), time.monotonic(), 0.0
+    for batch in batches(corpus, plan, trainer.step):
+        if trainer.step >= plan.steps:
+            break
+        running += float(trainer.learn(batch))
+        if trainer.step % 50 == 0:
+            say("transformer", step=trainer.step, loss=running / 50, seconds=time.monotonic() - began)
+            running = 0.0
+        if cadence.due():
+            trainer.save()
+    trainer.save()
+    return trainer.average

@@ -729,6 +729,20 @@ class LorasResult(RunResult):
     pages: int = 1
 
 
+class TrainedResult(RunResult):
+    """What a training left: the `result` that check_status gives once it succeeded."""
+
+    dataset_id: str | None = None
+    lora: LoraRow
+    images: int
+    final_loss: float | None = None
+    held_out_first: float | None = Field(None, description="Before the first step, fixed noise and sigmas.")
+    held_out_last: float | None = None
+    artefacts: list[Artefact] = Field(default_factory=list)
+    waived: list[Waiver] = Field(default_factory=list)
+    preview_note: str | None = None
+
+
 class LoraAction(StrEnum):
     """What manage_loras can do."""
 

@@ -23,3 +23,7 @@ class Refused(ToolFault):
 
 class NotYet(ToolFault):
     """A feature whose depth comes with a later release; the message says what works today instead."""
+
+
+class Crashed(LoradeckError):
+    """Something that loradeck did not foresee; the details are in its log, never in the message."""

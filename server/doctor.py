@@ -1,0 +1,182 @@
+"""What is installed, which engines are ready, and what is missing. Loads no engine's heavy packages."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from loradeck import LoradeckError, __version__
+from loradeck.server import install
+
+PYTHON = (3, 11)
+ROOM_GB = 2.0
+"""Free disk below which a training may not end."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report. `needed` marks what loradeck cannot do without."""
+
+    area: str
+    what: str
+    good: bool
+    said: str
+    needed: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """All checks, in the order a person reads them."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Nothing that is needed is missing."""
+        return all(check.good for check in self.checks if check.needed)
+
+
+def examine(home: Path, machine: install.Machine | None = None) -> Report:
+    """Look at everything; changes nothing but a probe file that is removed again."""
+    checks = [*_python(), *_packages(), *_engines(), *_workspace(home), *_clients(machine or install.this_machine())]
+    return Report(tuple(checks))
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The report as JSON data."""
+    return {"version": __version__, "usable": report.usable, "checks": [asdict(check) for check in report.checks]}
+
+
+def as_text(report: Report) -> str:
+    """The report as lines."""
+    lines = [f"loradeck {__version__}"]
+    area = ""
+    for check in report.checks:
+        if check.area != area:
+            area = check.area
+            lines += ["", area]
+        mark = "ok     " if check.good else "MISSING" if check.needed else "-      "
+        lines.append(f"  {mark}  {check.what}: {check.said}")
+    lines += ["", "Ready." if report.usable else "Not ready: mend what is marked MISSING."]
+    return "\n".join(lines)
+
+
+def _python() -> Iterator[Check]:
+    good = sys.version_info >= PYTHON
+    yield Check("machine", "Python", good, f"{platform.python_version()} at {sys.executable}", needed=True)
+    yield Check("machine", "system", True, f"{platform.system()} {platform.machine()}")
+
+
+# --------------------------------------------------------------------------- packages
+
+
+def _packages() -> Iterator[Check]:
+    """Every package that loradeck names, with the extra that wants it. Development tools are nobody's business here."""
+    for requirement in metadata.requires("loradeck") or []:
+        name = re.match(r"[\w.-]+", requirement)
+        extra = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", requirement)
+        if name is None or (extra is not None and extra[1] == "dev"):
+            continue
+        area = "packages" if extra is None else f"packages of [{extra[1]}]"
+        fix = "pip install --force-reinstall loradeck" if extra is None else f"pip install 'loradeck[{extra[1]}]'"
+        version = _version(name[0])
+        said = version or f"not installed; {fix}"
+        yield Check(area, name[0], version is not None, said, needed=extra is None)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+# --------------------------------------------------------------------------- engines
+
+
+def _engines() -> Iterator[Check]:
+    """Every registered engine: ready, or what it lacks."""
+    from loradeck.engines.registry import Registry
+
+    registry = Registry()
+    for name in registry.names():
+        try:
+            engine = registry.open(name)
+        except LoradeckError as error:
+            yield Check("engines", name, False, str(error))
+            continue
+        state = engine.available()
+        bases = ", ".join(base.name for base in engine.capabilities.base_models)
+        yield Check(
+            "engines", name, state.ready, f"ready for {bases}" if state.ready else f"{state.why} {state.fix}".strip()
+        )
+
+
+# --------------------------------------------------------------------------- workspace
+
+
+def _workspace(home: Path) -> Iterator[Check]:
+    """Whether we can write there, the database is ours to read, and there is room."""
+    if not home.exists():
+        place = next(parent for parent in home.parents if parent.exists())
+        yield Check("workspace", "folder", _writable(place), f"{home} (made on first use)", needed=True)
+    else:
+        place = home
+        said = str(home) if _writable(home) else f"{home} cannot be written; mend its permissions or set LORADECK_HOME"
+        yield Check("workspace", "folder", _writable(home), said, needed=True)
+        yield _database(home)
+    free = shutil.disk_usage(place).free / 1e9
+    yield Check(
+        "workspace", "free disk", free >= ROOM_GB, f"{free:.1f} GB" + ("" if free >= ROOM_GB else ", make room")
+    )
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _database(home: Path) -> Check:
+    """Opened as the server opens it, if it is there."""
+    from loradeck.state.store import Store
+
+    path = home / "loradeck.db"
+    if not path.exists():
+        return Check("workspace", "database", True, "made on first use", needed=True)
+    try:
+        store = Store(home)
+        rows = store.db.conn.execute("select count(*) from _sqlite_migrations").fetchone()
+        store.close()
+    except (LoradeckError, sqlite3.Error) as error:
+        return Check("workspace", "database", False, str(error), needed=True)
+    return Check(
+        "workspace", "database", True, f"schema step {rows[0]}, {path.stat().st_size / 1e6:.1f} MB", needed=True
+    )
+
+
+# --------------------------------------------------------------------------- clients
+
+
+def _clients(machine: install.Machine) -> Iterator[Check]:
+    """Which clients have a configuration, and whether loradeck is in it."""
+    for known in install.CLIENTS:
+        try:
+            state = install.connected(known, machine)
+        except LoradeckError as error:
+            yield Check("clients", known.title, False, str(error))
+            continue
+        said = {None: "no configuration found", True: "connected", False: "not connected"}[state]
+        fix = "" if state else f"; `loradeck install {known.name}` connects it"
+        yield Check("clients", known.title, state is True, said + fix)

@@ -1,0 +1,66 @@
+"""JSON schemas for `tools/list`, as small as they can be said: an assistant pays for every word of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+Schema = dict[str, Any]
+
+
+def of_arguments(model: type[BaseModel]) -> Schema:
+    """The input schema of a tool: descriptions and bounds stay, titles and model docstrings go."""
+    schema = model.model_json_schema()
+    return _slim(schema, keep_words=True)
+
+
+def of_result(model: type[BaseModel]) -> Schema:
+    """The output schema of a tool. Fields that may be missing are not required: answers leave them out."""
+    schema = model.model_json_schema(mode="serialization")
+    return _slim(schema, keep_words=False)
+
+
+def _slim(schema: Schema, *, keep_words: bool) -> Schema:
+    slim = _node(schema, keep_words=keep_words)
+    slim.pop("description", None)
+    for definition in slim.get("$defs", {}).values():
+        definition.pop("description", None)
+    return slim
+
+
+def _node(node: Any, *, keep_words: bool) -> Any:
+    """One schema node without title, without null and without what follows from that."""
+    if isinstance(node, list):
+        return [_node(item, keep_words=keep_words) for item in node]
+    if not isinstance(node, dict):
+        return node
+    slim: Schema = {}
+    for key, value in node.items():
+        if key in {"properties", "$defs"}:
+            slim[key] = {name: _node(child, keep_words=keep_words) for name, child in value.items()}
+        elif key == "default":
+            if keep_words and value not in (None, [], {}):
+                slim[key] = value
+        elif key != "title" and (keep_words or key not in {"description", "pattern"}):
+            slim[key] = _node(value, keep_words=keep_words)
+    return _required(_without_null(slim), node)
+
+
+def _without_null(slim: Schema) -> Schema:
+    """`T or null` said as `T`: a value that is not there is left out on both sides."""
+    arms = slim.get("anyOf")
+    if arms is None:
+        return slim
+    left = [arm for arm in arms if arm != {"type": "null"}]
+    rest = {key: value for key, value in slim.items() if key != "anyOf"}
+    return {**left[0], **rest} if len(left) == 1 else {"anyOf": left, **rest}
+
+
+def _required(slim: Schema, node: Schema) -> Schema:
+    """Required names, but those that may be null."""
+    if "required" not in slim:
+        return slim
+    nullable = {name for name, child in node["properties"].items() if {"type": "null"} in child.get("anyOf", ())}
+    slim["required"] = [name for name in slim["required"] if name not in nullable]
+    return slim

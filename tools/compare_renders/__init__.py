@@ -1,0 +1,1 @@
+"""The same prompts and seeds through several LoRAs or strengths."""

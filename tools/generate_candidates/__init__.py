@@ -1,0 +1,1 @@
+"""Pictures for the gaps of a dataset."""

@@ -1,0 +1,1 @@
+"""The LoRA library: what is in use, and what comes and goes."""

@@ -14,7 +14,6 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any
 
-from loradeck.state.files import told
 from loradeck.tools.errors import BadArgument, Refused
 
 NAME = "loradeck"
@@ -113,14 +112,19 @@ class Change:
     def write(self) -> Path | None:
         """Write it, atomically and with the file's own permissions; returns the backup, if there was a file.
 
-        Raises Refused when the file changed since it was read, WorkspaceReadOnly or DiskFull when it cannot be written.
+        Raises Refused when the file changed since it was read, or cannot be written; it is then as it was.
         """
         if _read(self.path) != self.before:
             raise Refused(f"{self.path} changed meanwhile; close {self.client.title} and run the same command again.")
-        with told(self.path):
+        try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             backup = _backup(self.path) if self.before is not None else None
             _replace(self.path, self.after)
+        except OSError as error:
+            raise Refused(
+                f"{self.path} cannot be written ({error.strerror}); it is as it was. Mend the permissions or make "
+                "room, then run the same command again."
+            ) from error
         return backup
 
 

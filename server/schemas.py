@@ -22,7 +22,7 @@ def of_result(model: type[BaseModel]) -> Schema:
 
 
 def _slim(schema: Schema, *, keep_words: bool) -> Schema:
-    slim = _node(schema, keep_words=keep_words)
+    slim: Schema = _node(schema, keep_words=keep_words)
     slim.pop("description", None)
     for definition in slim.get("$defs", {}).values():
         definition.pop("description", None)

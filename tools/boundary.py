@@ -89,20 +89,25 @@ def _unpacked(value: Any, name: str, schema: Schema) -> Any:
 def _said(error: ValidationError, schema: Schema) -> str:
     """All problems of a validation, one clause a place."""
     places: dict[str, list[str]] = {}
+    echoes: dict[str, str] = {}
     for problem in error.errors(include_url=False):
         place, node = _place(problem["loc"], schema)
-        if problem["type"] == "extra_forbidden":
-            clause = _unknown(str(problem["loc"][-1]), _names(node, schema))
-        elif problem["type"] == "missing":
-            clause = "is missing"
-        else:
-            clause = SUBJECT.sub("", problem["msg"]) + _echo(problem["input"])
         clauses = places.setdefault(place, [])
+        clause = _clause(problem["type"], problem["msg"], str(problem["loc"][-1]), node, schema)
         if clause not in clauses:
             clauses.append(clause)
-    said = [f"{place}: {' or '.join(clauses)}".removeprefix(": ") for place, clauses in places.items()]
+        if problem["type"] not in {"extra_forbidden", "missing"}:
+            echoes[place] = _echo(problem["input"])
+    said = [f"{place}: {' or '.join(clauses)}{echoes.get(place, '')}" for place, clauses in places.items()]
     more = len(said) - MOST_PROBLEMS
     return "; ".join(said[:MOST_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _clause(kind: str, message: str, name: str, node: Schema, schema: Schema) -> str:
+    """What is wrong at one place, without the place."""
+    if kind == "extra_forbidden":
+        return _unknown(name, _names(node, schema))
+    return "is missing" if kind == "missing" else SUBJECT.sub("", message)
 
 
 def _echo(value: Any) -> str:

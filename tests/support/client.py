@@ -1,0 +1,69 @@
+"""MCP clients for tests: in memory, over stdio on `loradeck serve`, in both protocol eras."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import anyio
+from mcp import Client, StdioServerParameters
+from mcp.types import CallToolResult
+
+from loradeck.server import app
+
+Answer = TypeVar("Answer")
+Era = Literal["auto", "legacy"]
+ERAS: tuple[Era, ...] = ("auto", "legacy")
+"""2026-07-28 (server/discover) and 2025-11-25 (initialize)."""
+
+
+def never_launched(run_id: str) -> None:
+    """A launcher for tests that start no worker."""
+    raise AssertionError(f"{run_id} was launched")
+
+
+def command(home: Path, *arguments: str) -> StdioServerParameters:
+    """How `loradeck <arguments>` starts as a server's process on a workspace of its own."""
+    environ = {"LORADECK_HOME": str(home)}
+    if "PYTHONPATH" in os.environ:
+        environ["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    return StdioServerParameters(
+        command=sys.executable, args=["-m", "loradeck", *(arguments or ("serve",))], env=environ
+    )
+
+
+def talk(target: Any, conversation: Callable[[Client], Awaitable[Answer]], mode: Era = "auto") -> Answer:
+    """Connect to a server, a URL or `command(...)`, hold a conversation, and give back what it returned."""
+
+    async def hold() -> Answer:
+        async with Client(target, mode=mode) as client:
+            return await conversation(client)
+
+    return anyio.run(hold)
+
+
+def in_memory(
+    home: Path,
+    conversation: Callable[[Client], Awaitable[Answer]],
+    mode: Era = "auto",
+    launch: Callable[[str], None] = never_launched,
+) -> Answer:
+    """`talk` to a server in this process."""
+    return talk(app.build(home, launch), conversation, mode)
+
+
+def call(home: Path, tool: str, **arguments: Any) -> CallToolResult:
+    """One call in memory."""
+
+    async def conversation(client: Client) -> CallToolResult:
+        return await client.call_tool(tool, arguments)
+
+    return in_memory(home, conversation)
+
+
+def said(result: CallToolResult) -> str:
+    """The first text of an answer."""
+    return next(block.text for block in result.content if block.type == "text")

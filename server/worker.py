@@ -114,6 +114,7 @@ class Worker:
             return self._left() if self.stopping.is_set() else self._end("cancelled", str(error))
         except LoradeckError as error:
             log.error("%s: %s", type(error).__name__, error)
+            self.reporter.journal.put(runs.ERROR_KIND, type(error).__name__)
             return self._end("failed", str(error), error=str(error))
         except Exception:
             # The process's last boundary: a defect must end as a row that says so, never as a silence.

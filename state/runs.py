@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
-import psutil
-
 from loradeck.state.errors import LeaseLost
 from loradeck.state.files import new_id, now
 from loradeck.state.records import EventRecord, RunRecord
@@ -27,6 +25,8 @@ LEASE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 3.0
 MOST_LAUNCHES = 5
 LAUNCHES = "worker.launches"
+ERROR_KIND = "worker.error"
+"""Journal keys of ours: launches that came to nothing so far; the class of the error that ended a run."""
 ENDED = ("succeeded", "failed", "cancelled", "lost")
 ACTIVE = ("queued", "preparing", "running", "paused")
 
@@ -82,6 +82,7 @@ def claim(store: Store, run_id: str) -> RunRecord | None:
             attempt=run.attempt + 1,
         )
         journal_put(store, run_id, LAUNCHES, 0)
+        journal_put(store, run_id, ERROR_KIND, None)
         return get(store, run_id)
 
 
@@ -152,6 +153,7 @@ def requeue(store: Store, run_id: str) -> RunRecord:
         )
         db.conn.execute("delete from leases where run_id = ?", [run_id])
         journal_put(store, run_id, LAUNCHES, 0)
+        journal_put(store, run_id, ERROR_KIND, None)
         return get(store, run_id)
 
 

@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar, get_origin, get_type_hints
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin, get_type_hints
 
 from loradeck.state.errors import DatabaseBroken, DatabaseBusy, DatabaseTooNew, DiskFull, StateError, WorkspaceReadOnly
 from loradeck.state.files import Workspace, now, told
-from loradeck.state.migrations import migrations
+
+if TYPE_CHECKING:
+    # sqlite_utils takes a tenth of a second, which no start of a server needs: it is imported with the first connection.
+    from sqlite_utils import Database
 
 BUSY_SECONDS = 10.0
 BROKEN = (
@@ -96,6 +97,8 @@ class Store:
             self._local.db = None
 
     def _connect(self) -> Database:
+        from sqlite_utils import Database
+
         connection = sqlite3.connect(self.workspace.database, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             _use_wal(connection)
@@ -115,6 +118,8 @@ class Store:
 
     def _migrate(self) -> None:
         """Bring the schema up to date, unless a newer loradeck wrote it; two processes may try at once."""
+        from loradeck.state.migrations import migrations
+
         known = {step.name for step in migrations._migrations}
         unknown = [step.name for step in migrations.applied(self.db) if step.name not in known]
         if unknown:

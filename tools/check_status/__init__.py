@@ -1,0 +1,1 @@
+"""check_status: where a run stands, or everything at a glance."""

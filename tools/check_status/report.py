@@ -1,0 +1,147 @@
+"""Where one run stands, gathered from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from loradeck.state import runs
+from loradeck.state.records import CheckpointRecord, EventRecord, RunRecord, SampleRecord
+from loradeck.state.store import Store
+from loradeck.tools.check_status.diagnosis import RunFacts, diagnose
+from loradeck.tools.contracts import (
+    Artefact,
+    CheckStatusResult,
+    Diagnosis,
+    RunKind,
+    RunState,
+    SpendState,
+    TrainingPlan,
+)
+from loradeck.tools.run_lookup import resume_call
+from loradeck.tools.wording import PREVIEW_NOTE
+
+RECENT = 20
+SOONEST, LATEST = 2.0, 25.0
+
+
+def report(store: Store, run: RunRecord) -> CheckStatusResult:
+    """Everything about a run: state, numbers, what it left, what is wrong, and the call to make next."""
+    held_out = runs.metric(store, run.id, "held_out_loss")
+    left = None if run.state in {"queued", "succeeded", "failed", "cancelled", "lost"} else seconds_left(store, run)
+    found = diagnose(_facts(store, run, held_out))
+    result = run.result if run.state == RunState.SUCCEEDED else None
+    return CheckStatusResult(
+        summary=_summary(run, left, found),
+        next_step=_next_step(run, found, result),
+        run_id=run.id,
+        state=RunState(run.state),
+        kind=RunKind(run.kind),
+        step=run.step,
+        steps=run.steps or None,
+        message=run.error or run.message or None,
+        loss=_mean([value for _, value in runs.metric(store, run.id, "loss")[-RECENT:]]),
+        held_out_loss=held_out[-1][1] if held_out else None,
+        eta_seconds=left,
+        cost_usd=run.cost_usd,
+        spend_state=SpendState(run.spend_state),
+        diagnosis=found,
+        artefacts=_artefacts(store, run, result),
+        events=[_line(event) for event in runs.events(store, run.id)],
+        poll_after_seconds=None if RunState(run.state).ended else _poll_after(left),
+        result=result,
+        preview_note=PREVIEW_NOTE if run.spec.get("preview") or (result or {}).get("preview_note") else None,
+    )
+
+
+def seconds_left(store: Store, run: RunRecord) -> float | None:
+    """Steps to go times the mean of the last step times; None until there are some."""
+    recent = _mean([value for _, value in runs.metric(store, run.id, "step_seconds")[-RECENT:]])
+    if recent is None and run.step and run.started_at and run.attempt == 1:
+        recent = _seconds_since(run.started_at) / run.step
+    return None if recent is None or not run.steps else round(recent * max(0, run.steps - run.step), 1)
+
+
+def _facts(store: Store, run: RunRecord, held_out: list[tuple[int, float]]) -> RunFacts:
+    plan = run.spec.get("plan")
+    return RunFacts(
+        run_id=run.id,
+        state=RunState(run.state),
+        resume=resume_call(run),
+        dataset_id=run.dataset_id,
+        error=run.error,
+        error_kind=runs.journal_get(store, run.id, runs.ERROR_KIND),
+        step=run.step,
+        steps=run.steps,
+        held_out=held_out,
+        plan=TrainingPlan.model_validate(plan) if plan and run.kind == RunKind.TRAIN else None,
+        queued_seconds=_seconds_since(run.created_at),
+        claimed=run.token is not None,
+    )
+
+
+def _summary(run: RunRecord, left: float | None, found: Sequence[Diagnosis]) -> str:
+    name = f" {run.name!r}" if run.name else ""
+    where = f" at step {run.step} of {run.steps}" if run.steps else ""
+    what = f"The {run.kind} run {run.id}{name} is {run.state}{where}{_eta(left)}."
+    said = found[0].what if found else (run.error or run.message)
+    return f"{what} {said.rstrip('.')}." if said else what
+
+
+def _eta(left: float | None) -> str:
+    if left is None:
+        return ""
+    return f", about {round(left)} s to go" if left < 90 else f", about {round(left / 60)} min to go"
+
+
+def _next_step(run: RunRecord, found: Sequence[Diagnosis], result: dict[str, Any] | None) -> str:
+    if result is not None:
+        return str(result.get("next_step") or "check_status without an id shows everything.")
+    if found:
+        return found[0].remedy
+    match RunState(run.state):
+        case RunState.FAILED:
+            return f"Do what the message says, then {resume_call(run)}."
+        case RunState.CANCELLED | RunState.LOST:
+            return f"{resume_call(run)} to go on."
+    return (
+        f'check_status(run_id="{run.id}", wait_seconds=20) until it ended; stop_run(run_id="{run.id}") ends it early.'
+    )
+
+
+def _artefacts(store: Store, run: RunRecord, result: dict[str, Any] | None) -> list[Artefact]:
+    """What the run left: its own list once it is done, before that the newest checkpoint and samples."""
+    if result is not None:
+        return [Artefact.model_validate(row) for row in result.get("artefacts") or result.get("files") or []]
+    points = store.where(CheckpointRecord, "run_id = ?", [run.id], order="step desc", limit=1)
+    samples = store.where(SampleRecord, "run_id = ?", [run.id], order="step")
+    newest = [sample for sample in samples if sample.step == samples[-1].step]
+    return [
+        *(Artefact(kind="checkpoint", path=point.path, bytes=_size(point.path), step=point.step) for point in points),
+        *(Artefact(kind="sample", path=sample.path, bytes=_size(sample.path), step=sample.step) for sample in newest),
+    ]
+
+
+def _size(path: str) -> int | None:
+    file = Path(path)
+    return file.stat().st_size if file.is_file() else None
+
+
+def _poll_after(left: float | None) -> float:
+    """A quarter of what is left, within reason."""
+    return SOONEST if left is None else round(min(LATEST, max(SOONEST, left / 4)), 1)
+
+
+def _line(event: EventRecord) -> str:
+    mark = "" if event.level == "info" else f"{event.level}: "
+    return f"{event.created_at[11:19]} {mark}{event.message}"
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _seconds_since(stamp: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(stamp)).total_seconds()

@@ -1,0 +1,35 @@
+"""Finding a run by what a caller says, and the call that makes an ended one go on."""
+
+from __future__ import annotations
+
+import difflib
+
+from loradeck.state.records import RunRecord
+from loradeck.state.store import Store
+from loradeck.tools.contracts import RunKind
+from loradeck.tools.errors import NotFound
+
+
+def find_run(store: Store, ref: str) -> RunRecord:
+    """The run of an id, or the newest one of a name. Raises NotFound with the nearest ids."""
+    wanted = ref.strip()
+    found = store.where(RunRecord, "id = ? or name = ?", [wanted, wanted], order="created_at desc", limit=1)
+    if found:
+        return found[0]
+    runs = store.where(RunRecord, order="created_at desc", limit=200)
+    if not runs:
+        raise NotFound(f"There is no run {wanted!r}, and none at all yet; start_training starts one.")
+    ids = [run.id for run in runs]
+    near = difflib.get_close_matches(wanted, ids, n=3, cutoff=0.6) or ids[:3]
+    raise NotFound(
+        f"There is no run {wanted!r}; the nearest are {', '.join(near)}. check_status without a run_id lists all."
+    )
+
+
+def resume_call(run: RunRecord) -> str:
+    """The call that makes a run go on from where it was."""
+    if run.kind == RunKind.TRAIN:
+        return f'start_training(resume="{run.id}")'
+    if run.deck_id:
+        return f'render_deck_visuals(deck_id="{run.deck_id}")'
+    return f"the call that started this {run.kind} run, once more: what was done is kept"

@@ -1,0 +1,116 @@
+"""What a worker does for a training: read what passed, let the engine learn, keep and show what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from loradeck.engines.base import DatasetFolder, TrainResult
+from loradeck.state import runs
+from loradeck.state.records import CheckpointRecord, LoraRecord, SampleRecord
+from loradeck.tools.contracts import Artefact, TrainedResult, TrainingPlan, Waiver
+from loradeck.tools.library import lora_row, register_lora
+from loradeck.tools.start_training.plan import train_spec
+from loradeck.tools.start_training.snapshot import read
+from loradeck.tools.wording import PREVIEW_NOTE
+from loradeck.tools.workbench import Job
+
+
+def run(job: Job) -> TrainedResult:
+    """Train, register the LoRA, draw the chart and the grid. Re-entrant: what is there already is not made again.
+
+    Raises what the engine raises, and Refused (TRN-FINGERPRINT) when the snapshot is not what passed.
+    """
+    spec = job.run.spec
+    plan = TrainingPlan.model_validate(spec["plan"])
+    run_dir = job.store.workspace.run(job.run.id)
+    dataset = read(run_dir / "dataset", spec["pairs"], spec["trigger"], job.run.fingerprint or "")
+    trained = job.engines.open(job.run.engine).train(
+        train_spec(
+            plan,
+            run_id=job.run.id,
+            run_dir=run_dir,
+            name=job.run.name,
+            trigger=spec["trigger"],
+            profile=spec["profile"],
+            warm_start=Path(spec["warm_start"]) if spec["warm_start"] else None,
+            advanced=spec["advanced"],
+        ),
+        dataset,
+        job.reporter,
+    )
+    job.reporter.progress(plan.steps, plan.steps, "Keeping the LoRA, drawing the loss chart and the sample grid.")
+    lora = _register(job, trained)
+    return _result(job, trained, lora, dataset, _pictures(job, run_dir))
+
+
+def _register(job: Job, trained: TrainResult) -> LoraRecord:
+    spec = job.run.spec
+    return register_lora(
+        job.store,
+        source=trained.lora_path,
+        name=job.run.name,
+        base_model=trained.base_model,
+        trigger=spec["trigger"],
+        rank=trained.rank,
+        steps=trained.steps,
+        dataset_id=job.run.dataset_id,
+        run_id=job.run.id,
+        parent_lora_id=spec["parent_lora_id"],
+        fingerprint=job.run.fingerprint,
+        preview=trained.preview,
+        meta={**trained.metadata, "held_out_first": trained.held_out_first, "held_out_last": trained.held_out_last},
+    )
+
+
+def _pictures(job: Job, run_dir: Path) -> list[Artefact]:
+    """The loss chart and, where samples were drawn, their grid."""
+    from loradeck.tools.pictures.chart import loss_chart
+    from loradeck.tools.pictures.grid import sample_grid
+
+    job.reporter.event("The training is done; drawing the loss chart.")  # also writes the last metrics
+    chart, grid = run_dir / "loss.png", run_dir / "samples.png"
+    loss_chart(runs.metric(job.store, job.run.id, "loss"), runs.metric(job.store, job.run.id, "held_out_loss"), chart)
+    made = [_artefact("loss_chart", chart)]
+    samples = job.store.where(SampleRecord, "run_id = ?", [job.run.id], order="step, rowid")
+    if samples:
+        sample_grid([(sample.step, sample.prompt, Path(sample.path)) for sample in samples], grid)
+        made.append(_artefact("sample_grid", grid))
+    return made
+
+
+def _result(
+    job: Job, trained: TrainResult, lora: LoraRecord, dataset: DatasetFolder, pictures: list[Artefact]
+) -> TrainedResult:
+    checkpoints = job.store.where(CheckpointRecord, "run_id = ?", [job.run.id], order="step")
+    kept = [_artefact("checkpoint", Path(point.path), point.step) for point in checkpoints if Path(point.path).exists()]
+    note = " It works on the preview base alone." if trained.preview else ""
+    return TrainedResult(
+        summary=(
+            f"The LoRA {lora.id} ({lora.name}-v{lora.version}) was trained for {trained.steps} steps on "
+            f"{len(dataset.items)} images{_fall(trained)}.{note}"
+        ),
+        next_step=(
+            f'render_deck_visuals(deck=..., loras=[{{"lora_id": "{lora.id}"}}]); '
+            f'view_images(of="{job.run.id}", what="samples") shows how it learned.'
+        ),
+        dataset_id=job.run.dataset_id,
+        lora=lora_row(lora),
+        images=len(dataset.items),
+        final_loss=trained.final_loss,
+        held_out_first=trained.held_out_first,
+        held_out_last=trained.held_out_last,
+        artefacts=[_artefact("lora", Path(lora.path)), *pictures, *kept],
+        waived=[Waiver(**waiver) for waiver in job.run.waived],
+        preview_note=PREVIEW_NOTE if trained.preview else None,
+    )
+
+
+def _fall(trained: TrainResult) -> str:
+    """How the loss that counts went (TRN-LOSS)."""
+    if trained.held_out_first is None or trained.held_out_last is None:
+        return ""
+    return f"; its held-out loss went from {trained.held_out_first:.4f} to {trained.held_out_last:.4f}"
+
+
+def _artefact(kind: str, path: Path, step: int | None = None) -> Artefact:
+    return Artefact(kind=kind, path=str(path), bytes=path.stat().st_size if path.is_file() else None, step=step)

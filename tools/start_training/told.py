@@ -1,0 +1,50 @@
+"""What a plan wants the caller to know: numbers outside the rulebook's table, and what the engine makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from loradeck.tools.contracts import Finding, Severity, TargetModel, TrainingPlan
+from loradeck.tools.rulebook.tables import TARGETS
+
+FLUX2 = {TargetModel.FLUX2_DEV, TargetModel.KLEIN_4B, TargetModel.KLEIN_9B}
+CONVERGED = (800, 1200)
+"""Steps by which FLUX.2 LoRAs have converged (TRN-CONVERGED)."""
+
+
+def what_to_know(plan: TrainingPlan, engine_says: Sequence[str]) -> list[Finding]:
+    """TRN-RANGE and TRN-CONVERGED on a plan, and the engine's own remarks on it. Nothing here blocks."""
+    said = [
+        Finding(rule_id="TRN-RANGE", severity=Severity.WARNING, where=["set"], why=remark, fix="Change it, or go on.")
+        for remark in engine_says
+    ]
+    return [*_outside(plan), *_converged(plan), *said]
+
+
+def _outside(plan: TrainingPlan) -> Iterator[Finding]:
+    """One finding for each number that lies outside its usual range."""
+    row = TARGETS[TargetModel(plan.base_model)]
+    for name, value, usual in (
+        ("steps", plan.steps, row.steps),
+        ("learning_rate", plan.learning_rate, row.learning_rate),
+        ("rank", plan.rank, row.rank),
+    ):
+        if usual is not None and not usual[0] <= value <= usual[1]:
+            yield Finding(
+                rule_id="TRN-RANGE",
+                severity=Severity.WARNING,
+                where=["set"],
+                why=f"{name} is {value:g}; usual for {plan.base_model} is {usual[0]:g} to {usual[1]:g}.",
+                fix=f"Leave {name} out for the engine's own, or name one in the range.",
+            )
+
+
+def _converged(plan: TrainingPlan) -> Iterator[Finding]:
+    if plan.base_model in FLUX2 and plan.steps > CONVERGED[1]:
+        yield Finding(
+            rule_id="TRN-CONVERGED",
+            severity=Severity.INFO,
+            where=["set"],
+            why=f"{plan.steps} steps; LoRAs on {plan.base_model} converge by {CONVERGED[0]}-{CONVERGED[1]}.",
+            fix="Watch the held-out loss in check_status and stop early when it turns.",
+        )

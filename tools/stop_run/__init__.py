@@ -1,0 +1,1 @@
+"""stop_run: ask a run to stop; what was done is kept."""

@@ -55,6 +55,8 @@ def process_alive(pid: int | None, started: float | None) -> bool:
     """True when that very process still lives: same pid and same start time (a pid alone is reused)."""
     if pid is None or started is None:
         return False
+    import psutil  # late, as in claim: a server's start does without
+
     try:
         process = psutil.Process(pid)
         return abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
@@ -66,6 +68,8 @@ def process_alive(pid: int | None, started: float | None) -> bool:
 
 def claim(store: Store, run_id: str) -> RunRecord | None:
     """Take a queued run for this process; None when another live worker has it or it is not queued."""
+    import psutil
+
     me = psutil.Process()
     with store.transaction():
         run = get(store, run_id)

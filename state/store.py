@@ -20,7 +20,7 @@ from loradeck.state.errors import DatabaseBroken, DatabaseBusy, DatabaseTooNew, 
 from loradeck.state.files import Workspace, now, told
 
 if TYPE_CHECKING:
-    # sqlite_utils takes a tenth of a second, which no start of a server needs: it is imported with the first connection.
+    # sqlite_utils takes a tenth of a second that no start of a server has: it comes with the first connection.
     from sqlite_utils import Database
 
 BUSY_SECONDS = 10.0

@@ -7,7 +7,6 @@ server, never by a file of our own, so that the demo proves what a new chat can 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -188,29 +187,15 @@ async def validate(talk: Conversation, dataset_id: str) -> None:
 
 
 async def train(talk: Conversation, dataset_id: str, steps: int | None) -> str:
-    """Train, or go on with the training that an earlier demo began; returns the LoRA's id."""
+    """Train; the same call over the same set goes on with what an earlier demo began. Returns the LoRA's id."""
     talk.teller.title("4. Train the LoRA")
-    library = await talk.call("list_loras", quiet=True)
-    trained = [row for row in library["loras"] if row["name"] == NAME and row["dataset_id"] == dataset_id]
-    if trained:
-        talk.teller.line(f"{trained[0]['lora_id']} was trained before; going on with it.")
-        return str(trained[0]["lora_id"])
-    unfinished = [g for g in await overview(talk) if g["kind"] == "run" and g["about"].startswith("train")]
-    if unfinished and unfinished[0]["state"] in {"queued", "preparing", "running", "paused"}:
-        run_id = str(unfinished[0]["id"])
-        talk.teller.line(f"{run_id} is still training; following it.")
-    else:
-        again = unfinished and unfinished[0]["state"] in {"lost", "failed", "cancelled"}
-        chosen: dict[str, Any] = {"resume": unfinished[0]["id"]} if again else {"dataset_id": dataset_id, "name": NAME}
-        if steps is not None and not again:
-            chosen["steps"] = steps
-        answer = await talk.call("start_training", **chosen)
-        if answer.get("run_id") is None:
-            raise DemoFailed(answer["summary"])
-        run_id = str(answer["run_id"])
-    done = await talk.follow(run_id)
-    show_files(talk.teller, done["artefacts"], ("lora", "loss_chart", "sample_grid"))
-    return str((done["result"] or {})["lora_id"])
+    chosen: dict[str, Any] = {} if steps is None else {"steps": steps}
+    answer = await talk.call("start_training", dataset_id=dataset_id, name=NAME, **chosen)
+    if answer.get("run_id") is None:
+        raise DemoFailed(answer["summary"])
+    done = await talk.follow(str(answer["run_id"]))
+    show_files(talk.teller, done["result"]["artefacts"], ("lora", "loss_chart", "sample_grid"))
+    return str(done["result"]["lora"]["lora_id"])
 
 
 async def render(talk: Conversation, lora_id: str, output: Path) -> dict[str, Any]:
@@ -289,9 +274,3 @@ def main(output: Path, steps: int | None = None) -> int:
         print(f"\n{error}\nRun the same command to go on from here.", file=sys.stderr)
         return 1
     return 0
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The demo's own options."""
-    parser.add_argument("--output", type=Path, default=Path("demo-output"), help="folder for all that the demo makes")
-    parser.add_argument("--steps", type=int, default=None, help="training steps (default: the recipe of the base)")

@@ -66,11 +66,15 @@ def test_the_demo_ends_with_a_lora_and_a_pdf(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_demo_that_was_interrupted_and_killed_goes_on_from_where_it_was(tmp_path: Path) -> None:
     runs = tmp_path / "workspace" / "runs"
-    first = subprocess.Popen(demo(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    first = subprocess.Popen(
+        demo(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     wait_for(lambda: list(runs.glob("*/worker.log")), 120)
     os.killpg(first.pid, signal.SIGINT)
     first.wait(60)
-    second = subprocess.Popen(demo(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    second = subprocess.Popen(
+        demo(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     wait_for(lambda: list((tmp_path / "workspace" / "decks").glob("*/*.png")), 240)
     os.killpg(second.pid, signal.SIGKILL)
     kill_everything_of(tmp_path)

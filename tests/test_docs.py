@@ -62,7 +62,9 @@ def test_nothing_speaks_of_the_machine_that_it_was_written_on() -> None:
     if listed.returncode != 0:
         pytest.skip("not a git checkout")
     private = re.compile(r"/work/(main|shared)|/root/|\.pyenv")
-    texts = [ROOT / name for name in listed.stdout.splitlines() if name.endswith((".md", ".py", ".toml", ".json", ".txt"))]
+    texts = [
+        ROOT / name for name in listed.stdout.splitlines() if name.endswith((".md", ".py", ".toml", ".json", ".txt"))
+    ]
     here = Path(__file__).resolve()
     found = [path.name for path in texts if path.resolve() != here and private.search(path.read_text(encoding="utf-8"))]
     assert found == []

@@ -1,0 +1,165 @@
+"""The whole conversation of a person, over stdio, with real learning: train, come back, mend, grow, stop."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from support.client import command, said, talk
+
+import loradeck.server
+
+DATA = Path(loradeck.server.__file__).parent / "demo_data"
+DECK = {
+    "title": "A short pitch",
+    "slides": [
+        {"name": "cover", "prompt": "A red house on a green hill.", "heading": "A short pitch"},
+        {"name": "team", "prompt": "A blue book on the left.", "heading": "The team"},
+    ],
+}
+pytestmark = pytest.mark.slow
+
+
+async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool(tool, arguments, read_timeout_seconds=90)
+    assert not result.is_error, said(result)
+    return result.structured_content or {}
+
+
+async def ended(client: Client, answer: dict[str, Any]) -> dict[str, Any]:
+    while answer.get("state") not in {"succeeded", "failed", "cancelled", "lost"}:
+        answer = await call(client, "check_status", run_id=answer["run_id"], wait_seconds=20)
+    return answer
+
+
+def pictures(folder: Path, names: list[str]) -> Path:
+    folder.mkdir()
+    for name in names:
+        shutil.copy(DATA / "icons" / name, folder / name)
+    return folder
+
+
+def worded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    captions = {row["file_name"]: row for row in json.loads((DATA / "captions.json").read_text(encoding="utf-8"))}
+    return [
+        {
+            "image_id": row["image_id"],
+            "caption": f"fluentlook. {captions[row['file']]['caption']}",
+            "attributes": {key: captions[row["file"]][key] for key in ("subject", "colors")},
+        }
+        for row in rows
+        if row["status"] == "kept" and not row.get("caption")
+    ]
+
+
+def digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def names() -> list[str]:
+    return sorted(path.name for path in (DATA / "icons").glob("*.png") if path.stem != "paw")
+
+
+def train_on_these_images(home: Path, folder: Path) -> None:
+    async def conversation(client: Client) -> None:
+        curated = await call(
+            client, "curate_dataset", source=str(folder), name="icons", trigger="fluentlook", profile="icons"
+        )
+        assert curated["kept"] == 40
+        early = await call(client, "start_training", dataset_id="icons", steps=6)
+        assert early.get("state") is None
+        assert early["findings"]
+        written = await call(client, "write_captions", dataset_id="icons", images=worded(curated["images"]))
+        assert written["accepted"] == 40
+        report = await call(client, "validate_coverage", dataset_id="icons")
+        assert report["verdict"] in {"pass", "warn"}
+        done = await ended(client, await call(client, "start_training", dataset_id="icons", steps=6))
+        assert done["state"] == "succeeded"
+        assert done["preview_note"]
+
+    talk(command(home), conversation)
+
+
+def a_new_chat_renders_a_deck(home: Path) -> dict[str, Any]:
+    async def conversation(client: Client) -> dict[str, Any]:
+        seen = (await call(client, "check_status"))["overview"]
+        assert {row["kind"] for row in seen} >= {"dataset", "run", "lora"}
+        lora = next(row["id"] for row in seen if row["kind"] == "lora")
+        answer = await call(client, "render_deck_visuals", deck=DECK, loras=[{"lora_id": lora}], steps=3)
+        done = await ended(client, answer)
+        return dict(done.get("result") or done)
+
+    return talk(command(home), conversation)
+
+
+def the_cover_is_drawn_again_alone(home: Path, before: dict[str, Any]) -> None:
+    old = {visual["slide"]: digest(visual["path"]) for visual in before["visuals"]}
+
+    async def conversation(client: Client) -> dict[str, Any]:
+        deck = next(row["id"] for row in (await call(client, "check_status"))["overview"] if row["kind"] == "deck")
+        answer = await call(
+            client,
+            "render_deck_visuals",
+            deck_id=deck,
+            only=["cover"],
+            edits=[{"slide": "cover", "add": "bright daylight", "guidance": 2.5}],
+        )
+        done = await ended(client, answer)
+        return dict(done.get("result") or done)
+
+    after = talk(command(home), conversation)
+    new = {visual["slide"]: digest(visual["path"]) for visual in after["visuals"] if visual["picked"]}
+    assert new["cover"] != old["cover"]
+    assert new["team"] == old["team"]
+    assert [visual["slide"] for visual in after["visuals"] if visual["fresh"]] == ["cover"]
+
+
+def ten_more_images_train_it_further(home: Path, folder: Path) -> None:
+    async def conversation(client: Client) -> None:
+        seen = (await call(client, "check_status"))["overview"]
+        parent = next(row["id"] for row in seen if row["kind"] == "lora")
+        grown = await call(client, "curate_dataset", dataset_id="icons", source=str(folder))
+        assert grown["kept"] == 50
+        rows = list(grown["images"])
+        for page in range(2, grown.get("pages", 1) + 1):
+            rows += (await call(client, "curate_dataset", dataset_id="icons", page=page))["images"]
+        missing = worded(rows)
+        assert len(missing) == 10
+        await call(client, "write_captions", dataset_id="icons", images=missing)
+        answer = await call(client, "start_training", dataset_id="icons", steps=6, continue_from=parent)
+        done = await ended(client, answer)
+        assert done["state"] == "succeeded"
+        lora = done["result"]["lora"]
+        assert (lora["version"], lora["parent_lora_id"]) == (2, parent)
+
+    talk(command(home), conversation)
+
+
+def stop_means_stop_and_keeps_what_was_done(home: Path) -> None:
+    async def conversation(client: Client) -> None:
+        started = await call(
+            client, "start_training", dataset_id="icons", steps=5000, checkpoint_every=5, sample_every=5000, seed=9
+        )
+        run_id = started["run_id"]
+        while (status := await call(client, "check_status", run_id=run_id, wait_seconds=10)).get("step", 0) < 6:
+            assert status["state"] in {"queued", "preparing", "running"}, status
+        stopped = await ended(client, await call(client, "stop_run", run_id=run_id))
+        assert stopped["state"] == "cancelled"
+        status = await call(client, "check_status", run_id=run_id)
+        assert any(artefact["kind"] == "checkpoint" for artefact in status["artefacts"])
+
+    talk(command(home), conversation)
+
+
+def test_a_person_trains_comes_back_mends_the_cover_grows_the_set_and_stops(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    train_on_these_images(home, pictures(tmp_path / "first", names()[:40]))
+    deck = a_new_chat_renders_a_deck(home)
+    the_cover_is_drawn_again_alone(home, deck)
+    ten_more_images_train_it_further(home, pictures(tmp_path / "more", names()[40:50]))
+    stop_means_stop_and_keeps_what_was_done(home)

@@ -1,0 +1,5 @@
+"""The rules, pure: facts in, findings out. No store, no pictures, no network.
+
+`tables` holds profiles, target models and thresholds; `facts` what a rule may look at; `captions`, `caption_sets`,
+`coverage` and `images` the rules; `manifest` the list of those in force; `judge` runs them.
+"""

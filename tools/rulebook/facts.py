@@ -1,0 +1,120 @@
+"""What a rule may look at: a set of kept images with their captions, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from loradeck.tools.contracts import Angle, AttributeSource, CaptionMode, Framing, Profile, SubjectKind, TargetModel
+from loradeck.tools.rulebook.tables import FIGURES
+
+UNKNOWN = "unknown"
+BACKS = frozenset({Angle.BACK, Angle.BACK_LEFT, Angle.BACK_RIGHT})
+THREE_QUARTERS = frozenset({Angle.THREE_QUARTER_LEFT, Angle.THREE_QUARTER_RIGHT})
+WITNESSES = frozenset({AttributeSource.PERSON, AttributeSource.METADATA, AttributeSource.DETECTOR})
+"""Sources of attributes that did see the image."""
+
+
+@dataclass(frozen=True)
+class KeptImage:
+    """One image that will train. Sizes are (width, height) in pixels; `copy_size` is None when no copy can be read."""
+
+    id: str
+    number: int
+    sha256: str
+    original_size: tuple[int, int]
+    copy_size: tuple[int, int] | None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    caption: str | None = None
+    mode: str | None = None
+    seen: bool = False
+    plain_background: bool | None = None
+    crop: Mapping[str, Any] | None = None
+    overruled: frozenset[str] = frozenset()
+    """Rules that had rejected the image before a person kept it on purpose."""
+
+    def known(self, name: str) -> str | None:
+        """An attribute's value as text, or None when it is missing or unknown."""
+        value = self.attributes.get(name)
+        text = "" if value is None or isinstance(value, list) else str(value).replace("_", " ").strip().lower()
+        return text if text and text != UNKNOWN else None
+
+    @property
+    def framing(self) -> Framing | None:
+        """How much shows, where known."""
+        value = self.attributes.get("framing")
+        return Framing(value) if value in set(Framing) - {Framing.UNKNOWN} else None
+
+    @property
+    def angle(self) -> Angle | None:
+        """Where the camera stands, where known."""
+        value = self.attributes.get("angle")
+        return Angle(value) if value in set(Angle) - {Angle.UNKNOWN} else None
+
+    @property
+    def framing_class(self) -> str | None:
+        """close_up, medium, full_body or back_or_other: the classes that COV-FRAMING counts."""
+        if self.angle in BACKS or self.framing == Framing.OTHER:
+            return "back_or_other"
+        return None if self.framing is None else str(self.framing)
+
+    @property
+    def angle_class(self) -> str | None:
+        """The camera angles that COV-ANGLE counts: the plain ones, and the two close-ups that are their own."""
+        if self.angle is None:
+            return None
+        if self.framing == Framing.CLOSE_UP and self.angle == Angle.FRONT:
+            return "close_up_front"
+        if self.framing == Framing.CLOSE_UP and self.angle in THREE_QUARTERS:
+            return "close_up_three_quarter"
+        return str(self.angle)
+
+    @property
+    def face_shows(self) -> bool:
+        """False when the camera looks at the back; unknown counts as showing."""
+        return self.angle not in BACKS
+
+    @property
+    def vouched(self) -> bool:
+        """True when its caption was built from attributes that someone or something read off the image itself."""
+        return self.mode == CaptionMode.ATTRIBUTES and bool(self.sources) and set(self.sources.values()) <= WITNESSES
+
+
+@dataclass(frozen=True)
+class SetFacts:
+    """A dataset as the rules see it: what is taught, to what, and the kept images by number."""
+
+    profile: Profile
+    target_model: TargetModel
+    trigger: str | None
+    images: tuple[KeptImage, ...]
+    resolution: int
+    subject_kind: SubjectKind = SubjectKind.PERSON
+    subject: str = ""
+    categories: tuple[str, ...] = ()
+
+    @property
+    def is_figure(self) -> bool:
+        """True when one identity is taught, seen from all sides."""
+        return self.profile in FIGURES
+
+    def has(self, name: str) -> bool:
+        """True when at least one image knows the attribute."""
+        return any(image.known(name) for image in self.images)
+
+    @property
+    def wears(self) -> bool:
+        """A person always has outfits; others only when one was named."""
+        return self.is_figure and (self.subject_kind == SubjectKind.PERSON or self.has("wardrobe"))
+
+    @property
+    def emotes(self) -> bool:
+        """A person always has expressions; others only when one was named."""
+        return self.is_figure and (self.subject_kind == SubjectKind.PERSON or self.has("expression"))
+
+    @property
+    def captioned(self) -> tuple[KeptImage, ...]:
+        """The images that have a caption."""
+        return tuple(image for image in self.images if image.caption is not None)

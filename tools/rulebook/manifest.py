@@ -1,0 +1,43 @@
+"""Every rule that is in force, in the order of the docs.
+
+An id may have one rule for single captions and one for the set.
+"""
+
+from __future__ import annotations
+
+from loradeck.tools.rulebook import caption_sets, captions, coverage, images
+from loradeck.tools.rulebook.rule import Rule, Scope
+
+RULES: tuple[Rule, ...] = (
+    captions.trigger_first,
+    captions.prose,
+    captions.length,
+    captions.detail,
+    captions.no_boilerplate,
+    captions.no_identity,
+    captions.covers,
+    captions.not_empty,
+    caption_sets.every_image_has_the_trigger,
+    caption_sets.nothing_said_everywhere,
+    caption_sets.shapes_vary,
+    caption_sets.captions_differ,
+    caption_sets.written_by_someone_who_looked,
+    images.copies_are_readable,
+    images.large_enough,
+    images.one_size,
+    images.no_equal_copies,
+    coverage.enough_images,
+    coverage.attributes_are_known,
+    coverage.framings_are_balanced,
+    coverage.angles_differ,
+    coverage.not_all_frontal,
+    coverage.expressions_differ,
+    coverage.neutral_is_commonest,
+    coverage.no_expression_repeats,
+    coverage.outfits_vary,
+    coverage.backgrounds_vary,
+    coverage.light_varies,
+    coverage.categories_are_balanced,
+)
+IDS: frozenset[str] = frozenset(rule.id for rule in RULES)
+CAPTION_RULES: tuple[Rule, ...] = tuple(rule for rule in RULES if rule.scope == Scope.CAPTION)

@@ -1,0 +1,118 @@
+"""What a rule is: an id, a severity per profile, where it comes from, and a pure function from facts to remarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from loradeck.tools.contracts import Finding, Profile, Severity
+from loradeck.tools.rulebook.facts import KeptImage, SetFacts
+from loradeck.tools.rulebook.tables import BRAND, FIGURES, STRICT
+
+SET = "set"
+ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
+
+
+class Scope(StrEnum):
+    """What a rule judges."""
+
+    CAPTION = "captions, one by one"
+    CAPTION_SET = "captions, as a set"
+    IMAGE = "images"
+    COVERAGE = "coverage"
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What a rule has to say; the rule adds its id and, unless one is given here, its severity for the profile."""
+
+    why: str
+    fix: str
+    where: tuple[str, ...] = (SET,)
+    severity: Severity | None = None
+
+
+Severities = Mapping[Profile, Severity]
+Look = Callable[[SetFacts, Sequence[KeptImage]], Iterable[Remark]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule in force. Profiles that `severities` leaves out are not judged by it."""
+
+    id: str
+    says: str
+    source: str
+    scope: Scope
+    severities: Severities
+    look: Look
+
+    def judge(self, facts: SetFacts, images: Sequence[KeptImage] | None = None) -> list[Finding]:
+        """The findings on a set, or (for rules on single captions) on some of its images."""
+        usual = self.severities.get(facts.profile)
+        if usual is None:
+            return []
+        remarks = self.look(facts, facts.images if images is None else images)
+        return [
+            Finding(
+                rule_id=self.id,
+                severity=remark.severity or usual,
+                where=list(remark.where),
+                why=remark.why,
+                fix=remark.fix,
+            )
+            for remark in remarks
+        ]
+
+
+def everywhere(severity: Severity) -> Severities:
+    """The same severity in every profile."""
+    return dict.fromkeys(Profile, severity)
+
+
+def graded(strict: Severity, brand: Severity) -> Severities:
+    """One severity for character, style and motion, another for the brand profiles."""
+    return {**dict.fromkeys(STRICT, strict), **dict.fromkeys(BRAND, brand)}
+
+
+def for_brand(severity: Severity) -> Severities:
+    """Brand profiles only."""
+    return dict.fromkeys(BRAND, severity)
+
+
+def for_figures(severity: Severity) -> Severities:
+    """Character and motion only."""
+    return dict.fromkeys(FIGURES, severity)
+
+
+def set_rule(
+    rule_id: str, scope: Scope, severities: Severities, source: str
+) -> Callable[[Callable[[SetFacts], Iterable[Remark]]], Rule]:
+    """Make a rule on the whole set; the function's docstring is what the rule says."""
+
+    def make(look: Callable[[SetFacts], Iterable[Remark]]) -> Rule:
+        return Rule(rule_id, _says(look), source, scope, severities, lambda facts, _: look(facts))
+
+    return make
+
+
+def caption_rule(
+    rule_id: str, severities: Severities, source: str
+) -> Callable[[Callable[[str, KeptImage, SetFacts], Iterable[Remark]]], Rule]:
+    """Make a rule on one caption, called with its text, its image and the set; images without a caption are skipped."""
+
+    def make(look: Callable[[str, KeptImage, SetFacts], Iterable[Remark]]) -> Rule:
+        def each(facts: SetFacts, images: Sequence[KeptImage]) -> Iterable[Remark]:
+            for image in images:
+                if image.caption is not None:
+                    for remark in look(image.caption, image, facts):
+                        yield Remark(remark.why, remark.fix, (image.id,), remark.severity)
+
+        return Rule(rule_id, _says(look), source, Scope.CAPTION, severities, each)
+
+    return make
+
+
+def _says(look: Callable[..., object]) -> str:
+    return " ".join((look.__doc__ or "").split())

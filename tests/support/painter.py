@@ -1,0 +1,152 @@
+"""An engine that draws with Pillow instead of a model, and a worker in this process, for tests of what is around."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, PngImagePlugin
+from support.reporter import MemoryReporter
+
+from loradeck.engines.base import (
+    Availability,
+    BaseModelInfo,
+    Capabilities,
+    Cost,
+    Defaults,
+    DrawRequest,
+    DrawResult,
+    EditRequest,
+    Picture,
+    Reporter,
+    TrainSpec,
+)
+from loradeck.engines.errors import BadSpec, Cancelled, EngineError
+from loradeck.state import runs
+from loradeck.state.records import LoraRecord, RunRecord
+from loradeck.state.store import Store
+from loradeck.tools.catalogue import job_for
+from loradeck.tools.contracts import RunKind
+from loradeck.tools.library import register_lora
+from loradeck.tools.workbench import Job, Workbench
+
+
+@dataclass
+class Painter:
+    """Implements `engines.base.Engine`: a picture's colours follow from prompt, seed, LoRAs and guidance alone."""
+
+    name: str = "painter"
+    drawn: list[str] = field(default_factory=list)
+    stop_after: int | None = None
+    die_after: int | None = None
+    colour: Callable[[str, int], tuple[int, int, int]] | None = None
+    costs: bool = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        base = BaseModelInfo("preview", frozenset({"draw"}), preview=True)
+        return Capabilities(frozenset({"draw"}), (base,), costs_money=self.costs)
+
+    def available(self) -> Availability:
+        return Availability(True)
+
+    def defaults(self, base_model: str, images: int, profile: str) -> Defaults:
+        return Defaults(1, 1, 1.0, 1.0, 1, 64, 1.0, 1)
+
+    def check(self, spec: TrainSpec) -> list[str]:
+        return []
+
+    def estimate(self, spec: TrainSpec | DrawRequest) -> Cost:
+        return Cost(usd=0.0)
+
+    def train(self, spec: Any, dataset: Any, reporter: Reporter) -> Any:
+        raise BadSpec("The painter does not learn.")
+
+    def draw(self, request: DrawRequest, reporter: Reporter) -> DrawResult:
+        pictures = []
+        for number, job in enumerate(request.jobs):
+            reporter.raise_if_cancelled()
+            if not job.out.exists():
+                self._act(len(self.drawn))
+                self._paint(request, job.prompt, job.seed, (job.width, job.height), job.out)
+                self.drawn.append(job.id)
+            reporter.progress(number + 1, len(request.jobs))
+            pictures.append(Picture(job.id, job.out, job.width, job.height, (256, 144)))
+        return DrawResult(tuple(pictures), preview=True)
+
+    def edit(self, request: EditRequest, reporter: Reporter) -> DrawResult:
+        raise BadSpec("The painter does not edit.")
+
+    def upscale(self, request: EditRequest, reporter: Reporter) -> DrawResult:
+        raise BadSpec("The painter does not upscale.")
+
+    def _act(self, done: int) -> None:
+        if self.stop_after is not None and done >= self.stop_after:
+            raise Cancelled("Stopped as asked; what was done is kept.")
+        if self.die_after is not None and done >= self.die_after:
+            raise SystemExit("killed")
+
+    def _paint(self, request: DrawRequest, prompt: str, seed: int, size: tuple[int, int], out: Path) -> None:
+        loras = [(lora.sha256, lora.strength) for lora in request.loras]
+        digest = hashlib.sha256(repr((prompt, seed, loras, request.guidance, request.steps)).encode()).digest()
+        ground = self.colour(prompt, seed) if self.colour else (digest[0], digest[1], digest[2])
+        picture = Image.new("RGB", size, ground)
+        x, y = size[0] * digest[3] // 400, size[1] * digest[4] // 400
+        if not self.colour:
+            ImageDraw.Draw(picture).ellipse((x, y, x + size[1] // 2, y + size[1] // 2), fill=tuple(digest[5:8]))
+        notes = PngImagePlugin.PngInfo()
+        notes.add_text("prompt", prompt)
+        picture.save(out, pnginfo=notes)
+
+
+@dataclass
+class OneEngine:
+    """`tools.workbench.Engines` with a single engine."""
+
+    engine: Painter
+
+    def names(self) -> list[str]:
+        return [self.engine.name]
+
+    def open(self, name: str) -> Painter:
+        assert name == self.engine.name
+        return self.engine
+
+    def choose(self, base_model: str, ability: str) -> Painter:
+        return self.engine
+
+
+def bench(store: Store, painter: Painter) -> Workbench:
+    """A workbench whose worker runs in this process, before `launch` returns."""
+    engines = OneEngine(painter)
+
+    def launch(run_id: str) -> None:
+        run = runs.claim(store, run_id)
+        assert run is not None
+        assert run.token is not None
+        try:
+            result = job_for(RunKind(run.kind))(Job(run, store, engines, MemoryReporter()))
+        except Cancelled as error:
+            runs.finish(store, run_id, run.token, "cancelled", message=str(error))
+        except EngineError as error:
+            runs.finish(store, run_id, run.token, "failed", error=str(error))
+        except SystemExit:
+            store.change(RunRecord, run_id, state="lost", token=None, pid=None)
+        else:
+            runs.finish(store, run_id, run.token, "succeeded", result=result.model_dump(mode="json"))
+
+    return Workbench(store, engines, launch)
+
+
+def trained(store: Store, name: str = "fluent", trigger: str | None = "fluentlook", **columns: Any) -> LoraRecord:
+    """A LoRA in the library, of bytes that are its own."""
+    source = store.workspace.home / "source.safetensors"
+    source.write_bytes(repr((name, trigger, sorted(columns.items()))).encode() * 9)
+    values: dict[str, Any] = {
+        "source": source, "name": name, "base_model": "preview", "trigger": trigger, "rank": 8, "steps": 100,
+        "dataset_id": None, "run_id": None, "parent_lora_id": None, "fingerprint": None, "preview": True, "meta": {},
+    }  # fmt: skip
+    return register_lora(store, **{**values, **columns})

@@ -1,0 +1,97 @@
+"""The LoRA library: what a training leaves is there for good, once, and found by the names people use."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from support.painter import trained
+
+from loradeck.state.files import sha256_file
+from loradeck.state.records import LoraRecord
+from loradeck.state.store import Store
+from loradeck.tools.errors import NotFound
+from loradeck.tools.library import default_lora, find_lora, library, lora_row, safe_name
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+def test_a_lora_gets_a_file_with_its_name_and_version_and_the_hash_of_its_bytes(store: Store) -> None:
+    lora = trained(store, "The Baker")
+    assert Path(lora.path) == store.workspace.home / "loras" / "preview" / "the-baker-v1.safetensors"
+    assert lora.sha256 == sha256_file(Path(lora.path))
+    assert lora_row(lora).bytes == Path(lora.path).stat().st_size
+    assert lora_row(lora).created_at
+
+
+def test_the_same_name_again_is_the_next_version_and_the_first_stays(store: Store) -> None:
+    first, second = trained(store, "the baker"), trained(store, "The Baker", trigger="other")
+    assert (first.version, second.version) == (1, 2)
+    assert sha256_file(Path(first.path)) == first.sha256
+
+
+def test_a_run_that_registers_twice_leaves_one_lora(store: Store) -> None:
+    first, again = trained(store, run_id="run_a"), trained(store, run_id="run_a")
+    assert first == again
+    assert len(library(store)) == 1
+
+
+def test_a_run_that_registers_again_after_its_file_was_lost_puts_it_back(store: Store) -> None:
+    lora = trained(store, run_id="run_a")
+    Path(lora.path).unlink()
+    trained(store, run_id="run_a")
+    assert sha256_file(Path(lora.path)) == lora.sha256
+
+
+def test_two_trainings_that_end_together_never_share_a_version(store: Store) -> None:
+    threads = [threading.Thread(target=trained, args=(Store(store.workspace.home),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(lora.version for lora in library(store)) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [("The Baker", "the-baker"), ("../../etc/passwd", "etc-passwd"), ("a\nb:c*", "a-b-c"), ("ベーカリー", "ベーカリー"), ("🙂", "lora")],
+)
+def test_names_become_file_names_that_stay_in_the_library(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+def test_a_lora_is_found_by_id_by_name_and_by_name_with_version(store: Store) -> None:
+    first, second = trained(store, "the baker"), trained(store, "the baker", trigger="two")
+    assert find_lora(store, first.id) == first
+    assert find_lora(store, "The Baker") == second
+    assert find_lora(store, "the-baker-v1") == first
+
+
+def test_an_unknown_lora_is_told_with_the_nearest_names(store: Store) -> None:
+    with pytest.raises(NotFound, match="start_training"):
+        find_lora(store, "baker")
+    trained(store, "the baker")
+    with pytest.raises(NotFound, match="nearest are the-baker"):
+        find_lora(store, "the bakery")
+
+
+def test_the_active_lora_is_the_default_and_else_the_newest(store: Store) -> None:
+    assert default_lora(store) is None
+    first, second = trained(store, "one"), trained(store, "two")
+    assert default_lora(store) == second
+    store.change(LoraRecord, first.id, active=True)
+    chosen = default_lora(store)
+    assert chosen is not None
+    assert chosen.id == first.id
+
+
+def test_a_deleted_lora_is_not_found_and_its_version_not_given_again(store: Store) -> None:
+    lora = trained(store, "one")
+    store.change(LoraRecord, lora.id, deleted_at="2026-01-01")
+    with pytest.raises(NotFound):
+        find_lora(store, "one")
+    assert trained(store, "one").version == 2

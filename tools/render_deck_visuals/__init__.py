@@ -1,0 +1,1 @@
+"""From a deck and a LoRA to pictures and a document."""

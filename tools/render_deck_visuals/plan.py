@@ -1,0 +1,121 @@
+"""What has to be drawn, from the deck as it should be and the pictures that are there. Plain data in and out.
+
+A picture's *recipe* is the hash of all that decides its pixels: prompt as drawn, seed, size, LoRA bytes and
+strengths, guidance, steps, base and engine. A slide whose recipe was drawn before is never drawn again by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from loradeck.state.files import sha256_json
+from loradeck.tools.contracts import DeckSpec, Slide
+
+SEEDS = 2**32
+TAKE_STRIDE = 1000
+"""Between the seeds of two takes; more than a deck has slides, so that no two slides share a seed."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One LoRA as a deck uses it."""
+
+    lora_id: str
+    sha256: str
+    path: str
+    base_model: str
+    strength: float
+    trigger: str | None
+
+
+@dataclass(frozen=True)
+class Brush:
+    """Everything that decides a picture but its slide."""
+
+    engine: str
+    base_model: str
+    looks: tuple[Look, ...] = ()
+    guidance: float | None = None
+    steps: int | None = None
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Visual:
+    """One picture that the deck wants; `number` is the slide's place, from 1."""
+
+    slide: str
+    number: int
+    prompt: str
+    seed: int
+    width: int
+    height: int
+    brush: Brush
+
+    @property
+    def recipe(self) -> str:
+        """The hash of all that decides its pixels."""
+        brush = asdict(self.brush) | {"looks": [[look.sha256, look.strength] for look in self.brush.looks]}
+        del brush["prefix"]  # it stands in the prompt
+        return sha256_json([self.prompt, self.seed, self.width, self.height, brush])
+
+    @property
+    def stem(self) -> str:
+        """The file name without its suffix: 01_cover."""
+        return f"{self.number:02}_{self.slide}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As a run's specification keeps it."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Visual:
+        """Back from a run's specification."""
+        brush = data["brush"]
+        looks = tuple(Look(**look) for look in brush["looks"])
+        return Visual(**{**data, "brush": Brush(**{**brush, "looks": looks})})
+
+
+def worded(prompt: str, brush: Brush) -> tuple[str, list[str]]:
+    """The prompt as drawn, prefix and missing triggers in front, and the triggers that were put there."""
+    text = f"{brush.prefix.strip()} {prompt.strip()}".strip()
+    triggers = dict.fromkeys(look.trigger for look in brush.looks if look.trigger)
+    missing = [trigger for trigger in triggers if not carries(text, trigger)]
+    return ", ".join([*missing, text]), missing
+
+
+def carries(prompt: str, trigger: str) -> bool:
+    """Whether a prompt has the trigger as a word or phrase of its own, in any case of letters."""
+    return re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", prompt, re.IGNORECASE) is not None
+
+
+def visuals_of(deck: DeckSpec, slide: Slide, brush: Brush, takes: int) -> list[Visual]:
+    """The pictures that a slide wants: one a take, each with its own seed."""
+    number = 1 + [one.name for one in deck.slides].index(slide.name)
+    first = slide.seed if slide.seed is not None else deck.seed + number - 1
+    prompt, _ = worded(slide.prompt, brush)
+    width, height = slide.width or deck.width, slide.height or deck.height
+    return [
+        Visual(slide.name, number, prompt, (first + take * TAKE_STRIDE) % SEEDS, width, height, brush)
+        for take in range(takes)
+    ]
+
+
+def next_seed(deck: DeckSpec, slide: Slide, brush: Brush, takes: int, drawn: set[str]) -> int:
+    """The first seed of a slide at which none of its takes was drawn before: what "do that one again" means."""
+    while True:
+        wanted = visuals_of(deck, slide, brush, takes)
+        if not any(visual.recipe in drawn for visual in wanted):
+            return wanted[0].seed
+        slide = slide.model_copy(update={"seed": (wanted[-1].seed + TAKE_STRIDE) % SEEDS})
+
+
+def groups(visuals: Sequence[Visual]) -> list[list[Visual]]:
+    """Pictures that one request can draw, since they share a brush, in the deck's order."""
+    together: dict[Brush, list[Visual]] = {}
+    for visual in visuals:
+        together.setdefault(visual.brush, []).append(visual)
+    return list(together.values())

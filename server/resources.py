@@ -209,9 +209,20 @@ def _deck(store: Store, ref: str) -> dict[str, Any]:
 
 
 def _rules() -> list[dict[str, Any]]:
-    from loradeck.tools.rulebook import RULES
+    """Every rule in force: what it says, how hard it is for each profile, and whether it can be waived."""
+    from loradeck.tools.rulebook.manifest import RULES
+    from loradeck.tools.rulebook.tables import NEVER_WAIVED
 
-    return [asdict(rule) for rule in RULES]
+    return [
+        {
+            "rule_id": rule.id,
+            "judges": rule.scope.value,
+            "says": rule.says,
+            "severity": {profile.value: severity.value for profile, severity in rule.severities.items()},
+            "can_be_waived": rule.id not in NEVER_WAIVED,
+        }
+        for rule in RULES
+    ]
 
 
 LISTS: dict[str, Callable[[Store], Any]] = {"datasets": _datasets, "runs": _runs, "loras": _loras, "decks": _decks}

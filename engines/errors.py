@@ -6,6 +6,7 @@ The tree::
     +-- NotInstalled       a package, weights or a key is missing; the message says what to install or set
     +-- BadSpec            the spec asks for what this engine cannot do
     +-- BadWeights         a file is no LoRA, or is one for another base
+    +-- CannotWrite        the disk is full or the run's folder may not be written
     +-- OutOfMemory        the machine or chip ran out of memory
     +-- Diverged           a loss became NaN or infinite; the last good checkpoint stands (TRN-FINITE)
     +-- Cancelled          the person said stop; what was done is kept
@@ -32,6 +33,10 @@ class BadSpec(EngineError):
 
 class BadWeights(EngineError):
     """A weights file cannot be used."""
+
+
+class CannotWrite(EngineError):
+    """A file of the run cannot be written."""
 
 
 class OutOfMemory(EngineError):

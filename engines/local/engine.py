@@ -1,0 +1,205 @@
+"""The local engine as the rest of loradeck sees it; what needs torch is imported when it is called."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+from loradeck.engines.base import (
+    Availability,
+    BaseModelInfo,
+    Capabilities,
+    Cost,
+    DatasetFolder,
+    Defaults,
+    DrawRequest,
+    DrawResult,
+    EditRequest,
+    Reporter,
+    TrainResult,
+    TrainSpec,
+)
+from loradeck.engines.errors import BadSpec, BadWeights, NotInstalled, OutOfMemory
+from loradeck.engines.local import options
+from loradeck.engines.local.bases import Base
+
+PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors")
+
+MAX_STEPS_FACTOR = 1.5
+"""A large set gets at most so many times the recipe's steps, a small one no less than half of them."""
+
+BYTES_PER_VALUE = 4
+STATE_COPIES = 3  # weights and the two moments of the optimiser
+
+
+class LocalEngine:
+    """Trains and draws on this machine (see `engines.base.Engine`).
+
+    Args:
+        bases: what it can work on, each read when it is needed.
+    """
+
+    name = "local"
+
+    def __init__(self, bases: Mapping[str, Callable[[], Base]]) -> None:
+        self._bases = bases
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do; answered without loading anything."""
+        abilities = frozenset({"train", "draw"})
+        infos = tuple(
+            BaseModelInfo(name, abilities, needs="two CPU cores, 2 GB of memory", preview=name == "preview")  # type: ignore[arg-type]
+            for name in self._bases
+        )
+        return Capabilities(abilities, infos, advanced=options.NAMES)  # type: ignore[arg-type]
+
+    def available(self) -> Availability:
+        """Ready when the training packages are installed and the base's weights are there."""
+        missing = [name for name in PACKAGES if find_spec(name) is None]
+        if missing:
+            why = f"the packages {', '.join(missing)} are not installed."
+            return Availability(False, why, 'Install them with `pip install "loradeck[local]"`.')
+        for name in self._bases:
+            try:
+                self._base(name)
+            except NotInstalled as error:
+                return Availability(False, f"the {name} base is not complete.", str(error))
+        return Availability(True)
+
+    def _base(self, name: str) -> Base:
+        """The base of that name. Raises BadSpec for one that is not ours, NotInstalled without weights."""
+        if name in self._bases:
+            return self._bases[name]()
+        near = difflib.get_close_matches(name, self._bases, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f": it works on {', '.join(self._bases)}."
+        raise BadSpec(f"The local engine does not work on the base {name!r}{hint}")
+
+    def defaults(self, base_model: str, images: int, profile: str) -> Defaults:  # noqa: ARG002 - one recipe fits all
+        """The base's recipe, with steps that grow a little with the set."""
+        base = self._base(base_model)
+        recipe = base.recipe
+        factor = min(MAX_STEPS_FACTOR, max(0.5, (images / recipe.images) ** 0.5))
+        return Defaults(
+            steps=max(1, round(recipe.steps * factor / 10) * 10),
+            rank=recipe.rank,
+            alpha=recipe.alpha,
+            learning_rate=recipe.learning_rate,
+            batch_size=recipe.batch_size,
+            resolution=base.resolution,
+            guidance=base.guidance,
+            draw_steps=base.draw_steps,
+        )
+
+    def check(self, spec: TrainSpec) -> list[str]:
+        """Sentences on what would be refused or ignored; empty when all is taken."""
+        base = self._base(spec.base_model)
+        found = options.faults(spec.advanced) + _out_of_range(spec)
+        if spec.resolution != base.resolution:
+            found.append(
+                f"The base {base.name} draws {base.resolution} pixels high: resolution {spec.resolution} is refused, "
+                f"use {base.resolution}."
+            )
+        if spec.advanced.get("preservation") == 0:
+            found.append("Preservation is off: prompts without the trigger will take on the look too.")
+        return found
+
+    def _refuse(self, spec: TrainSpec, base: Base) -> None:
+        wrong = options.faults(spec.advanced) + _out_of_range(spec)
+        if spec.resolution != base.resolution:
+            side = base.resolution
+            wrong.append(f"The base {base.name} trains at {side} pixels; set resolution to {side}.")
+        if wrong:
+            raise BadSpec(" ".join(wrong))
+        if spec.warm_start is not None and not spec.warm_start.is_file():
+            raise BadWeights(
+                f"The LoRA to start from, {spec.warm_start.name}, is not there; list_loras shows which are."
+            )
+
+    def estimate(self, spec: TrainSpec | DrawRequest) -> Cost:
+        """Minutes and disk, from what was measured on two CPU cores; it costs no money."""
+        base = self._base(spec.base_model)
+        recipe = base.recipe
+        if isinstance(spec, DrawRequest):
+            todo = sum(1 for job in spec.jobs if not job.out.exists())
+            seconds = recipe.seconds_to_load + recipe.seconds_per_picture * todo
+            return Cost(minutes=seconds / 60, usd=0.0, vram_gb=0.0, basis="measured on two CPU cores")
+        drawn = (len(spec.sample_prompts) or 2) * (2 + spec.steps // spec.sample_every)
+        learning = spec.steps * recipe.seconds_per_step * spec.batch_size / recipe.batch_size
+        seconds = recipe.seconds_to_load + learning + drawn * recipe.seconds_per_picture
+        values = 8_000 * spec.rank * (spec.steps // spec.checkpoint_every + STATE_COPIES * 2)
+        return Cost(
+            minutes=seconds / 60,
+            usd=0.0,
+            vram_gb=0.0,
+            disk_gb=values * BYTES_PER_VALUE / 1e9,
+            basis="measured on two CPU cores",
+        )
+
+    def train(self, spec: TrainSpec, dataset: DatasetFolder, reporter: Reporter) -> TrainResult:
+        """Learn a LoRA. Re-entrant. Raises the errors of `engines.errors`."""
+        base = self._base(spec.base_model)
+        self._refuse(spec, base)
+        self._require_packages()
+        from loradeck.engines.local import training
+
+        with _memory_told("Set batch_size to 1, then rank to 8, and start again: it goes on from the checkpoint."):
+            return training.train(base, spec, dataset, reporter)
+
+    def draw(self, request: DrawRequest, reporter: Reporter) -> DrawResult:
+        """Draw pictures. Re-entrant: pictures that exist are kept."""
+        base = self._base(request.base_model)
+        self._require_packages()
+        from loradeck.engines.local import drawing
+
+        with _memory_told("Close other programs and call again: pictures that are done are kept."):
+            return drawing.draw(base, request, reporter)
+
+    def _require_packages(self) -> None:
+        ready = self.available()
+        if not ready.ready:
+            raise NotInstalled(f"The local engine is not ready: {ready.why} {ready.fix}")
+        # Read when torch is first imported: threads that wait asleep cost nothing when the cores are ours, and are
+        # fifty times faster than spinning ones when another program wants the same cores.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+    def edit(self, request: EditRequest, reporter: Reporter) -> DrawResult:  # noqa: ARG002
+        """Not a thing this engine can do."""
+        raise BadSpec(f"The local engine draws {request.base_model} pictures from words and cannot edit one.")
+
+    def upscale(self, request: EditRequest, reporter: Reporter) -> DrawResult:  # noqa: ARG002
+        """Not a thing this engine can do."""
+        raise BadSpec(f"The local engine has no upscaler for {request.base_model}; ask for the size you need in draw.")
+
+
+def _out_of_range(spec: TrainSpec) -> list[str]:
+    limits: dict[str, tuple[float, float, float]] = {
+        "steps": (spec.steps, 1, 100_000),
+        "rank": (spec.rank, 1, 128),
+        "alpha": (spec.alpha, 0.01, 1024),
+        "learning_rate": (spec.learning_rate, 1e-7, 1),
+        "batch_size": (spec.batch_size, 1, 64),
+        "checkpoint_every": (spec.checkpoint_every, 1, 1_000_000),
+        "sample_every": (spec.sample_every, 1, 1_000_000),
+    }
+    return [
+        f"{name} must be from {low:g} to {high:g}, not {value:g}."
+        for name, (value, low, high) in limits.items()
+        if not low <= value <= high
+    ]
+
+
+@contextmanager
+def _memory_told(remedy: str) -> Iterator[None]:
+    """Turn the ways in which memory runs out into OutOfMemory."""
+    try:
+        yield
+    except MemoryError as error:
+        raise OutOfMemory(f"This machine ran out of memory. {remedy}") from error
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU allocator raises the plain class
+        if "out of memory" not in str(error).lower() and "can't allocate memory" not in str(error).lower():
+            raise
+        raise OutOfMemory(f"This machine ran out of memory. {remedy}") from error

@@ -1,0 +1,90 @@
+"""LoRA files as they lie on the disk: is it one, is it whole, is it for this base."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+
+from loradeck.engines.errors import BadWeights
+from loradeck.engines.local.families import Family
+
+ADAPTER_METADATA = "lora_adapter_metadata"
+"""Where diffusers keeps an adapter's alpha, when it is not folded in."""
+
+
+@dataclass(frozen=True)
+class LoraFile:
+    """The matrices of a LoRA by `<module>.lora_A.weight` / `.lora_B.weight`, scale 1, float32, and its metadata."""
+
+    weights: dict[str, torch.Tensor]
+    metadata: dict[str, str]
+
+    @property
+    def modules(self) -> list[str]:
+        """Names of the adapted modules, sorted."""
+        return sorted({key.rsplit(".lora_", 1)[0] for key in self.weights})
+
+    @property
+    def rank(self) -> int:
+        """The largest rank in the file."""
+        return max(self.weights[f"{name}.lora_A.weight"].shape[0] for name in self.modules)
+
+
+def read(path: Path, family: Family, transformer: Any, base_name: str) -> LoraFile:
+    """Read a LoRA and check that it fits the base. Raises BadWeights with the reason."""
+    tensors, metadata = _open(path)
+    try:
+        weights = family.from_portable(tensors)
+    except (ValueError, KeyError) as error:
+        raise BadWeights(
+            f"{path.name} holds weights whose names do not belong to a LoRA for {base_name}; choose a LoRA that was "
+            f"trained on {base_name}."
+        ) from error
+    weights = _scaled(weights, metadata)
+    _check_fit(path.name, weights, transformer, base_name)
+    return LoraFile(weights, metadata)
+
+
+def _open(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    if not path.is_file():
+        raise BadWeights(f"The LoRA file {path.name} is not there any more; list_loras shows which ones are.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = dict(file.metadata() or {})
+        return load_file(path), metadata
+    except (SafetensorError, OSError) as error:
+        raise BadWeights(
+            f"{path.name} is not a whole .safetensors file (cut short, or of another format); get the file again."
+        ) from error
+
+
+def _scaled(weights: dict[str, torch.Tensor], metadata: dict[str, str]) -> dict[str, torch.Tensor]:
+    """Fold in an alpha that only diffusers' adapter metadata tells."""
+    told: dict[str, Any] = json.loads(metadata.get(ADAPTER_METADATA, "{}"))
+    alpha, rank = told.get("transformer.lora_alpha"), told.get("transformer.r")
+    if not alpha or not rank or alpha == rank:
+        return weights
+    return {key: value * (alpha / rank) if ".lora_B." in key else value for key, value in weights.items()}
+
+
+def _check_fit(name: str, weights: dict[str, torch.Tensor], transformer: Any, base_name: str) -> None:
+    modules = dict(transformer.named_modules())
+    other = f"{name} was trained for another base than {base_name}"
+    if not weights:
+        raise BadWeights(f"{name} holds no LoRA weights; choose a LoRA that was trained on {base_name}.")
+    for key, value in weights.items():
+        module_name, part = key.rsplit(".lora_", 1)
+        layer = getattr(modules.get(module_name), "base_layer", modules.get(module_name))
+        if layer is None:
+            raise BadWeights(f"{other}: it has a layer {module_name} that is not there. Choose a LoRA for {base_name}.")
+        wanted = layer.in_features if part.startswith("A") else layer.out_features
+        found = value.shape[1] if part.startswith("A") else value.shape[0]
+        if wanted != found:
+            width = f"its {module_name} is {found} wide, not {wanted}"
+            raise BadWeights(f"{other}: {width}. Choose a LoRA for {base_name}.")

@@ -1,0 +1,52 @@
+"""Pictures in and out: pixels for training, PNG files with their story."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, PngImagePlugin
+
+from loradeck.engines.errors import BadSpec
+from loradeck.engines.files import atomic
+
+
+def pixels(picture: Image.Image, width: int, height: int) -> torch.Tensor:
+    """A picture as floats ``(3, height, width)`` in -1 to 1, scaled to cover the size and cut around the middle."""
+    fitted = ImageOps.fit(picture.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
+    return torch.from_numpy(np.asarray(fitted, dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)
+
+
+def read(path: Path) -> Image.Image:
+    """A training picture. Raises BadSpec when it cannot be read."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return picture
+    except (OSError, SyntaxError) as error:
+        raise BadSpec(f"The training image {path.name} cannot be read; curate the dataset again.") from error
+
+
+def scaled(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """The picture at another size: Lanczos, covering, cut around the middle where the shape differs."""
+    return ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
+
+
+def write_png(picture: Image.Image, path: Path, story: Mapping[str, str]) -> None:
+    """Write a PNG atomically, with text that says how it was made. Raises CannotWrite."""
+    info = PngImagePlugin.PngInfo()
+    for key, value in story.items():
+        if value.isascii():
+            info.add_text(key, value)
+        else:
+            info.add_itxt(key, value)
+    with atomic(path) as temporary:
+        picture.save(temporary, format="PNG", pnginfo=info)
+
+
+def read_story(path: Path) -> tuple[tuple[int, int], dict[str, str]]:
+    """Size (width, height) and text of a PNG that is there already."""
+    with Image.open(path) as picture:
+        return picture.size, {str(key): str(value) for key, value in picture.info.items()}

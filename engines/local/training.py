@@ -1,0 +1,171 @@
+"""A whole training: load, encode once, learn, export. Called again after a crash it goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from loradeck.engines import files
+from loradeck.engines.base import DatasetFolder, Reporter, TrainResult, TrainSpec
+from loradeck.engines.errors import BadSpec
+from loradeck.engines.local import checkpoint, export, families, lora_file, material, metadata, pictures
+from loradeck.engines.local.bases import Base
+from loradeck.engines.local.cache import base_digest
+from loradeck.engines.local.checkpoint import Progress
+from loradeck.engines.local.heldout import Yardstick
+from loradeck.engines.local.learner import Learner
+from loradeck.engines.local.loop import Loop
+from loradeck.engines.local.lora import Adapter
+from loradeck.engines.local.options import Options, read
+from loradeck.engines.local.pipeline import load
+
+FORMAT = 1
+"""Part of a checkpoint's key: raise it when the maths of a step changes."""
+
+
+def train(base: Base, spec: TrainSpec, dataset: DatasetFolder, reporter: Reporter) -> TrainResult:
+    """Learn a LoRA. Raises BadSpec, BadWeights, Cancelled, Diverged and CannotWrite."""
+    options = read(spec.advanced, base.recipe.advanced)
+    if not dataset.items:
+        raise BadSpec("The dataset holds no image to train on; add some with curate_dataset.")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    done = _finished(spec, reporter)
+    if done is not None:
+        return done
+    reporter.progress(0, spec.steps, f"loading the {base.name} base")
+    return Training(base, spec, dataset, options, reporter).run()
+
+
+def _finished(spec: TrainSpec, reporter: Reporter) -> TrainResult | None:
+    """The result of a run that had ended already, if its file is still whole."""
+    told = reporter.journal.get("result")
+    if told is None or told["run_id"] != spec.run_id:
+        return None
+    path = spec.run_dir / told["file"]
+    if not path.is_file() or files.sha256_file(path) != told["result"]["sha256"]:
+        return None
+    return TrainResult(**{**told["result"], "lora_path": path})
+
+
+def _checkpoint_key(base_sha256: str, spec: TrainSpec, dataset: DatasetFolder, options: Options) -> str:
+    """Hash of everything that decides a step; a checkpoint of another key is never resumed."""
+    start = files.sha256_file(spec.warm_start) if spec.warm_start else ""
+    decides: list[Any] = [FORMAT, base_sha256, asdict(options), start, dataset.fingerprint, spec.trigger, spec.seed]
+    decides += [spec.steps, spec.rank, spec.alpha, spec.learning_rate, spec.batch_size, spec.resolution]
+    decides += [[item.sha256, item.caption] for item in dataset.items]
+    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
+
+
+class Training:
+    """One run of one spec: what it loads and writes, with the loop in the middle."""
+
+    def __init__(
+        self, base: Base, spec: TrainSpec, dataset: DatasetFolder, options: Options, reporter: Reporter
+    ) -> None:
+        self._base, self._spec, self._dataset, self._reporter = base, spec, dataset, reporter
+        self._base_sha256 = base_digest(base)
+        self._key = _checkpoint_key(self._base_sha256, spec, dataset, options)
+        self._folder = spec.run_dir / "checkpoints"
+        self._family = families.get(base.family)
+        self._pipeline = load(base, self._family)
+        transformer = self._pipeline.transformer
+        reporter.raise_if_cancelled()
+        reporter.progress(0, spec.steps, "encoding images and captions")
+        self._material = material.prepare(base, self._family, self._pipeline, spec, dataset, options)
+        self._adapter = Adapter(transformer, self._family, spec.rank, spec.alpha, spec.seed)
+        if spec.warm_start is not None:
+            self._adapter.warm_start(lora_file.read(spec.warm_start, self._family, transformer, base.name))
+        self._learner = Learner(self._family, transformer, self._adapter, self._material, spec, options)
+
+    def run(self) -> TrainResult:
+        """Train from the last checkpoint, or from the start, to the end, and export."""
+        known = self._reporter.journal.get("states") or {}
+        progress = checkpoint.load_newest(self._folder, self._learner, self._key, known)
+        self._tell_start(progress)
+        yardstick = Yardstick(self._family, self._pipeline.transformer, self._material)
+        loop = Loop(self._spec, self._learner, yardstick, self._reporter, self._keep, self._show)
+        return self._finish(loop.run(progress))
+
+    def _tell_start(self, progress: Progress) -> None:
+        if self._reporter.journal.get("started") is None:
+            self._reporter.journal.put("started", datetime.now(UTC).isoformat(timespec="seconds"))
+        kept_out = len(self._material.held_out)
+        if progress.step:
+            self._reporter.event(f"Going on from the checkpoint at step {progress.step}.")
+        else:
+            self._reporter.event(
+                f"Training on {len(self._material.train)} images ({kept_out} held out to measure on), "
+                f"{len(self._material.preserve)} pairs keep prompts without the trigger as they are."
+            )
+
+    def _metadata(self, step: int) -> dict[str, str]:
+        started = str(self._reporter.journal.get("started"))
+        return metadata.describe(self._base, self._base_sha256, self._spec, self._dataset, step, started)
+
+    def _keep(self, progress: Progress) -> None:
+        """Write both files of a checkpoint, remember the state's hash, then tell."""
+        path = checkpoint.lora_path(self._folder, progress.step)
+        sha256 = export.write(self._adapter, path, self._metadata(progress.step))
+        state = checkpoint.save_state(self._folder, self._learner, progress, self._key)
+        known = self._reporter.journal.get("states") or {}
+        name = checkpoint.state_path(self._folder, progress.step).name
+        self._reporter.journal.put("states", {**known, name: state})
+        self._reporter.checkpoint(progress.step, path, sha256)
+
+    def _show(self, step: int) -> None:
+        """Draw the sample prompts at the run's fixed seeds; a sample that exists is kept."""
+        prompts = self._material.sample_prompts
+        paths = [self._spec.run_dir / "samples" / f"step-{step:06d}-{i + 1}.png" for i in range(len(prompts))]
+        if not all(path.exists() for path in paths):
+            seeds = [self._spec.seed + i for i in range(len(prompts))]
+            self._draw(prompts, seeds, paths)
+        for path, prompt in zip(paths, prompts, strict=True):
+            self._reporter.sample(step, path, prompt)
+
+    def _draw(self, prompts: tuple[str, ...], seeds: list[int], paths: list[Path]) -> None:
+        drawn = self._family.draw(
+            self._pipeline,
+            self._material.samples,
+            self._material.empty,
+            seeds,
+            self._base.sizes[0],
+            self._base.draw_steps,
+            self._base.guidance,
+            lambda: None,
+        )
+        for picture, path, prompt, seed in zip(drawn, paths, prompts, seeds, strict=True):
+            pictures.write_png(picture, path, {"prompt": prompt, "seed": str(seed)})
+
+    def _finish(self, progress: Progress) -> TrainResult:
+        spec = self._spec
+        story = self._metadata(progress.step)
+        path = spec.run_dir / f"{file_name(spec.name)}.safetensors"
+        result = TrainResult(
+            lora_path=path,
+            sha256=export.write(self._adapter, path, story),
+            steps=progress.step,
+            rank=spec.rank,
+            base_model=self._base.name,
+            final_loss=progress.final_loss,
+            held_out_first=progress.held_out_first,
+            held_out_last=progress.held_out_last,
+            preview=self._base.preview,
+            metadata=story,
+        )
+        told = {**asdict(result), "lora_path": path.name}
+        self._reporter.journal.put("result", {"run_id": spec.run_id, "file": path.name, "result": told})
+        self._reporter.event(f"The LoRA is written: {path.name}.")
+        return result
+
+
+def file_name(name: str) -> str:
+    """A name that every file system takes."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "lora"

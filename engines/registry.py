@@ -1,0 +1,93 @@
+"""Which engines there are, and the only place that opens one.
+
+Engines are found in the entry-point group ``loradeck.engines``; each entry is a zero-argument factory that
+imports nothing heavy. The local engine is built in and always first.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+
+from loradeck.engines import local
+from loradeck.engines.base import Engine
+from loradeck.engines.errors import NotInstalled
+
+GROUP = "loradeck.engines"
+DEFAULT = "local"
+
+Factory = Callable[[], Engine]
+
+
+def discover() -> dict[str, Factory]:
+    """Factories by name: the built-in local engine, then what packages registered, by name."""
+    found: dict[str, Factory] = {DEFAULT: local.create}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        if entry.name not in found:
+            found[entry.name] = lambda entry=entry: entry.load()()  # type: ignore[misc]
+    return found
+
+
+class Registry:
+    """Engines by name, each opened once and only when asked for. Implements `tools.workbench.Engines`."""
+
+    def __init__(self, factories: Mapping[str, Factory] | None = None) -> None:
+        self._given = factories
+        self._found: Mapping[str, Factory] | None = factories
+        self._opened: dict[str, Engine] = {}
+
+    @property
+    def _factories(self) -> Mapping[str, Factory]:
+        if self._found is None:
+            self._found = discover()
+        return self._found
+
+    def names(self) -> list[str]:
+        """Installed engines, the embedded default first."""
+        return list(self._factories)
+
+    def open(self, name: str) -> Engine:
+        """The engine of that name. Raises NotInstalled with the known names when there is none."""
+        if name not in self._opened:
+            self._opened[name] = self._make(name)
+        return self._opened[name]
+
+    def _make(self, name: str) -> Engine:
+        factory = self._factories.get(name)
+        if factory is None:
+            near = difflib.get_close_matches(name, self.names(), n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise NotInstalled(f"There is no engine named {name!r}; installed are {', '.join(self.names())}.{hint}")
+        try:
+            return factory()
+        except (ImportError, AttributeError) as error:
+            raise NotInstalled(
+                f"The engine {name!r} is registered but does not load ({error}); reinstall its package or choose "
+                "another engine."
+            ) from error
+
+    def choose(self, base_model: str, ability: str) -> Engine:
+        """The engine that "auto" means for a base: the first ready one that can. Raises NotInstalled."""
+        reasons: list[str] = []
+        for name in self.names():
+            try:
+                engine = self.open(name)
+            except NotInstalled as error:
+                reasons.append(str(error))
+                continue
+            base = engine.capabilities.base(base_model)
+            if base is None or ability not in base.abilities:
+                continue
+            ready = engine.available()
+            if ready.ready:
+                return engine
+            reasons.append(f"{name} could, but {ready.why} {ready.fix}".strip())
+        raise NotInstalled(self._nobody(base_model, ability, reasons))
+
+    def _nobody(self, base_model: str, ability: str, reasons: list[str]) -> str:
+        if reasons:
+            return f"No engine is ready to {ability} on {base_model}: {'; '.join(reasons)}"
+        bases = [base for name in self.names() for base in self.open(name).capabilities.base_models]
+        known = ", ".join(sorted({base.name for base in bases if ability in base.abilities})) or "no base"
+        return f"No installed engine can {ability} on {base_model}; it works on {known}: choose that as base_model."

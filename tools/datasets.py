@@ -12,8 +12,6 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rapidfuzz import process
-
 from loradeck.state.files import told, write_text
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord
 from loradeck.state.store import Store
@@ -39,6 +37,8 @@ def find_dataset(store: Store, ref: str) -> DatasetRecord:
     names = [dataset.name for dataset in store.where(DatasetRecord, order="updated_at desc")]
     if not names:
         raise NotFound(f"There is no dataset yet, so none called {wanted!r}; make one with curate_dataset(source=...).")
+    from rapidfuzz import process  # here, since it loads numpy and most calls never need it
+
     near = [name for name, _, _ in process.extract(wanted, names, limit=3)]
     raise NotFound(
         f"There is no dataset {wanted!r}; the nearest are {', '.join(map(repr, near))}. "
@@ -144,7 +144,7 @@ def _nothing_called(images: Sequence[ImageRecord], unknown: Iterable[str]) -> st
     """The sentence for references that mean nothing, with the numbers that would."""
     listed = ", ".join(repr(part) for part in unknown)
     if not images:
-        return f"The dataset has no images yet, so nothing is called {listed}; add some with curate_dataset(source=...)."
+        return f"The dataset has no images yet, so none is called {listed}; add some with curate_dataset(source=...)."
     last = max(image.number for image in images)
     return (
         f"No image here is called {listed}; use image ids, file names or the sheet numbers 1 to {last} "
@@ -162,12 +162,8 @@ def write_folder(store: Store, dataset_id: str) -> Path:
     Raises DiskFull, WorkspaceReadOnly or StateError.
     """
     folder = store.workspace.dataset(dataset_id)
-    images = all_images(store, dataset_id)
+    images = place_copies(store, dataset_id)
     captions = captions_of(store, dataset_id)
-    with told(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for image in images:
-            _put_in_place(folder, image)
     for image in images:
         caption = captions.get(image.id) if image.status == ImageStatus.KEPT else None
         _write_sidecar(folder / f"{Path(image.file).stem}.txt", caption)
@@ -176,14 +172,35 @@ def write_folder(store: Store, dataset_id: str) -> Path:
     return folder
 
 
-def _put_in_place(folder: Path, image: ImageRecord) -> None:
-    """Move a copy between the folder and `.rejected/` when its row says so and the file is still on the other side."""
+def staging(store: Store, dataset_id: str, resolution: int) -> Path:
+    """Where copies are written before their rows are: a cut in between leaves nothing where a trainer looks."""
+    return store.workspace.dataset(dataset_id) / f".next-{resolution}"
+
+
+def place_copies(store: Store, dataset_id: str) -> list[ImageRecord]:
+    """Move every copy to where its row says it lies, from the staging folder or between kept and rejected.
+
+    Returns all images by number. Raises DiskFull, WorkspaceReadOnly or StateError.
+    """
+    folder = store.workspace.dataset(dataset_id)
+    images = all_images(store, dataset_id)
+    dataset = store.find(DatasetRecord, dataset_id)
+    staged = staging(store, dataset_id, dataset.resolution) if dataset is not None else folder
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for image in images:
+            _put_in_place(folder, staged, image)
+    return images
+
+
+def _put_in_place(folder: Path, staged: Path, image: ImageRecord) -> None:
+    """A staged copy is newer than any other; else the copy may still lie where its former status put it."""
     there = folder / image.file
     other = ImageStatus.REJECTED if image.status == ImageStatus.KEPT else ImageStatus.KEPT
-    elsewhere = folder / place_for(image.file, other)
-    if elsewhere.exists():
-        there.parent.mkdir(parents=True, exist_ok=True)
-        elsewhere.replace(there)
+    for elsewhere in (folder / place_for(image.file, other), staged / there.name):
+        if elsewhere.exists():
+            there.parent.mkdir(parents=True, exist_ok=True)
+            elsewhere.replace(there)
 
 
 def _write_sidecar(path: Path, caption: CaptionRecord | None) -> None:

@@ -1,0 +1,120 @@
+"""Pictures from https addresses: public hosts only, sizes capped, every redirect judged like the first address."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urljoin, urlsplit
+
+import httpx
+
+from loradeck.state.files import write_bytes
+from loradeck.tools.curate_dataset.names import shown
+
+MOST_BYTES = 64 * 1024 * 1024
+MOST_REDIRECTS = 5
+SECONDS = 30.0
+MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", ".png"),
+    (b"\xff\xd8\xff", ".jpg"),
+    (b"GIF8", ".gif"),
+    (b"BM", ".bmp"),
+    (b"II*\x00", ".tif"),
+    (b"MM\x00*", ".tif"),
+)
+
+
+class NotFetched(Exception):
+    """Why an address gave no picture, in one sentence. Never leaves this folder."""
+
+
+def is_public(address: str) -> bool:
+    """True for an address on the open internet: not private, loopback, link-local, reserved or multicast."""
+    parsed = ipaddress.ip_address(address.split("%", 1)[0])
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    checked = mapped if mapped is not None else parsed
+    return checked.is_global and not checked.is_multicast
+
+
+@dataclass(frozen=True)
+class Downloader:
+    """Fetches pictures. Tests allow a loopback host and plain http by other `schemes` and `allowed`."""
+
+    schemes: frozenset[str] = frozenset({"https"})
+    allowed: Callable[[str], bool] = is_public
+    most_bytes: int = MOST_BYTES
+    client: Callable[[], httpx.Client] = field(
+        default=lambda: httpx.Client(timeout=SECONDS, follow_redirects=False, trust_env=False)
+    )
+
+    def fetch(self, url: str, folder: Path) -> tuple[Path, str]:
+        """Download one picture into a folder, named by its own hash: (file, name at the source). Raises NotFetched."""
+        try:
+            with self.client() as client:
+                data, final = self._follow(client, url)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise NotFetched("The address cannot be reached; download the picture and give its path.") from error
+        suffix = _suffix(data)
+        if suffix is None:
+            raise NotFetched("What came is no picture; give the address of the image file itself.")
+        path = folder / f"{hashlib.sha256(data).hexdigest()[:24]}{suffix}"
+        if not path.exists():
+            write_bytes(path, data)
+        name = shown(unquote(PurePosixPath(urlsplit(final).path).name)) or "picture"
+        return path, name
+
+    def _follow(self, client: httpx.Client, url: str) -> tuple[bytes, str]:
+        """The body behind an address and its redirects, and where it was in the end."""
+        for _ in range(MOST_REDIRECTS + 1):
+            self._judge(url)
+            with client.stream("GET", url) as response:
+                self._judge_peer(response)
+                if response.has_redirect_location:
+                    url = urljoin(url, response.headers["location"])
+                    continue
+                if response.status_code != 200:
+                    raise NotFetched(f"The server answered {response.status_code}; check the address.")
+                return self._body(response), url
+        raise NotFetched("The address redirects too often; give the final one.")
+
+    def _judge(self, url: str) -> None:
+        """Scheme, and that every address of the host is allowed."""
+        parts = urlsplit(url)
+        if parts.scheme not in self.schemes or not parts.hostname:
+            raise NotFetched("Only https addresses are fetched; download the picture and give its path.")
+        try:
+            found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError, ValueError) as error:
+            raise NotFetched("The host is not known or not reachable; check the address.") from error
+        if not all(self.allowed(str(entry[4][0])) for entry in found):
+            raise NotFetched("The address leads into a private network and is not fetched; give the picture's path.")
+
+    def _judge_peer(self, response: httpx.Response) -> None:
+        """Judge whom we are really connected to, since a name may have changed its address since."""
+        stream = response.extensions.get("network_stream")
+        peer = stream.get_extra_info("server_addr") if stream is not None else None
+        if peer is not None and not self.allowed(str(peer[0])):
+            raise NotFetched("The address leads into a private network and is not fetched; give the picture's path.")
+
+    def _body(self, response: httpx.Response) -> bytes:
+        """The body, cut off as soon as it is too long."""
+        data = bytearray()
+        for chunk in response.iter_bytes():
+            data += chunk
+            if len(data) > self.most_bytes:
+                raise NotFetched(f"The file is larger than {self.most_bytes // 2**20} MB; download and shrink it.")
+        return bytes(data)
+
+
+def _suffix(data: bytes) -> str | None:
+    """The suffix of the picture format that these bytes begin with, or None."""
+    for magic, suffix in MAGIC:
+        if data.startswith(magic):
+            return suffix
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return ".webp"
+    return ".avif" if data[4:12] in {b"ftypavif", b"ftypavis"} else None

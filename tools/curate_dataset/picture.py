@@ -1,0 +1,163 @@
+"""Open a picture safely and bring it to one form: upright, sRGB, no transparency, eight bits a channel.
+
+What the header says is judged before any pixel is decoded, so that a bomb costs nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from loradeck.tools.curate_dataset.colour import hexed
+
+MOST_MEGAPIXELS = 64
+MOST_BYTES = 512 * 1024 * 1024
+WHITE = (255, 255, 255)
+FORMATS = {
+    ".png": {"PNG"},
+    ".jpg": {"JPEG", "MPO"},
+    ".jpeg": {"JPEG", "MPO"},
+    ".webp": {"WEBP"},
+    ".tif": {"TIFF"},
+    ".tiff": {"TIFF"},
+    ".avif": {"AVIF"},
+    ".bmp": {"BMP"},
+    ".gif": {"GIF"},
+}
+KNOWN = sorted(set().union(*FORMATS.values()))
+UNDRAWN = {".heic", ".heif", ".svg", ".psd", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".jxl", ".jp2"}
+LOSSLESS = {"PNG", "TIFF", "BMP"}
+# What Pillow and its decoders raise on damaged files.
+BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    KeyError,
+    IndexError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+
+
+class Unfit(Exception):
+    """A file cannot be used; `rule_id` and `why` (one sentence) say so. Never leaves this folder."""
+
+    def __init__(self, rule_id: str, why: str) -> None:
+        super().__init__(why)
+        self.rule_id = rule_id
+        self.why = why
+
+
+@dataclass
+class Upright:
+    """An RGB picture as a person sees it, and what was done to get there."""
+
+    picture: Image.Image
+    format: str
+    converted: list[str] = field(default_factory=list)
+
+
+def open_upright(path: Path) -> Upright:
+    """Decode a file whole. Raises Unfit (IMG-READABLE) with the reason and what to do."""
+    suffix = path.suffix.lower()
+    if suffix in UNDRAWN:
+        raise Unfit("IMG-READABLE", f"{suffix[1:].upper()} files cannot be read here; export it as PNG or JPEG.")
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise Unfit("IMG-READABLE", "The file is larger than 512 MB; export a smaller one.")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            raw = Image.open(path, formats=KNOWN)
+        with raw:
+            _judge_header(raw, suffix)
+            raw.load()
+            return _normalised(raw)
+    except PermissionError as error:
+        raise Unfit("IMG-READABLE", "The file may not be read; give read permission, then add it again.") from error
+    except UnidentifiedImageError as error:
+        raise Unfit("IMG-READABLE", "The file is no picture, or its beginning is damaged; export it again.") from error
+    except Image.DecompressionBombError as error:
+        raise Unfit("IMG-READABLE", _too_large("well over 150")) from error
+    except BROKEN as error:
+        raise Unfit("IMG-READABLE", "The file is cut short or damaged; copy or export it again.") from error
+
+
+def _judge_header(raw: Image.Image, suffix: str) -> None:
+    """Format against suffix and pixels against the limit, before decoding."""
+    wanted = FORMATS.get(suffix)
+    if wanted is not None and raw.format not in wanted:
+        raise Unfit("IMG-READABLE", f"The file is called {suffix} but is {raw.format} inside; rename or export it.")
+    megapixels = raw.width * raw.height / 1e6
+    if megapixels > MOST_MEGAPIXELS:
+        raise Unfit("IMG-READABLE", f"{raw.width}x{raw.height}: " + _too_large(f"{megapixels:.0f}"))
+
+
+def _too_large(megapixels: str) -> str:
+    return f"{megapixels} megapixels, at most {MOST_MEGAPIXELS} are decoded; export a smaller one."
+
+
+def _normalised(raw: Image.Image) -> Upright:
+    """Upright, eight bits, sRGB, flattened; every change is told."""
+    kind = "JPEG" if raw.format == "MPO" else str(raw.format)
+    told: list[str] = []
+    if getattr(raw, "n_frames", 1) > 1 and kind != "JPEG":
+        told.append("first frame taken")
+    if raw.getexif().get(0x0112, 1) not in {0, 1}:
+        told.append("turned upright (EXIF)")
+    profile = raw.info.get("icc_profile")
+    picture = ImageOps.exif_transpose(raw)
+    if picture.mode.startswith(("I", "F")):
+        picture, told = _eight_bits(picture), [*told, "reduced to 8 bits"]
+    picture = _flattened(picture, told)
+    return Upright(_to_srgb(picture, profile, told), kind, told)
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """A 16-bit grey picture in 8 bits. Raises Unfit for floating-point values, whose range nobody knows."""
+    if picture.mode == "F":
+        raise Unfit("IMG-READABLE", "The picture holds floating-point values; export it with 8 bits a channel.")
+    values = np.asarray(picture, dtype=np.int64)
+    return Image.fromarray(np.clip(values >> 8 if values.max() > 255 else values, 0, 255).astype(np.uint8), "L")
+
+
+def _flattened(picture: Image.Image, told: list[str]) -> Image.Image:
+    """The picture without transparency: laid on white where any pixel lets the ground through."""
+    if not picture.has_transparency_data:
+        return picture if picture.mode in {"RGB", "CMYK", "L", "LAB"} else picture.convert("RGB")
+    clear = picture.convert("RGBA")
+    lowest, _ = clear.getchannel("A").getextrema()
+    if lowest == 255:
+        return clear.convert("RGB")
+    ground = Image.new("RGBA", clear.size, (*WHITE, 255))
+    told.append(f"alpha flattened on {hexed(WHITE)}")
+    return Image.alpha_composite(ground, clear).convert("RGB")
+
+
+def _to_srgb(picture: Image.Image, profile: bytes | None, told: list[str]) -> Image.Image:
+    """Colours as sRGB. A profile that cannot be used is told, and the values are taken as they are."""
+    if not profile:
+        if picture.mode == "CMYK":
+            told.append("CMYK without a profile converted to RGB")
+        return picture.convert("RGB")
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        name = ImageCms.getProfileDescription(source).strip()
+        if "srgb" in name.lower() and picture.mode == "RGB":
+            return picture
+        changed = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        told.append("colour profile did not fit, taken as sRGB")
+        return picture.convert("RGB")
+    told.append(f"colours converted from {name[:60] or 'another profile'} to sRGB")
+    return changed if changed is not None else picture.convert("RGB")

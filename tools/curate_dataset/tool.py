@@ -1,0 +1,176 @@
+"""curate_dataset: what MCP sees of curation. Settings at once, pictures in the call or, when many, in a run."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from loradeck.state import runs
+from loradeck.state.records import DatasetRecord, ImageRecord, RunRecord
+from loradeck.state.store import Store
+from loradeck.tools.contracts import CurateArgs, CurateResult, RunKind, RunState
+from loradeck.tools.dataset_changes import change_settings, create
+from loradeck.tools.datasets import find_dataset
+from loradeck.tools.errors import BadArgument, Refused
+from loradeck.tools.spec import ToolSpec
+from loradeck.tools.waiting import wait_until
+from loradeck.tools.workbench import Workbench
+
+MOST_IN_CALL = 150
+WAIT_SECONDS = 20.0
+_one_at_a_time = threading.Lock()
+
+
+def curate(args: CurateArgs, bench: Workbench) -> CurateResult:
+    """Make, extend or change a dataset. Raises BadArgument, NotFound, Refused or a StateError."""
+    if args.source is None and args.dataset_id is None:
+        raise BadArgument(
+            "curate_dataset needs a source (a folder with images) to make a dataset, or a dataset_id to change one; "
+            "check_status without an id lists the datasets."
+        )
+    if args.undo and (args.keep or args.reject):
+        raise BadArgument("undo goes alone, without keep and reject; make two calls.")
+    with _one_at_a_time:
+        return _curate(args, bench)
+
+
+def _curate(args: CurateArgs, bench: Workbench) -> CurateResult:
+    from loradeck.tools.curate_dataset.gathering import count  # here, since these load the picture library
+    from loradeck.tools.curate_dataset.job import Watch, carry_out
+    from loradeck.tools.curate_dataset.sources import as_list, survey
+
+    sources = as_list(args.source) if args.source is not None else []
+    seen = survey(sources) if sources else None
+    pictures = count(seen) if seen is not None else 0
+    dataset, is_new = _target(bench.store, args, sources)
+    _refuse_own_folder(bench.store, dataset, sources)
+    if args.resolution not in {None, dataset.resolution}:
+        pictures += bench.store.count(ImageRecord, "dataset_id = ?", [dataset.id])
+    if pictures > MOST_IN_CALL:
+        return _in_a_run(args, bench, dataset)
+    _refuse_while_running(bench.store, dataset)
+    watch = Watch(tell=bench.progress, check=lambda: None)
+    result = carry_out(bench.store, dataset.id, args, watch)
+    if is_new and not result.images:
+        _forget(bench.store, dataset)
+        why = "; ".join(f"{one.file}: {one.why}" for one in result.rejected[:3])
+        raise Refused(f"No picture could be brought in, so no dataset was made ({why}).")
+    return result
+
+
+# --------------------------------------------------------------------------- which dataset
+
+
+def _target(store: Store, args: CurateArgs, sources: Sequence[str]) -> tuple[DatasetRecord, bool]:
+    """The dataset that the call means, its settings changed, and whether it was made just now.
+
+    A known name, or a source that a dataset was made of before, means that dataset: so a call that was cut
+    short and is made again goes on.
+    """
+    if args.dataset_id is not None:
+        return change_settings(store, find_dataset(store, args.dataset_id), args, sources), False
+    known = _by_name(store, args.name) if args.name else _by_source(store, sources)
+    if known is not None:
+        return change_settings(store, known, args.model_copy(update={"name": None}), sources), False
+    return create(store, args, args.name.strip() if args.name else _free_name(store, sources), sources), True
+
+
+def _by_name(store: Store, name: str) -> DatasetRecord | None:
+    rows = store.where(DatasetRecord, "lower(name) = lower(?)", [name.strip()], limit=1)
+    return rows[0] if rows else None
+
+
+def _by_source(store: Store, sources: Sequence[str]) -> DatasetRecord | None:
+    """The newest dataset that was made of exactly these sources."""
+    rows = store.where(DatasetRecord, order="created_at desc")
+    return next((row for row in rows if row.source == list(sources)), None)
+
+
+def _free_name(store: Store, sources: Sequence[str]) -> str:
+    """A free name made from the first source: a folder's or file's own name."""
+    from loradeck.tools.curate_dataset.names import safe_stem
+
+    last = sources[0].replace("\\", "/").split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
+    base = safe_stem(Path(last).stem).replace("_", " ")[:50]
+    name, number = base, 1
+    while _by_name(store, name) is not None:
+        number += 1
+        name = f"{base} {number}"
+    return name
+
+
+def _refuse_own_folder(store: Store, dataset: DatasetRecord, sources: Sequence[str]) -> None:
+    own = store.workspace.dataset(dataset.id).resolve()
+    if any("://" not in text and Path(text).expanduser().resolve().is_relative_to(own) for text in sources):
+        raise BadArgument("The source is the dataset's own folder; give the folder that holds the original pictures.")
+
+
+def _forget(store: Store, dataset: DatasetRecord) -> None:
+    """Take a dataset back that was made in this call and holds nothing."""
+    store.remove(DatasetRecord, "id = ?", [dataset.id])
+    shutil.rmtree(store.workspace.dataset(dataset.id), ignore_errors=True)
+
+
+# --------------------------------------------------------------------------- many pictures
+
+
+def _active(store: Store, dataset: DatasetRecord) -> RunRecord | None:
+    marks = ", ".join("?" for _ in runs.ACTIVE)
+    rows = store.where(
+        RunRecord, f"kind = ? and dataset_id = ? and state in ({marks})", [RunKind.CURATE, dataset.id, *runs.ACTIVE]
+    )
+    return rows[-1] if rows else None
+
+
+def _refuse_while_running(store: Store, dataset: DatasetRecord) -> None:
+    run = _active(store, dataset)
+    if run is not None:
+        raise Refused(
+            f"{run.id} is still bringing pictures into {dataset.name!r}; wait with check_status(run_id={run.id!r}), "
+            "or stop it with stop_run, then call again."
+        )
+
+
+def _in_a_run(args: CurateArgs, bench: Workbench, dataset: DatasetRecord) -> CurateResult:
+    """Hand the work to a worker and wait a little; the same call made again meets the run that is on its way."""
+    spec = {"args": args.model_dump(mode="json", exclude_none=True), "dataset_id": dataset.id}
+    run = _active(bench.store, dataset)
+    if run is not None and run.spec != spec:
+        _refuse_while_running(bench.store, dataset)
+    if run is None:
+        run = runs.enqueue(bench.store, RunKind.CURATE, spec, dataset_id=dataset.id, name=dataset.name)
+        bench.launch(run.id)
+    run = wait_until(bench.store, run.id, WAIT_SECONDS, tell=bench.progress)
+    if run.state == RunState.SUCCEEDED and run.result is not None:
+        return CurateResult.model_validate(run.result).model_copy(
+            update={"run_id": run.id, "state": RunState.SUCCEEDED}
+        )
+    stands = run.error or run.message or run.state
+    return CurateResult(
+        summary=f"Bringing pictures into {dataset.name!r} ({dataset.id}) goes on in {run.id}: {stands.rstrip('.')}.",
+        next_step=f"check_status(run_id={run.id!r}, wait_seconds=20) until it succeeded; its result is this answer.",
+        run_id=run.id,
+        state=RunState(run.state),
+        dataset_id=dataset.id,
+        name=dataset.name,
+    )
+
+
+TOOL = ToolSpec(
+    name="curate_dataset",
+    title="Curate a dataset",
+    description=(
+        "Turn a folder, .zip, picture files or https URLs into a training set: square PNG copies, bad and duplicate "
+        "pictures set aside with the reason; originals are never touched. With dataset_id: add pictures, keep or "
+        "reject by number, undo, or change trigger, profile, target model, resolution. Chat attachments do not reach "
+        "it; it needs a path on this machine. The same source twice adds nothing. Returns dataset_id, rows of 50 and "
+        "findings; above 150 pictures a run_id. To look at the pictures use view_images, to caption write_captions."
+    ),
+    args=CurateArgs,
+    result=CurateResult,
+    handler=curate,
+    idempotent=True,
+    open_world=True,
+)

@@ -1,0 +1,182 @@
+"""What changes a dataset without looking at a picture: making one, its settings, keep, reject, undo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from loradeck.state.files import new_id, now
+from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord
+from loradeck.state.store import Store
+from loradeck.tools.contracts import CaptionMode, CurateArgs, ImageStatus, Profile, SubjectKind, TargetModel
+from loradeck.tools.datasets import all_images, captions_of, find_dataset, place_for, resolve_images
+from loradeck.tools.errors import BadArgument, Refused
+
+DEFAULT_RESOLUTION = 1024
+LONGEST_HISTORY = 20
+ASKED = "ASKED"
+CANNOT_BE_WAIVED = "IMG-READABLE"
+
+
+# --------------------------------------------------------------------------- making one, and its settings
+
+
+def create(store: Store, args: CurateArgs, name: str, sources: Sequence[str]) -> DatasetRecord:
+    """A new, empty dataset with the settings of the call."""
+    dataset = DatasetRecord(
+        id=new_id("ds"),
+        name=name,
+        profile=args.profile or Profile.STYLE,
+        target_model=args.target_model or TargetModel.PREVIEW,
+        resolution=args.resolution or DEFAULT_RESOLUTION,
+        trigger=tidy_trigger(args.trigger),
+        subject=(args.subject or "").strip(),
+        subject_kind=args.subject_kind or SubjectKind.PERSON,
+        categories=args.categories or [],
+        source=list(sources),
+    )
+    store.add(dataset)
+    return find_dataset(store, dataset.id)
+
+
+def tidy_trigger(trigger: str | None) -> str | None:
+    """The trigger in one line. Raises BadArgument where nothing is left of it."""
+    if trigger is None:
+        return None
+    tidy = " ".join(trigger.split()).strip(",.;: ")
+    if len(tidy) < 2 or not tidy.isprintable():
+        raise BadArgument("The trigger needs two visible characters or more; give a made-up word such as 'bkrstyl'.")
+    return tidy
+
+
+def change_settings(store: Store, dataset: DatasetRecord, args: CurateArgs, sources: Sequence[str]) -> DatasetRecord:
+    """Write the settings that a call names, and carry a new trigger into the captions that began with the old one.
+
+    Raises Refused when another dataset has the name.
+    """
+    wanted: dict[str, Any] = {
+        "name": args.name.strip() if args.name else None,
+        "trigger": tidy_trigger(args.trigger),
+        "profile": args.profile,
+        "target_model": args.target_model,
+        "subject": args.subject.strip() if args.subject is not None else None,
+        "subject_kind": args.subject_kind,
+        "categories": args.categories,
+        "source": [*dataset.source, *(text for text in sources if text not in dataset.source)],
+    }
+    changed = {key: value for key, value in wanted.items() if value is not None and value != getattr(dataset, key)}
+    if "name" in changed and store.where(DatasetRecord, "name = ? and id <> ?", [changed["name"], dataset.id]):
+        raise Refused(f"Another dataset is called {changed['name']!r} already; choose another name.")
+    if changed:
+        with store.transaction():
+            store.change(DatasetRecord, dataset.id, **changed)
+            if dataset.trigger and "trigger" in changed:
+                _carry_trigger(store, dataset.id, dataset.trigger, changed["trigger"])
+    return find_dataset(store, dataset.id)
+
+
+def _carry_trigger(store: Store, dataset_id: str, old: str, new: str) -> None:
+    """Captions that begin with the old trigger begin with the new one."""
+    for caption in captions_of(store, dataset_id).values():
+        if caption.text.startswith(old):
+            store.change(CaptionRecord, caption.image_id, text=new + caption.text[len(old) :])
+
+
+def adopt_captions(store: Store, dataset: DatasetRecord) -> int:
+    """Take captions that came with the pictures where they begin with the trigger; returns how many were taken."""
+    if not dataset.trigger:
+        return 0
+    captions = captions_of(store, dataset.id)
+    taken = 0
+    with store.transaction():
+        for image in all_images(store, dataset.id):
+            text = image.facts.get("imported_caption")
+            if image.id not in captions and text and begins_with(text, dataset.trigger):
+                store.add(CaptionRecord(image.id, dataset.id, text, CaptionMode.GIVEN))
+                taken += 1
+    return taken
+
+
+def begins_with(caption: str, trigger: str) -> bool:
+    """True when the trigger stands first, as a whole word."""
+    rest = caption[len(trigger) :]
+    return caption.startswith(trigger) and not (rest[:1].isalnum() or rest[:1] == "_")
+
+
+# --------------------------------------------------------------------------- keep, reject, undo
+
+
+@dataclass
+class Choice:
+    """What keep, reject or undo did: how many rows changed, and the images that could not be kept."""
+
+    changed: int = 0
+    not_kept: list[str] = field(default_factory=list)
+
+
+def choose(store: Store, dataset_id: str, keep: Sequence[str], reject: Sequence[str]) -> Choice:
+    """Keep and set aside what the references mean, as one step that `undo` takes back.
+
+    Raises NotFound for references that mean nothing, BadArgument for an image that is to be both.
+    """
+    wanted = resolve_images(store, dataset_id, keep) if keep else []
+    unwanted = resolve_images(store, dataset_id, reject) if reject else []
+    both = {image.id for image in wanted} & {image.id for image in unwanted}
+    if both:
+        raise BadArgument(f"keep and reject both name {', '.join(sorted(both))}; name each image in one of them.")
+    choice = Choice(not_kept=[image.id for image in wanted if image.copy_sha256 is None])
+    after = [_kept(image) for image in wanted if image.copy_sha256 is not None] + [_rejected(one) for one in unwanted]
+    choice.changed = _apply(store, dataset_id, after)
+    return choice
+
+
+def _kept(image: ImageRecord) -> ImageRecord:
+    """The row as kept on request: what rules had against it stays on it as waived."""
+    reasons = [reason | {"waived": True} for reason in image.reasons if reason["rule_id"] != ASKED]
+    return _with(image, ImageStatus.KEPT, reasons)
+
+
+def _rejected(image: ImageRecord) -> ImageRecord:
+    """The row as set aside on request."""
+    if image.status == ImageStatus.REJECTED:
+        return image
+    return _with(image, ImageStatus.REJECTED, [*image.reasons, {"rule_id": ASKED, "why": "Set aside on request."}])
+
+
+def _with(image: ImageRecord, status: ImageStatus, reasons: Iterable[dict[str, Any]]) -> ImageRecord:
+    return replace(image, status=status, reasons=list(reasons), file=place_for(image.file, status))
+
+
+def _apply(store: Store, dataset_id: str, after: Sequence[ImageRecord]) -> int:
+    """Write the rows that differ and remember what they were."""
+    with store.transaction():
+        rows = {image.id: image for image in all_images(store, dataset_id)}
+        changed = [image for image in after if image.status != rows[image.id].status]
+        if not changed:
+            return 0
+        before = {image.id: _state_of(rows[image.id]) for image in changed}
+        dataset = find_dataset(store, dataset_id)
+        history = [*dataset.history, {"at": now(), "what": "keep/reject", "before": before}][-LONGEST_HISTORY:]
+        for image in changed:
+            store.change(ImageRecord, image.id, **_state_of(image))
+        store.change(DatasetRecord, dataset_id, history=history)
+    return len(changed)
+
+
+def _state_of(image: ImageRecord) -> dict[str, Any]:
+    """The columns that keep and reject change."""
+    return {"status": str(image.status), "reasons": image.reasons, "file": image.file}
+
+
+def undo(store: Store, dataset_id: str) -> Choice:
+    """Take back the last keep/reject. Raises Refused when there is none."""
+    with store.transaction():
+        dataset = find_dataset(store, dataset_id)
+        if not dataset.history:
+            raise Refused(f"There is no keep or reject to take back in {dataset.name!r}; it stands as it was made.")
+        before = dataset.history[-1]["before"]
+        for image_id, state in before.items():
+            store.change(ImageRecord, image_id, **state)
+        store.change(DatasetRecord, dataset_id, history=dataset.history[:-1])
+    return Choice(changed=len(before))

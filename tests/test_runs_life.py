@@ -1,0 +1,214 @@
+"""The life of a run in the store: one owner at a time, nothing lost that lives, nothing alive that is lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from support.training import lease_runs_out
+
+from loradeck.state import runs
+from loradeck.state.errors import LeaseLost
+from loradeck.state.records import RunRecord
+from loradeck.state.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[psutil.Process]:
+    """A live process that is not this one."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    yield psutil.Process(child.pid)
+    child.kill()
+    child.wait()
+
+
+def claimed(store: Store, **columns: object) -> tuple[RunRecord, str]:
+    run = runs.claim(store, runs.enqueue(store, "train", {}, engine="local", **columns).id)
+    assert run is not None
+    assert run.token is not None
+    return run, run.token
+
+
+def worker_dies(store: Store, run_id: str) -> None:
+    """The process is gone and its lease over."""
+    store.change(RunRecord, run_id, pid=2**22 + 7, pid_started=1.0)
+    lease_runs_out(store, run_id)
+
+
+def test_a_run_is_claimed_once(store: Store) -> None:
+    run = runs.enqueue(store, "train", {})
+    first = runs.claim(store, run.id)
+    assert first is not None
+    assert (first.pid, first.attempt) == (os.getpid(), 1)
+    assert runs.claim(store, run.id) is None
+
+
+def test_an_ended_run_is_not_claimed(store: Store) -> None:
+    run, token = claimed(store)
+    runs.finish(store, run.id, token, "succeeded")
+    assert runs.claim(store, run.id) is None
+
+
+def test_a_queued_run_whose_worker_died_is_claimed_by_the_next_one(store: Store) -> None:
+    run, _ = claimed(store)
+    worker_dies(store, run.id)
+    again = runs.claim(store, run.id)
+    assert again is not None
+    assert again.attempt == 2
+
+
+def test_the_owner_ends_its_run_and_owns_it_no_more(store: Store) -> None:
+    run, token = claimed(store)
+    runs.finish(store, run.id, token, "failed", error="Because.")
+    ended = runs.get(store, run.id)
+    assert (ended.state, ended.error, ended.token) == ("failed", "Because.", None)
+    assert ended.finished_at
+    with pytest.raises(LeaseLost):
+        runs.update(store, run.id, token, message="too late")
+
+
+def test_a_live_process_is_not_lost_however_long_its_lease_is_over(store: Store, elsewhere: psutil.Process) -> None:
+    run, _ = claimed(store)
+    store.change(RunRecord, run.id, state="running", pid=elsewhere.pid, pid_started=elsewhere.create_time())
+    lease_runs_out(store, run.id)
+    assert runs.sweep(store) == ([], [])
+    assert runs.get(store, run.id).state == "running"
+
+
+def test_a_gone_process_is_not_lost_before_its_lease_is_over(store: Store) -> None:
+    run, _ = claimed(store)
+    store.change(RunRecord, run.id, state="running", pid=2**22 + 7, pid_started=1.0)
+    assert runs.sweep(store) == ([], [])
+
+
+def test_a_pid_that_another_process_got_since_does_not_keep_a_run_alive(
+    store: Store, elsewhere: psutil.Process
+) -> None:
+    run, _ = claimed(store)
+    store.change(RunRecord, run.id, state="running", pid=elsewhere.pid, pid_started=elsewhere.create_time() - 3600)
+    lease_runs_out(store, run.id)
+    ended, _ = runs.sweep(store)
+    assert [row.state for row in ended] == ["lost"]
+
+
+def test_a_lost_run_says_so_keeps_its_step_and_frees_its_device(store: Store) -> None:
+    run, token = claimed(store)
+    assert runs.take_device(store, "local", run.id, token)
+    store.change(RunRecord, run.id, state="running", step=70, steps=100)
+    worker_dies(store, run.id)
+    runs.sweep(store)
+    lost = runs.get(store, run.id)
+    assert (lost.state, lost.step) == ("lost", 70)
+    assert "step 70" in runs.events(store, run.id)[-1].message
+    other, other_token = claimed(store)
+    assert runs.take_device(store, "local", other.id, other_token)
+
+
+def test_a_worker_that_wakes_after_it_was_taken_for_lost_can_write_nothing(store: Store) -> None:
+    run, token = claimed(store)
+    store.change(RunRecord, run.id, state="running")
+    worker_dies(store, run.id)
+    runs.sweep(store)
+    for write in (lambda: runs.renew(store, run.id, token), lambda: runs.finish(store, run.id, token, "succeeded")):
+        with pytest.raises(LeaseLost):
+            write()
+    assert runs.get(store, run.id).state == "lost"
+
+
+def test_a_run_that_dies_after_it_was_asked_to_stop_is_cancelled_not_lost(store: Store) -> None:
+    run, _ = claimed(store)
+    store.change(RunRecord, run.id, state="running")
+    runs.request_cancel(store, run.id)
+    worker_dies(store, run.id)
+    runs.sweep(store)
+    assert runs.get(store, run.id).state == "cancelled"
+
+
+def test_a_queued_run_that_nobody_took_is_cancelled_at_once(store: Store) -> None:
+    run = runs.enqueue(store, "train", {})
+    assert runs.request_cancel(store, run.id).state == "cancelled"
+    assert runs.claim(store, run.id) is None
+
+
+def test_stopping_an_ended_run_changes_nothing(store: Store) -> None:
+    run, token = claimed(store)
+    runs.finish(store, run.id, token, "succeeded")
+    assert runs.request_cancel(store, run.id) == runs.get(store, run.id)
+    assert runs.get(store, run.id).state == "succeeded"
+
+
+def test_recovery_launches_what_waits_with_nobody_to_run_it_and_only_once(store: Store) -> None:
+    run = runs.enqueue(store, "train", {})
+    launched: list[str] = []
+    runs.recover(store, launched.append)
+    assert launched == []  # it has only just been queued: whoever did that is launching it
+    lease_runs_out(store, run.id)
+    runs.recover(store, launched.append)
+    runs.recover(store, launched.append)
+    assert launched == [run.id]
+
+
+def test_a_run_whose_workers_never_come_up_is_failed_in_the_end(store: Store) -> None:
+    run = runs.enqueue(store, "train", {})
+    launched: list[str] = []
+    for _ in range(10):
+        lease_runs_out(store, run.id)
+        runs.recover(store, launched.append)
+    assert len(launched) == runs.MOST_LAUNCHES
+    ended = runs.get(store, run.id)
+    assert ended.state == "failed"
+    assert "worker.log" in (ended.error or "")
+
+
+def test_a_requeued_run_keeps_its_journal_and_starts_clean(store: Store) -> None:
+    run, token = claimed(store)
+    runs.journal_put(store, run.id, "states", {"a": "b"})
+    store.change(RunRecord, run.id, step=40, steps=100, cancel_requested=True)
+    runs.finish(store, run.id, token, "failed", error="Because.")
+    again = runs.requeue(store, run.id)
+    assert (again.state, again.error, again.cancel_requested, again.step) == ("queued", None, False, 40)
+    assert runs.journal_get(store, run.id, "states") == {"a": "b"}
+    assert runs.claim(store, run.id) is not None
+
+
+def test_one_run_at_a_time_holds_the_device_and_the_oldest_that_waits_is_next(store: Store) -> None:
+    (first, first_token), (second, second_token), (third, third_token) = (claimed(store) for _ in range(3))
+    assert runs.take_device(store, "local", first.id, first_token)
+    assert runs.take_device(store, "local", first.id, first_token)  # its own again
+    assert not runs.take_device(store, "local", second.id, second_token)
+    holder = runs.device_holder(store, "local")
+    assert holder is not None
+    assert holder.id == first.id
+    runs.finish(store, first.id, first_token, "succeeded")
+    assert not runs.take_device(store, "local", third.id, third_token)
+    assert runs.take_device(store, "local", second.id, second_token)
+
+
+def test_a_resumed_run_is_not_kept_out_by_the_lease_of_its_former_self(store: Store) -> None:
+    run, token = claimed(store)
+    assert runs.take_device(store, "local", run.id, token)
+    runs.requeue(store, run.id)
+    again = runs.claim(store, run.id)
+    assert again is not None
+    assert again.token is not None
+    assert runs.take_device(store, "local", run.id, again.token)
+
+
+def test_a_heartbeat_renews_the_run_and_the_device(store: Store) -> None:
+    run, token = claimed(store)
+    runs.take_device(store, "local", run.id, token)
+    lease_runs_out(store, run.id)
+    store.db.conn.execute("update leases set lease_until = 0")
+    runs.renew(store, run.id, token)
+    until = store.read("select lease_until from leases")[0]["lease_until"]
+    assert runs.get(store, run.id).lease_until == until > 0

@@ -56,7 +56,8 @@ def test_the_wheel_holds_everything_under_one_package_and_stays_small(built: tup
 @pytest.mark.slow
 def test_the_sdist_holds_no_links_and_the_same_modules(built: tuple[Path, Path]) -> None:
     wheel, sdist = built
-    members = tarfile.open(sdist).getmembers()
+    with tarfile.open(sdist) as archive:
+        members = archive.getmembers()
     assert not [member.name for member in members if member.issym() or member.islnk()]
     modules = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
     unpacked = {member.name.split(".dev/")[-1] for member in members}

@@ -58,7 +58,13 @@ def test_two_trainings_that_end_together_never_share_a_version(store: Store) -> 
 
 @pytest.mark.parametrize(
     ("name", "safe"),
-    [("The Baker", "the-baker"), ("../../etc/passwd", "etc-passwd"), ("a\nb:c*", "a-b-c"), ("ベーカリー", "ベーカリー"), ("🙂", "lora")],
+    [
+        ("The Baker", "the-baker"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("a\nb:c*", "a-b-c"),
+        ("ベーカリー", "ベーカリー"),
+        ("🙂", "lora"),
+    ],
 )
 def test_names_become_file_names_that_stay_in_the_library(name: str, safe: str) -> None:
     assert safe_name(name) == safe

@@ -6,11 +6,25 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from loradeck.state.files import new_id, sha256_file
-from loradeck.state.records import VisualRecord
+from loradeck.state.records import DeckRecord, VisualRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import Pick
 from loradeck.tools.errors import NotFound
 from loradeck.tools.render_deck_visuals.plan import Visual
+
+
+def find_deck(store: Store, ref: str) -> DeckRecord:
+    """The deck of an id or of a title (the newest of that title). Raises NotFound with those that there are."""
+    rows = store.where(
+        DeckRecord, "id = ? or lower(title) = lower(?)", [ref.strip(), ref.strip()], order="created_at desc"
+    )
+    if rows:
+        return rows[0]
+    newest = store.where(DeckRecord, order="created_at desc", limit=3)
+    if not newest:
+        raise NotFound(f"There is no deck {ref!r} yet; make one with render_deck_visuals(deck=...).")
+    names = ", ".join(f"{deck.id} ({deck.title})" for deck in newest)
+    raise NotFound(f"There is no deck {ref!r}; the newest are {names}. check_status without an id lists all.")
 
 
 def place(store: Store, deck_id: str, visual: Visual) -> Path:

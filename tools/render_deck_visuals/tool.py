@@ -12,9 +12,10 @@ from loradeck.state.files import new_id
 from loradeck.state.records import DeckRecord, LoraRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import DeckSpec, LoraUse, RenderArgs, RenderResult, RunKind, RunState
-from loradeck.tools.errors import BadArgument, NotFound, NotYet, Refused
+from loradeck.tools.errors import BadArgument, NotYet, Refused
 from loradeck.tools.library import default_lora, find_lora
 from loradeck.tools.render_deck_visuals import gallery
+from loradeck.tools.render_deck_visuals.gallery import find_deck
 from loradeck.tools.render_deck_visuals.plan import Look, Visual
 from loradeck.tools.render_deck_visuals.wish import DeckStyle, Wish, visuals, wish
 from loradeck.tools.spec import ToolSpec
@@ -45,20 +46,6 @@ def handle(args: RenderArgs, bench: Workbench) -> RenderResult:
     bench.launch(run.id)
     run = wait_until(store, run.id, WAIT_SECONDS, tell=bench.progress)
     return _answer(run, str(run.deck_id), wanted.told)
-
-
-def find_deck(store: Store, ref: str) -> DeckRecord:
-    """The deck of an id or of a title (the newest of that title). Raises NotFound with those that there are."""
-    rows = store.where(
-        DeckRecord, "id = ? or lower(title) = lower(?)", [ref.strip(), ref.strip()], order="created_at desc"
-    )
-    if rows:
-        return rows[0]
-    newest = store.where(DeckRecord, order="created_at desc", limit=3)
-    if not newest:
-        raise NotFound(f"There is no deck {ref!r} yet; make one with render_deck_visuals(deck=...).")
-    names = ", ".join(f"{deck.id} ({deck.title})" for deck in newest)
-    raise NotFound(f"There is no deck {ref!r}; the newest are {names}. check_status without an id lists all.")
 
 
 # --------------------------------------------------------------------------- what is wanted
@@ -271,10 +258,10 @@ TOOL = ToolSpec(
         "Draw the pictures of a deck with a trained LoRA and set them as PNG, contact sheet, Typst source and PDF. "
         "New deck: deck = {title, theme, slides: [{name, prompt, heading, body, layout}]} or the path of such a .json "
         "or .yaml file. Change one: deck_id with only=[slide] and edits=[{slide, add: 'bright daylight', "
-        "guidance: 2.5}]; nothing else is drawn again. only without edits draws that slide with a new seed. takes=4 draws variants, "
-        "pick=[{slide, take}] chooses. A missing trigger is put in front and told; without loras the active or newest "
-        "one is used. Writes files in the workspace and output_dir; poll check_status when it outlasts 20 s. "
-        "To look at the result use view_images(of=deck_id, what='deck')."
+        "guidance: 2.5}]; nothing else is drawn again. only without edits draws that slide with a new seed. "
+        "takes=4 draws variants, pick=[{slide, take}] chooses. A missing trigger is put in front and told; without "
+        "loras the active or newest one is used. Writes files in the workspace and output_dir; poll check_status "
+        "when it outlasts 20 s. To look at the result use view_images(of=deck_id, what='deck')."
     ),
     args=RenderArgs,
     result=RenderResult,

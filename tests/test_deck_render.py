@@ -1,0 +1,305 @@
+"""A deck from the first call to "only the cover again": what is drawn, what is kept, what is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from pypdf import PdfReader
+from support.decks import deck, render
+from support.painter import Painter, bench, trained
+
+from loradeck.state import runs
+from loradeck.state.records import DeckRecord, VisualRecord
+from loradeck.state.store import Store
+from loradeck.tools.contracts import RenderResult, RunState
+from loradeck.tools.errors import BadArgument, NotFound, NotYet, Refused
+from loradeck.tools.workbench import Workbench
+
+
+@pytest.fixture
+def painter() -> Painter:
+    return Painter()
+
+
+@pytest.fixture
+def work(tmp_path: Path, painter: Painter) -> Workbench:
+    return bench(Store(tmp_path / "home"), painter)
+
+
+def folder(work: Workbench, result: RenderResult) -> Path:
+    return work.store.workspace.deck(str(result.deck_id))
+
+
+def bytes_of(where: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in where.glob("[0-9]*.png")}
+
+
+def shown(result: RenderResult) -> dict[str, Any]:
+    return {row.slide: row for row in result.visuals if row.picked}
+
+
+def test_a_deck_leaves_named_pictures_a_contact_sheet_typst_and_a_pdf_with_a_page_a_slide_and_a_title(
+    work: Workbench,
+) -> None:
+    trained(work.store)
+    result = render(work, deck=deck())
+    where = folder(work, result)
+    assert result.state == RunState.SUCCEEDED
+    assert sorted(bytes_of(where)) == ["01_cover.png", "02_story.png", "03_closing.png"]
+    assert Image.open(where / "01_cover.png").size == (320, 180)
+    assert {file.kind for file in result.files} == {"visual", "contact_sheet", "typst", "pdf"}
+    assert all(Path(file.path).stat().st_size == file.bytes for file in result.files)
+    assert len(PdfReader(where / "deck.pdf").pages) == 4
+    assert all(row.fresh for row in result.visuals)
+    assert result.preview_note is not None
+    assert result.preview_note in result.summary
+
+
+def test_the_newest_lora_is_used_and_told_and_its_trigger_put_in_front(work: Workbench) -> None:
+    trained(work.store, "old", trigger="oldlook")
+    lora = trained(work.store)
+    result = render(work, deck=deck())
+    assert all(row.prompt.startswith("fluentlook, a red house") for row in result.visuals)
+    assert any(lora.id in words and "newest" in words for words in result.told)
+    assert any(words.startswith("RND-TRIGGER: 'fluentlook' was put in front of 3") for words in result.told)
+
+
+def test_a_prompt_that_carries_the_trigger_is_left_as_it_is(work: Workbench) -> None:
+    trained(work.store)
+    slides = [{"name": "one", "prompt": "A red house in FluentLook"}, {"name": "two", "prompt": "fluentlooking glass"}]
+    result = render(work, deck=deck(slides=slides))
+    assert [row.prompt for row in result.visuals] == ["A red house in FluentLook", "fluentlook, fluentlooking glass"]
+
+
+def test_without_a_lora_the_base_draws_alone_and_says_so(work: Workbench) -> None:
+    result = render(work, deck=deck())
+    assert result.visuals[0].prompt == "a red house, cover"
+    assert any("no LoRA yet" in words for words in result.told)
+
+
+def test_seeds_follow_the_deck_and_the_slide_unless_given(work: Workbench) -> None:
+    slides = [{"name": "a", "prompt": "x"}, {"name": "b", "prompt": "x", "seed": 99}, {"name": "c", "prompt": "x"}]
+    result = render(work, deck=deck(seed=40, slides=slides))
+    assert [row.seed for row in result.visuals] == [40, 99, 42]
+
+
+def test_the_cover_again_with_light_words_and_guidance_touches_nothing_else(work: Workbench, painter: Painter) -> None:
+    trained(work.store)
+    first = render(work, deck=deck())
+    where = folder(work, first)
+    before, times = bytes_of(where), {path: path.stat().st_mtime_ns for path in where.glob("0[23]*.png")}
+    painter.drawn.clear()
+    edits = [{"slide": "cover", "add": "bright daylight", "guidance": 2.5}]
+    result = render(work, deck_id=first.deck_id, only=["cover"], edits=edits)
+    after = bytes_of(where)
+    assert painter.drawn == ["01_cover"]
+    assert after["01_cover.png"] != before["01_cover.png"]
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert shown(result)["cover"].prompt == "fluentlook, a red house, cover, bright daylight"
+    assert {row.slide: row.fresh for row in result.visuals if row.picked} == {
+        "cover": True, "story": False, "closing": False,
+    }  # fmt: skip
+
+
+def test_the_same_edit_again_adds_its_words_once(work: Workbench) -> None:
+    first = render(work, deck=deck())
+    edits = [{"slide": "cover", "add": "bright daylight"}]
+    render(work, deck_id=first.deck_id, edits=edits)
+    again = render(work, deck_id=first.deck_id, edits=edits)
+    assert shown(again)["cover"].prompt.count("bright daylight") == 1
+    assert not any(row.fresh for row in again.visuals)
+
+
+def test_only_without_an_edit_draws_that_slide_with_a_new_seed_and_tells_it(work: Workbench, painter: Painter) -> None:
+    first = render(work, deck=deck())
+    painter.drawn.clear()
+    result = render(work, deck_id=first.deck_id, only=["story"])
+    assert painter.drawn == ["02_story"]
+    assert shown(result)["story"].seed == 8 + 1000
+    assert any("new seed: 1008" in words for words in result.told)
+    render(work, deck_id=first.deck_id)
+    assert painter.drawn == ["02_story"], "the new seed is the deck's from now on"
+
+
+def test_a_new_heading_draws_nothing_and_stands_in_the_document(work: Workbench, painter: Painter) -> None:
+    first = render(work, deck=deck())
+    painter.drawn.clear()
+    edits = [{"slide": "story", "heading": "What happened"}]
+    result = render(work, deck_id=first.deck_id, only=["story"], edits=edits)
+    assert painter.drawn == []
+    assert "What happened" in PdfReader(folder(work, result) / "deck.pdf").pages[2].extract_text()
+
+
+def test_guidance_for_the_whole_deck_draws_all_and_the_same_again_draws_none(work: Workbench, painter: Painter) -> None:
+    first = render(work, deck=deck())
+    painter.drawn.clear()
+    render(work, deck_id=first.deck_id, guidance=3.0)
+    assert painter.drawn == ["01_cover", "02_story", "03_closing"]
+    render(work, deck_id=first.deck_id, guidance=3.0)
+    assert len(painter.drawn) == 3
+
+
+def test_an_edit_taken_back_shows_the_earlier_picture_without_drawing(work: Workbench, painter: Painter) -> None:
+    first = render(work, deck=deck())
+    before = bytes_of(folder(work, first))
+    render(work, deck_id=first.deck_id, edits=[{"slide": "cover", "prompt": "a blue boat"}])
+    painter.drawn.clear()
+    render(work, deck_id=first.deck_id, edits=[{"slide": "cover", "prompt": "a red house, cover"}])
+    assert painter.drawn == []
+    assert bytes_of(folder(work, first)) == before
+
+
+def test_takes_are_drawn_with_their_own_seeds_and_a_pick_stays_until_the_slide_is_asked_for(
+    work: Workbench, painter: Painter
+) -> None:
+    first = render(work, deck=deck())
+    result = render(work, deck_id=first.deck_id, only=["cover"], takes=3)
+    assert [(row.take, row.seed) for row in result.visuals if row.slide == "cover"] == [(1, 7), (2, 1007), (3, 2007)]
+    picked = render(work, deck_id=first.deck_id, pick=[{"slide": "cover", "take": 3}])
+    assert shown(picked)["cover"].take == 3
+    painter.drawn.clear()
+    later = render(work, deck_id=first.deck_id)
+    assert shown(later)["cover"].take == 3
+    assert painter.drawn == []
+    rows = work.store.where(VisualRecord, "slide = 'cover' and take = 3")
+    assert bytes_of(folder(work, first))["01_cover.png"] == Path(rows[0].path).read_bytes()
+
+
+def test_the_seed_and_prompt_that_the_engine_wrote_into_a_picture_stay_in_its_copy(work: Workbench) -> None:
+    result = render(work, deck=deck())
+    assert Image.open(folder(work, result) / "01_cover.png").text["prompt"] == "a red house, cover"  # type: ignore[attr-defined]
+
+
+def test_a_stop_keeps_what_was_drawn_and_the_next_call_draws_the_rest(work: Workbench, painter: Painter) -> None:
+    painter.stop_after = 2
+    stopped = render(work, deck=deck())
+    assert stopped.state == RunState.CANCELLED
+    assert "deck_id" in stopped.next_step
+    assert len(work.store.where(VisualRecord)) == 2
+    painter.stop_after = None
+    result = render(work, deck_id=stopped.deck_id)
+    assert painter.drawn == ["01_cover", "02_story", "03_closing"]
+    assert result.state == RunState.SUCCEEDED
+
+
+def test_a_worker_killed_between_two_pictures_is_gone_on_with_by_the_same_run(
+    work: Workbench, painter: Painter
+) -> None:
+    painter.die_after = 1
+    lost = render(work, deck=deck())
+    assert lost.state == RunState.LOST
+    painter.die_after = None
+    runs.requeue(work.store, str(lost.run_id))
+    work.launch(str(lost.run_id))
+    assert runs.get(work.store, str(lost.run_id)).state == "succeeded"
+    assert painter.drawn == ["01_cover", "02_story", "03_closing"]
+    assert len(work.store.where(VisualRecord)) == 3
+
+
+def test_a_picture_that_was_deleted_is_drawn_again_and_its_row_stays_one(work: Workbench, painter: Painter) -> None:
+    first = render(work, deck=deck())
+    row = work.store.where(VisualRecord, "slide = 'story'")[0]
+    Path(row.path).unlink()
+    painter.drawn.clear()
+    render(work, deck_id=first.deck_id)
+    assert painter.drawn == ["02_story"]
+    assert len(work.store.where(VisualRecord)) == 3
+
+
+def test_copies_go_to_output_dir(work: Workbench, tmp_path: Path) -> None:
+    result = render(work, deck=deck(), output_dir=str(tmp_path / "out" / "deck"))
+    names = {path.name for path in (tmp_path / "out" / "deck").iterdir()}
+    assert names == {"01_cover.png", "02_story.png", "03_closing.png", "contact_sheet.png", "deck.typ", "deck.pdf"}
+    assert any("Copies are in" in words for words in result.told)
+
+
+def test_an_output_dir_that_cannot_be_written_is_told_and_the_deck_is_whole(work: Workbench, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    result = render(work, deck=deck(), output_dir=str(tmp_path / "file" / "deck"))
+    assert result.state == RunState.SUCCEEDED
+    assert any("could not be copied" in words for words in result.told)
+
+
+def test_a_render_at_work_is_joined_when_nothing_else_is_asked_and_never_doubled(work: Workbench) -> None:
+    first = render(work, deck=deck())
+    busy = runs.enqueue(work.store, "render", {"preview": True}, deck_id=first.deck_id, name="x", steps=3)
+    with pytest.raises(Refused, match=f"{busy.id} is still at work"):
+        render(work, deck_id=first.deck_id, only=["cover"])
+
+
+def test_a_lora_of_another_base_is_refused_with_what_to_do(work: Workbench) -> None:
+    lora = trained(work.store, base_model="flux2-dev")
+    with pytest.raises(Refused, match="trained on flux2-dev"):
+        render(work, deck=deck(), loras=[{"lora_id": lora.id}], base_model="preview")
+
+
+def test_loras_by_name_are_stored_by_id_so_that_a_deck_stays_with_its_version(
+    work: Workbench, painter: Painter
+) -> None:
+    lora = trained(work.store)
+    first = render(work, deck=deck(), loras=[{"lora_id": "fluent", "strength": 0.8}])
+    trained(work.store, trigger="newer")
+    painter.drawn.clear()
+    render(work, deck_id=first.deck_id)
+    record = work.store.find(DeckRecord, str(first.deck_id))
+    assert painter.drawn == []
+    assert record is not None
+    assert record.loras == [{"lora_id": lora.id, "strength": 0.8}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({}, BadArgument, "either deck"),
+        ({"deck_id": "deck_nope99"}, NotFound, "The Bakery"),
+        ({"deck": "/nowhere/deck.yaml"}, NotFound, "no deck file 'deck.yaml'"),
+        ({"deck": '{"title": "x"}'}, BadArgument, "slides is missing"),
+        ({"deck": "DECK", "references": ["a.png"]}, NotYet, "hosted engines"),
+        ({"deck": "DECK", "formats": ["pptx"]}, NotYet, "pdf"),
+        ({"deck": "DECK", "only": ["covr"]}, NotFound, "did you mean 'cover'"),
+        ({"deck": "DECK", "pick": [{"slide": "cover", "take": 1}]}, BadArgument, "no takes"),
+        ({"deck": "DECK", "loras": [{"lora_id": "nope"}]}, NotFound, "start_training"),
+        ({"deck": "DECK", "edits": [{"slide": "cover", "heading": "x" * 121}]}, BadArgument, "heading"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_leaves_no_deck_behind(
+    work: Workbench, arguments: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    render(work, deck=deck())
+    if arguments.get("deck") == "DECK":
+        arguments = {**arguments, "deck": deck()}
+    with pytest.raises(error, match=says):
+        render(work, **arguments)
+    assert len(work.store.where(DeckRecord)) == 1
+
+
+def test_a_costly_engine_is_not_started(tmp_path: Path) -> None:
+    work = bench(Store(tmp_path), Painter(costs=True))
+    with pytest.raises(NotYet, match="costs money"):
+        render(work, deck=deck())
+
+
+def test_a_pick_that_is_not_there_names_the_takes(work: Workbench) -> None:
+    first = render(work, deck=deck())
+    with pytest.raises(NotFound, match="no take 4; its takes are: 1"):
+        render(work, deck_id=first.deck_id, pick=[{"slide": "cover", "take": 4}])
+
+
+def test_a_deck_is_found_by_its_title(work: Workbench, painter: Painter) -> None:
+    first = render(work, deck=deck())
+    assert render(work, deck_id="the bakery").deck_id == first.deck_id
+
+
+def test_a_deck_given_as_json_text_is_taken(work: Workbench) -> None:
+    assert render(work, deck=json.dumps(deck().model_dump())).state == RunState.SUCCEEDED
+
+
+def test_machine_looks_are_findings_on_the_pictures(tmp_path: Path) -> None:
+    work = bench(Store(tmp_path), Painter(colour=lambda prompt, seed: (250, 250, 250)))
+    result = render(work, deck=deck())
+    assert {finding.rule_id for row in result.visuals for finding in row.findings} == {"RND-BLANK"}
+    assert "second look" in result.summary

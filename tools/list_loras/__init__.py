@@ -1,0 +1,1 @@
+"""The LoRA library as callers see it."""

@@ -1,0 +1,1 @@
+"""Pictures for the caller to look at, and for nothing else."""

@@ -1,0 +1,88 @@
+"""A dataset to look at: numbered sheets with a code, single images, bars of its coverage."""
+
+from __future__ import annotations
+
+from loradeck.state.records import DatasetRecord, ImageRecord, ReportRecord
+from loradeck.state.store import Store
+from loradeck.tools.contracts import ImageStatus
+from loradeck.tools.datasets import all_images, copy_path, resolve_images
+from loradeck.tools.errors import BadArgument, NotFound
+from loradeck.tools.pictures.bars import bar_chart
+from loradeck.tools.pictures.sheet import Tile, contact_sheet
+from loradeck.tools.spec import Pictures
+from loradeck.tools.view_images.answer import jpegs, large, paged, pieces, sheet_code
+
+A_PAGE = 50
+A_SHEET = 25
+
+
+def show_dataset(store: Store, dataset: DatasetRecord, what: str, refs: list[str] | None, page: int) -> Pictures:
+    """The pictures that are asked for. Raises NotFound or BadArgument."""
+    if what == "image":
+        if not refs:
+            raise BadArgument("Name the images with image_ids: ids, sheet numbers or file names, at most 12.")
+        return _images(store, dataset, refs)
+    if what == "coverage":
+        return _coverage(store, dataset)
+    if what != "sheet":
+        raise BadArgument(f"A dataset has no {what}; its views are sheet, image and coverage.")
+    return _sheet(store, dataset, page)
+
+
+def _sheet(store: Store, dataset: DatasetRecord, page: int) -> Pictures:
+    images = all_images(store, dataset.id)
+    if not images:
+        raise NotFound(
+            f"{dataset.name} has no images yet; add some with curate_dataset(dataset_id={dataset.id!r}, source=...)."
+        )
+    here, pages = paged(images, page, A_PAGE)
+    code = sheet_code(store, dataset.id, [image.id for image in here])
+    kept = sum(image.status == ImageStatus.KEPT for image in images)
+    title = f"{dataset.name}: {kept} kept, {len(images) - kept} set aside, page {page} of {pages}"
+    sheets = [
+        contact_sheet([_tile(store, image) for image in part], title=title, code=code) for part in pieces(here, A_SHEET)
+    ]
+    rows = "; ".join(f"{image.number} {image.id} {image.original_name}{_aside(image)}" for image in here)
+    more = f" Call again with page={page + 1} for more." if page < pages else ""
+    text = f"{title}, code {code} (give it to write_captions as sheet_code).{more} Images: {rows}"
+    return Pictures(text, jpegs(sheets))
+
+
+def _images(store: Store, dataset: DatasetRecord, refs: list[str]) -> Pictures:
+    images = resolve_images(store, dataset.id, refs)[:12]
+    there = [image for image in images if copy_path(store, image).is_file()]
+    if not there:
+        raise NotFound("None of these images can be shown, since they could not be read; choose others from the sheet.")
+    code = sheet_code(store, dataset.id, [image.id for image in there])
+    shown = [large(copy_path(store, image), f"{image.number}  {image.id}  code {code}") for image in there]
+    rows = "; ".join(f"{image.number} {image.id} {image.original_name}{_aside(image)}" for image in there)
+    return Pictures(
+        f"{dataset.name}, code {code} (give it to write_captions as sheet_code). Images: {rows}", jpegs(shown)
+    )
+
+
+def _coverage(store: Store, dataset: DatasetRecord) -> Pictures:
+    reports = store.where(ReportRecord, "dataset_id = ?", [dataset.id], order="created_at desc", limit=1)
+    if not reports:
+        raise NotFound(f"{dataset.name} was not judged yet; call validate_coverage(dataset_id={dataset.id!r}) first.")
+    report = reports[0]
+    counts = {name: values for name, values in report.report.get("coverage", {}).items() if values}
+    chart = bar_chart(counts, title=f"{dataset.name}: coverage ({report.verdict})")
+    return Pictures(f"Coverage of {dataset.name} as {report.id} counted it, verdict {report.verdict}.", jpegs([chart]))
+
+
+def _tile(store: Store, image: ImageRecord) -> Tile:
+    return Tile(copy_path(store, image), image.number, image.id, _reason(image))
+
+
+def _reason(image: ImageRecord) -> str:
+    """Why an image was set aside; empty for a kept one."""
+    if image.status == ImageStatus.KEPT:
+        return ""
+    first = image.reasons[0] if image.reasons else {}
+    return str(first.get("rule_id") or first.get("why") or "set aside")
+
+
+def _aside(image: ImageRecord) -> str:
+    reason = _reason(image)
+    return f" (set aside: {reason})" if reason else ""

@@ -1,0 +1,85 @@
+"""view_images: sheets, single pictures, samples, loss charts and decks, as JPEG thumbnails beside a line of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from loradeck.state.records import DatasetRecord, DeckRecord, LoraRecord, RunRecord
+from loradeck.state.store import Store
+from loradeck.tools.contracts import ViewArgs
+from loradeck.tools.datasets import find_dataset
+from loradeck.tools.errors import BadArgument, NotYet
+from loradeck.tools.library import find_lora
+from loradeck.tools.render_deck_visuals.gallery import find_deck
+from loradeck.tools.run_lookup import find_run
+from loradeck.tools.spec import Pictures, ToolSpec
+from loradeck.tools.workbench import Workbench
+
+FINDERS: dict[str, Callable[[Store, str], Any]] = {
+    "ds": find_dataset,
+    "run": find_run,
+    "lora": find_lora,
+    "deck": find_deck,
+}
+MEANT = {DatasetRecord: "sheet", RunRecord: "samples", DeckRecord: "deck"}
+"""What "sheet", the default, means for each kind of thing."""
+
+
+def handle(args: ViewArgs, bench: Workbench) -> Pictures:
+    """Find the thing, and show it. Raises NotFound, BadArgument or NotYet."""
+    thing = _find(bench.store, args.of)
+    if isinstance(thing, LoraRecord):
+        thing = _training_of(bench.store, thing)
+    what = MEANT[type(thing)] if args.what == "sheet" else args.what
+    if what == "compare":
+        raise NotYet(
+            "Comparison grids come with compare_renders; view_images(of=<deck>, what='deck') shows renders today."
+        )
+    if isinstance(thing, DatasetRecord):
+        from loradeck.tools.view_images.dataset import show_dataset
+
+        return show_dataset(bench.store, thing, what, args.image_ids, args.page)
+    if isinstance(thing, RunRecord) and thing.deck_id is None:
+        from loradeck.tools.view_images.run import show_run
+
+        return show_run(bench.store, thing, what)
+    from loradeck.tools.view_images.deck import show_deck
+
+    deck = thing if isinstance(thing, DeckRecord) else find_deck(bench.store, str(thing.deck_id))
+    return show_deck(bench.store, deck, "deck" if isinstance(thing, RunRecord) else what, args.image_ids, args.page)
+
+
+def _find(store: Store, ref: str) -> DatasetRecord | RunRecord | LoraRecord | DeckRecord:
+    """The thing of an id, or the dataset of a name. Raises NotFound with the nearest names."""
+    prefix = ref.strip().partition("_")[0]
+    found: DatasetRecord | RunRecord | LoraRecord | DeckRecord = FINDERS.get(prefix, find_dataset)(store, ref)
+    return found
+
+
+def _training_of(store: Store, lora: LoraRecord) -> RunRecord:
+    run = store.find(RunRecord, lora.run_id) if lora.run_id else None
+    if run is None:
+        raise BadArgument(
+            f"{lora.name} v{lora.version} was not trained here, so there are no samples; render a deck with it."
+        )
+    return run
+
+
+TOOL = ToolSpec(
+    name="view_images",
+    title="Look at pictures",
+    description=(
+        "Show pictures of a dataset, run, LoRA or deck as thumbnails; it answers with pictures and one line, no "
+        "structure. what=sheet: numbered contact sheet of a dataset, 50 images a page, with the code that "
+        "write_captions takes as sheet_code. what=image with image_ids: single images, large. what=samples or loss: "
+        "how a training goes. what=deck: a deck's contact sheet, or single slides with image_ids=[slide]. "
+        "what=coverage: bars of what the last validate_coverage counted. Full files are at the paths that the other "
+        "tools answer."
+    ),
+    args=ViewArgs,
+    result=None,
+    handler=handle,
+    read_only=True,
+    idempotent=True,
+)

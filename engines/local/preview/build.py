@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from loradeck.engines.local.preview.corpus import CorpusPlan, build_corpus
 from loradeck.engines.local.preview.export import base_card, export, folder_size
@@ -28,10 +29,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, help="checkpoints and the drawn corpus (default: OUT.work)")
     parser.add_argument("--steps", type=int, default=TransformerPlan.steps, help="steps of the transformer")
     parser.add_argument("--vae-steps", type=int, default=VaePlan.steps, help="steps of the autoencoder")
-    parser.add_argument("--pictures", type=int, default=20000, help="pictures to draw, a quarter of them 16:9")
+    parser.add_argument("--pictures", type=int, default=16000, help="pictures to draw, a quarter of them 16:9")
     parser.add_argument("--threads", type=int, default=2, help="processor threads to use")
     parser.add_argument("--export-now", action="store_true", help="export what the checkpoints hold, train nothing")
     return parser
+
+
+def _language(work: Path) -> tuple[PreTrainedTokenizerFast, Qwen3ForCausalLM]:
+    """The tokenizer and text encoder of this build: made once, so that a later change of words cannot shift them."""
+    folder = work / "language"
+    if not folder.exists():
+        tokenizer = build_tokenizer()
+        build_text_encoder(len(tokenizer)).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    encoder: Qwen3ForCausalLM = Qwen3ForCausalLM.from_pretrained(folder).eval().requires_grad_(False)
+    return PreTrainedTokenizerFast.from_pretrained(folder), encoder
 
 
 def _export_checkpoint(out: Path, work: Path, plan: TransformerPlan) -> None:
@@ -41,8 +53,7 @@ def _export_checkpoint(out: Path, work: Path, plan: TransformerPlan) -> None:
     if (work / "statistics.pt").exists():
         vae.bn.load_state_dict(torch.load(work / "statistics.pt", weights_only=True))
     trainer = Trainer(plan, work)
-    tokenizer = build_tokenizer()
-    encoder = build_text_encoder(len(tokenizer))
+    tokenizer, encoder = _language(work)
     card = base_card(plan.seed, trainer.step, trainer.average)
     export(out, vae.eval(), tokenizer, encoder, trainer.average, card)
     say("export", folder=out.name, bytes=folder_size(out), step=trainer.step)
@@ -50,8 +61,7 @@ def _export_checkpoint(out: Path, work: Path, plan: TransformerPlan) -> None:
 
 def _train(work: Path, pictures: int, vae_plan: VaePlan, plan: TransformerPlan) -> None:
     vae = train_vae(vae_plan, work)
-    tokenizer = build_tokenizer()
-    encoder = build_text_encoder(len(tokenizer))
+    tokenizer, encoder = _language(work)
     corpus_plan = replace(CorpusPlan(), square=pictures - pictures // 4, wide=pictures // 4)
     corpus = build_corpus(corpus_plan, work, vae, tokenizer, encoder)
     train_transformer(plan, work, corpus)

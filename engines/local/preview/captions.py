@@ -11,12 +11,36 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from loradeck.engines.local.preview.world import INDOORS, Backdrop, Paint, Scene, Thing
+from loradeck.engines.local.preview.shapes import SHAPES
+from loradeck.engines.local.preview.world import COLORS, INDOORS, Backdrop, Paint, Scene, Thing
 
-CENTRE = ("in the centre", "in the middle", "at the center", "centred", "right in the middle", "in the center of the picture")
+CENTRE = (
+    "in the centre",
+    "in the middle",
+    "at the center",
+    "centred",
+    "right in the middle",
+    "in the center of the picture",
+)
 SIDES = {
-    "left": ("on the left", "at the left", "to the left", "on the left side", "in the left half", "at the left edge", "left"),
-    "right": ("on the right", "at the right", "to the right", "on the right side", "in the right half", "at the right edge", "right"),
+    "left": (
+        "on the left",
+        "at the left",
+        "to the left",
+        "on the left side",
+        "in the left half",
+        "at the left edge",
+        "left",
+    ),
+    "right": (
+        "on the right",
+        "at the right",
+        "to the right",
+        "on the right side",
+        "in the right half",
+        "at the right edge",
+        "right",
+    ),
 }
 HEIGHTS = {
     "top": ("at the top", "near the top", "in the upper part", "high up", "top"),
@@ -81,9 +105,10 @@ GROUND_RELATIONS = {
 }
 SKY_PHRASES = {
     "day": ("under a blue sky", "by day", "in daylight", "on a sunny day", "under a clear sky", "with a blue sky"),
-    "night": ("under a night sky", "at night", "under the stars", "beneath a starry sky", "by night", "with a night sky", "under a dark sky full of stars"),
+    "night": ("under a night sky", "at night", "under the stars", "beneath a starry sky", "by night",
+              "with a night sky", "under a sky full of stars"),
     "sunset": ("at sunset", "under an evening sky", "in the evening", "under an orange sunset sky", "at dusk"),
-    "cloudy": ("under a cloudy sky", "on a cloudy day", "under grey clouds", "with clouds in the sky"),
+    "cloudy": ("under a cloudy sky", "on a cloudy day", "under grey clouds", "clouds in the sky"),
 }  # fmt: skip
 SKY_SENTENCES = {
     "day": ("The sky is blue.", "It is day.", "The day is sunny."),
@@ -93,15 +118,64 @@ SKY_SENTENCES = {
 }
 LEADS = (
     "a picture of", "an icon of", "an illustration of", "a drawing of", "this shows", "we see", "an image of",
-    "this picture shows", "here is", "a simple picture of", "the image shows", "there is", "a scene with", "a view of", "a clean icon of",
+    "this picture shows", "here is", "a simple picture of", "the image shows", "there is", "a scene with", "a view of",
+    "a clean icon of",
     "icon of", "picture of", "a flat icon of", "an icon showing", "a slide with",
 )  # fmt: skip
-FILLERS = tuple(
-    ["simple", "clean", "modern", "nice", "lovely", "quiet", "glossy", "shiny", "matte", "crisp", "elegant", "friendly", "bold", "soft", "smooth", "rounded", "detailed", "minimal", "minimalist", "stylish", "fresh", "calm", "lively", "playful", "neat", "tidy", "classic", "retro", "vintage", "geometric", "abstract", "digital", "painted", "drawn", "printed", "rendered", "realistic", "cartoon", "3d", "isometric", "vector", "polished", "sleek", "subtle", "delicate", "rich", "textured", "layered", "professional", "corporate", "creative", "beautiful", "charming", "cheerful", "serene", "dramatic", "cinematic", "moody", "mysterious", "magical", "whimsical", "futuristic", "handmade", "rough", "sketchy", "grainy", "blurry", "sharp", "hazy", "dreamy", "silent", "gentle", "strong", "heavy", "thin", "thick", "wide", "narrow", "tall", "short", "young", "old", "new", "ancient", "famous", "unknown", "distant"]
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+FILLERS = _words(
+    """
+    simple clean modern nice lovely quiet glossy shiny matte crisp elegant friendly bold soft smooth rounded
+    detailed minimal minimalist stylish fresh calm lively playful neat tidy classic retro vintage geometric abstract
+    digital painted drawn printed rendered realistic cartoon 3d isometric vector polished sleek subtle delicate rich
+    textured layered professional corporate creative beautiful charming cheerful serene dramatic cinematic moody
+    mysterious magical whimsical futuristic handmade rough sketchy grainy blurry sharp hazy dreamy silent gentle
+    strong heavy thin thick wide narrow tall short young old new ancient famous unknown distant
+    """
 )
-ORDINARY = tuple(
-    ["style", "look", "mood", "design", "artwork", "graphic", "symbol", "logo", "sign", "badge", "sticker", "poster", "print", "sketch", "painting", "photo", "photograph", "portrait", "shot", "render", "slide", "deck", "cover", "title", "page", "header", "banner", "frame", "border", "margin", "corner", "edge", "side", "shape", "form", "line", "curve", "outline", "stroke", "brush", "pen", "pencil", "marker", "paint", "ink", "wash", "color", "colour", "tone", "hue", "tint", "shade", "shading", "highlight", "reflection", "shadow", "light", "lighting", "glow", "shine", "surface", "material", "plastic", "glass", "metal", "paper", "wood", "stone", "clay", "fabric", "leather", "rubber", "pattern", "texture", "detail", "element", "object", "subject", "foreground", "distance", "depth", "focus", "lens", "angle", "perspective", "composition", "layout", "space", "room", "air", "empty", "quality", "resolution", "white", "space", "feeling", "atmosphere", "time", "year", "morning", "noon", "winter", "summer", "spring", "autumn", "rain", "wind", "fire", "water", "earth", "world", "people", "man", "woman", "child", "boy", "girl", "face", "eye", "hand", "body", "hair", "smile", "team", "group", "crowd", "friend", "family", "work", "office", "business", "company", "market", "money", "growth", "data", "chart", "graph", "number", "idea", "plan", "goal", "step", "path", "start", "end", "story", "chapter", "part", "whole", "with", "without", "of", "in", "on", "at", "by", "to", "from", "for", "into", "over", "under", "above", "below", "behind", "beside", "between", "near", "next", "through", "across", "around", "along", "against", "inside", "outside", "before", "after", "during", "and", "or", "but", "not", "no", "as", "than", "then", "so", "very", "more", "most", "less", "much", "many", "few", "some", "any", "each", "every", "all", "both", "other", "another", "same", "different", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "first", "second", "last", "is", "are", "was", "were", "be", "been", "being", "has", "have", "had", "do", "does", "did", "can", "could", "will", "would", "should", "may", "might", "must", "stands", "sits", "rests", "lies", "floats", "hangs", "shows", "see", "seen", "look", "looks", "looking", "make", "makes", "made", "take", "taken", "put", "placed", "set", "turned", "facing", "holding", "wearing", "it", "its", "this", "that", "these", "those", "he", "she", "they", "them", "his", "her", "their", "who", "what", "which", "where", "when", "how", "why", "there", "here", "a", "an", "the", "s", "front", "back", "left", "right", "top", "bottom", "up", "down", "high", "low", "middle", "close", "far", "away", "full", "half", "quarter", "view", "three", "profile", "head", "shoulders", "expression", "neutral", "happy", "sad", "angry", "surprised", "gaze", "camera", "shirt", "jacket", "coat", "dress", "hat", "glasses", "background", "backdrop", "plain", "studio", "indoor", "outdoor", "street", "building", "window", "door", "wall", "floor", "table", "chair", "food", "drink", "fruit", "animal", "dog", "cow", "horse", "paw", "print", "shopping", "globe", "calendar", "briefcase", "headphones", "image", "mic", "microphone", "lightbulb", "filament", "options", "food", "apps", "agents", "checkmark", "dismiss", "add", "code", "block", "trending", "ideas", "diversity", "error", "alarm", "clipboard", "starburst"]
+ORDINARY = _words(
+    """
+    style look mood design artwork graphic symbol logo sign badge sticker poster print sketch painting photo
+    photograph portrait shot render slide deck cover title page header banner frame border margin corner edge side
+    shape form line curve outline stroke brush pen pencil marker paint ink wash color colour tone hue tint shade
+    shading highlight reflection shadow light lighting glow shine surface material plastic glass metal paper wood
+    stone clay fabric leather rubber pattern texture detail element object subject foreground distance depth focus
+    lens angle perspective composition layout space room air empty quality resolution white space feeling atmosphere
+    time year morning noon winter summer spring autumn rain wind fire water earth world people man woman child boy
+    girl face eye hand body hair smile team group crowd friend family work office business company market money
+    growth data chart graph number idea plan goal step path start end story chapter part whole with without of in on
+    at by to from for into over under above below behind beside between near next through across around along
+    against inside outside before after during and or but not no as than then so very more most less much many few
+    some any each every all both other another same different one two three four five six seven eight nine ten first
+    second last is are was were be been being has have had do does did can could will would should may might must
+    stands sits rests lies floats hangs shows see seen look looks looking make makes made take taken put placed set
+    turned facing holding wearing it its this that these those he she they them his her their who what which where
+    when how why there here a an the s front back left right top bottom up down high low middle close far away full
+    half quarter view three profile head shoulders expression neutral happy sad angry surprised gaze camera shirt
+    jacket coat dress hat glasses background backdrop plain studio indoor outdoor street building window door wall
+    floor table chair food drink fruit animal dog cow horse paw print shopping globe calendar briefcase headphones
+    image mic microphone lightbulb filament options food apps agents checkmark dismiss add code block trending ideas
+    diversity error alarm clipboard starburst
+    """
 )
+
+_TELLING = _words(
+    """
+    left right top bottom middle centre center side edge corner half high low up down above below under over front
+    back light dark bright dim warm cool cold muted pastel glow shade plain flat pattern white ground sky sun rain
+    water room wall floor table street night day evening morning colour color tone tint hue full first second no not
+    without one two small large tall short long wide narrow leaf head eye face hat paper glass metal
+    """
+)
+NEUTRAL = tuple(
+    sorted({*FILLERS, *ORDINARY} - {*_TELLING, *COLORS, *(noun for shape in SHAPES.values() for noun in shape.nouns)})
+)
+"""Words that may stand anywhere in a caption and say nothing about the picture."""
 
 CONSONANTS = "bcdfghjklmnpqrstvwxz"
 VOWELS = "aeiouy"
@@ -122,7 +196,10 @@ def made_up(rng: random.Random) -> str:
     """A word that means nothing: syllables, a mix of letters and digits, or two glued words."""
     kind = rng.random()
     if kind < 0.5:
-        parts = [rng.choice(CONSONANTS) + rng.choice(VOWELS) + rng.choice(("", "", "n", "r", "x", "l", "k", "s", "m", "t")) for _ in range(rng.randint(2, 4))]
+        parts = [
+            rng.choice(CONSONANTS) + rng.choice(VOWELS) + rng.choice(("", "", "n", "r", "x", "l", "k", "s", "m", "t"))
+            for _ in range(rng.randint(2, 4))
+        ]
         return "".join(parts)
     if kind < 0.75:
         return "".join(rng.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(rng.randint(3, 8)))
@@ -167,7 +244,8 @@ def _accent(thing: Thing, mention: Mention, rng: random.Random) -> str:
     part = thing.kind.accent
     if not (mention.accent and part):
         return ""
-    return f" with {_article(color_phrase(thing.accent, rng)) if not part.endswith('s') else color_phrase(thing.accent, rng)} {part}"
+    color = color_phrase(thing.accent, rng)
+    return f" with {color if part.endswith('s') else _article(color)} {part}"
 
 
 def noun_phrase(thing: Thing, mention: Mention, rng: random.Random) -> str:
@@ -182,7 +260,12 @@ def noun_phrase(thing: Thing, mention: Mention, rng: random.Random) -> str:
         return _article(noun) + tail + " and ".join(words) + _accent(thing, mention, rng)
     if mention.texture and words and _maybe(rng, 0.2):
         rest = _adjectives(thing, Mention(mention.color, False, mention.size, False, False), rng)
-        return _article(" ".join([*rest, noun])) + " " + rng.choice(TEXTURE_PHRASES[thing.texture]) + _accent(thing, mention, rng)
+        return (
+            _article(" ".join([*rest, noun]))
+            + " "
+            + rng.choice(TEXTURE_PHRASES[thing.texture])
+            + _accent(thing, mention, rng)
+        )
     return _article(" ".join([*words, noun])) + _accent(thing, mention, rng)
 
 
@@ -199,27 +282,40 @@ def position_phrase(thing: Thing, in_place: bool, rng: random.Random) -> str:
 
 def _ground_phrase(backdrop: Backdrop, flies: bool, rng: random.Random) -> str:
     noun = rng.choice(GROUND_NOUNS[backdrop.ground])
-    relation = rng.choice(("above a", "over a", "in the sky above a")) if flies else rng.choice(GROUND_RELATIONS[backdrop.ground])
-    color = color_phrase(backdrop.second, rng) + " " if _maybe(rng, 0.6) and backdrop.ground not in ("forest", "city") else ""
+    relation = (
+        rng.choice(("above a", "over a", "in the sky above a"))
+        if flies
+        else rng.choice(GROUND_RELATIONS[backdrop.ground])
+    )
+    color = (
+        color_phrase(backdrop.second, rng) + " "
+        if _maybe(rng, 0.6) and backdrop.ground not in ("forest", "city")
+        else ""
+    )
     if backdrop.ground == "room":
         wall = f"with {_article(color_phrase(backdrop.first, rng))} wall"
         floor = f" and {_article(color_phrase(backdrop.second, rng))} floor"
         return f"in a room {wall}{floor if _maybe(rng, 0.6) else ''}" if _maybe(rng, 0.7) else "in a room"
     phrase = f"{relation} {color}{noun}"
     if backdrop.ground == "table" and _maybe(rng, 0.6):
-        phrase += rng.choice((" in front of", " against", " before")) + f" {_article(color_phrase(backdrop.first, rng))} wall"
+        phrase += (
+            rng.choice((" in front of", " against", " before")) + f" {_article(color_phrase(backdrop.first, rng))} wall"
+        )
     return phrase
 
 
 def _colored_backdrop(backdrop: Backdrop, rng: random.Random) -> str:
     first, second = color_phrase(backdrop.first, rng), color_phrase(backdrop.second, rng)
     behind = rng.choice(("background", "backdrop"))
+    forms: tuple[str, ...]
     if backdrop.kind == "plain":
         forms = (f"on a {first} {behind}", f"on a plain {first} {behind}", f"against a {first} {behind}", f"on {first}",
-                 f"isolated on {first}", f"{first} {behind}", f"in front of a plain {first} {behind}", f"with a {first} {behind}")  # fmt: skip
+                 f"isolated on {first}", f"{first} {behind}", f"in front of a plain {first} {behind}",
+                 f"with a {first} {behind}")  # fmt: skip
     elif backdrop.kind == "gradient":
         forms = (f"on a {behind} that fades from {first} to {second}", f"on a gradient from {first} to {second}",
-                 f"with a {first} to {second} gradient {behind}", f"against {first} above fading into {second} below")  # fmt: skip
+                 f"with a {first} to {second} gradient {behind}",
+                 f"against {first} above fading into {second} below")  # fmt: skip
     else:
         forms = (f"on {second} ground under a {first} sky", f"on a {second} floor in front of a {first} wall",
                  f"with {first} above and {second} below", f"on {second} ground with {first} behind")  # fmt: skip
@@ -240,7 +336,14 @@ def backdrop_sentence(backdrop: Backdrop, rng: random.Random) -> str:
     """What is behind, as a sentence of its own."""
     first, second = color_phrase(backdrop.first, rng), color_phrase(backdrop.second, rng)
     if backdrop.kind == "plain":
-        return rng.choice((f"The background is {first}.", f"The background is plain {first}.", f"Everything behind is {first}.", f"{first} background."))
+        return rng.choice(
+            (
+                f"The background is {first}.",
+                f"The background is plain {first}.",
+                f"Everything behind is {first}.",
+                f"{first} background.",
+            )
+        )
     if backdrop.kind == "gradient":
         return f"The background goes from {first} to {second}."
     if backdrop.kind == "split" or not backdrop.sky:
@@ -264,9 +367,15 @@ def _pair(scene: Scene, rng: random.Random) -> str:
     first, second = scene.things
     one, two = (noun_phrase(thing, _mention(thing, rng), rng) for thing in scene.things)
     if first.column == "centre":
-        forms = [f"{one} above {two}", f"{two} below {one}", f"{one} at the top and {two} at the bottom", f"{one} over {two}"]
+        forms = [
+            f"{one} above {two}",
+            f"{two} below {one}",
+            f"{one} at the top and {two} at the bottom",
+            f"{one} over {two}",
+        ]
     else:
-        forms = [f"{one} on the left and {two} on the right", f"{one} to the left of {two}", f"{two} to the right of {one}",
+        forms = [f"{one} on the left and {two} on the right", f"{one} to the left of {two}",
+                 f"{two} to the right of {one}",
                  f"{one} and {two}", f"{one} next to {two}", f"{one} beside {two}"]  # fmt: skip
         if {first.row, second.row} == {"middle"}:
             forms.append(f"{one} left, {two} right")
@@ -323,7 +432,11 @@ def _two_sentences(scene: Scene, mention: Mention, rng: random.Random) -> str:
     follow = []
     in_place = scene.backdrop.kind in ("place", "split")
     if len(scene.things) == 1 and mention.place:
-        follow.append(rng.choice(("It is ", "It stands ", "It sits ", f"The {thing.shape} is ")) + position_phrase(thing, in_place, rng) + ".")
+        follow.append(
+            rng.choice(("It is ", "It stands ", "It sits ", f"The {thing.shape} is "))
+            + position_phrase(thing, in_place, rng)
+            + "."
+        )
     if _maybe(rng, 0.75):
         follow.append(backdrop_sentence(scene.backdrop, rng))
     if scene.light != "neutral" and _maybe(rng, 0.8):
@@ -346,13 +459,21 @@ def _attributes(scene: Scene, mention: Mention, rng: random.Random) -> str:
     parts = _joined([_article(noun), *_details(scene, mention, rng)], rng)
     if not told:
         return parts
-    return f"{parts}. {rng.choice(('The ' + noun, 'It', 'Its colour', 'The ' + noun)) if mention.color and len(told) == 1 else 'It'} is {' and '.join(told)}"
+    only_color = mention.color and len(told) == 1
+    who = rng.choice(("The " + noun, "It", "Its colour", "The " + noun)) if only_color else "It"
+    return f"{parts}. {who} is {' and '.join(told)}"
 
 
 def _noise(text: str, rng: random.Random) -> str:
     """Words left out, words that say nothing, and the full stop or none."""
     if _maybe(rng, 0.12):
         text = " ".join(word for word in text.split() if word not in ("a", "an", "the", "is"))
+    if _maybe(rng, 0.12):
+        text = " ".join(rng.choice(NEUTRAL) for _ in range(rng.randint(1, 4))) + " " + text
+    if _maybe(rng, 0.12):
+        words = text.split(" ")
+        words.insert(rng.randint(0, len(words)), rng.choice(NEUTRAL))
+        text = " ".join(words)
     if _maybe(rng, 0.1):
         text += rng.choice((", ", ". ", " ")) + " ".join(rng.choice(FILLERS) for _ in range(rng.randint(1, 5)))
     return text + (rng.choice((".", ".", "")) if not text.endswith(".") else "")
@@ -363,7 +484,9 @@ def _with_trigger(text: str, rng: random.Random) -> str:
     if chance < 0.84:
         return word + rng.choice((". ", ". ", ", ", ", ", " ", ": ", " style. ", " style, ", " - ")) + text
     if chance < 0.94:
-        return text.rstrip(".") + rng.choice((f", in {word} style.", f", {word}", f" in the style of {word}.", f", {word} style"))
+        return text.rstrip(".") + rng.choice(
+            (f", in {word} style.", f", {word}", f" in the style of {word}.", f", {word} style")
+        )
     return f"in {word} style, {text}"
 
 

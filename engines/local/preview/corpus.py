@@ -32,8 +32,8 @@ SHAPES_OF_PICTURES = {"square": SQUARE, "wide": WIDE}
 class CorpusPlan:
     """How many pictures are drawn, and how many captions each gets."""
 
-    square: int = 15000
-    wide: int = 5000
+    square: int = 12000
+    wide: int = 4000
     captions: int = 2
     long_share: float = 0.06  # of the short captions, told again in the long form
     padded: int = 160

@@ -206,19 +206,23 @@ def _draw_backdrop(canvas: Image.Image, backdrop: Backdrop) -> None:
         _ground(canvas, backdrop, rng)
 
 
+_LIGHTS: dict[str, tuple[tuple[float, float, float], float]] = {
+    "bright": ((1.12, 1.12, 1.12), 16.0),
+    "dim": ((0.55, 0.55, 0.55), 0.0),
+    "warm": ((1.08, 0.97, 0.72), 0.0),
+    "cool": ((0.76, 0.95, 1.1), 0.0),
+    "pastel": ((0.5, 0.5, 0.5), 124.0),
+}
+"""Gain for red, green and blue, and lift, of the lights that are one line of arithmetic."""
+
+
 def _lit(picture: Image.Image, light: str) -> Image.Image:
     if light == "neutral":
         return picture
     x = np.asarray(picture, np.float32)
     grey = x.mean(axis=-1, keepdims=True)
-    changed = {
-        "bright": lambda: x * 1.12 + 16,
-        "dim": lambda: x * 0.55,
-        "warm": lambda: x * np.array([1.08, 0.97, 0.72], np.float32),
-        "cool": lambda: x * np.array([0.76, 0.95, 1.1], np.float32),
-        "pastel": lambda: x * 0.5 + 124,
-        "muted": lambda: grey + (x - grey) * 0.45,
-    }[light]()
+    gain, lift = _LIGHTS.get(light, ((1.0, 1.0, 1.0), 0.0))
+    changed = x * np.array(gain, np.float32) + lift if light != "muted" else grey + (x - grey) * 0.45
     return Image.fromarray(changed.clip(0, 255).astype(np.uint8))
 
 
@@ -236,15 +240,15 @@ def draw_scene(scene: Scene) -> Image.Image:
 def draw_texture(rng: random.Random, side: int) -> Image.Image:
     """A patch of soft shading, noise, lines or spots without a scene: what a VAE must also carry."""
     noise = np.random.default_rng(rng.randrange(2**32))
-    cells = rng.choice((2, 3, 5, 9, 17, 33))
+    cells = rng.choice((2, 2, 3, 3, 5, 9, 17))
     coarse = Image.fromarray(noise.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
     patch = coarse.resize((side, side), Image.Resampling.BICUBIC)
     for _ in range(rng.randint(0, 6)):
         _scribble(patch, rng)
     if rng.random() < 0.3:
         patch = patch.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 3)))
-    if rng.random() < 0.35:
-        grain = noise.normal(0, rng.uniform(3, 22), (side, side, 1))
+    if rng.random() < 0.2:
+        grain = noise.normal(0, rng.uniform(3, 14), (side, side, 1))
         patch = Image.fromarray((np.asarray(patch, np.float32) + grain).clip(0, 255).astype(np.uint8))
     return patch
 

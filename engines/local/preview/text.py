@@ -51,9 +51,13 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     merges = [(pair[0], pair[1]) for pair in pairs]
     raw = Tokenizer(models.BPE(vocabulary, merges, byte_fallback=True, ignore_merges=True, fuse_unk=False))
     raw.normalizer = normalizers.Sequence([normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()])
-    raw.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation("isolated")])
+    raw.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation("isolated")]
+    )
     raw.decoder = decoders.ByteFallback()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token=PAD, eos_token=END, model_max_length=512, padding_side="right")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, pad_token=PAD, eos_token=END, model_max_length=512, padding_side="right"
+    )
     tokenizer.chat_template = TEMPLATE
     return tokenizer
 
@@ -85,7 +89,9 @@ def build_text_encoder(vocabulary: int, seed: int = 5) -> Qwen3ForCausalLM:
 
 
 @torch.no_grad()
-def embed(tokenizer: PreTrainedTokenizerFast, encoder: Qwen3ForCausalLM, prompts: Sequence[str], length: int = MAX_TOKENS) -> torch.Tensor:
+def embed(
+    tokenizer: PreTrainedTokenizerFast, encoder: Qwen3ForCausalLM, prompts: Sequence[str], length: int = MAX_TOKENS
+) -> torch.Tensor:
     """Text states ``(n, length, 192)`` just as the pipeline makes them."""
     texts = [tokenizer.apply_chat_template([{"role": "user", "content": p}], tokenize=False) for p in prompts]
     inputs = tokenizer(texts, return_tensors="pt", padding="max_length", truncation=True, max_length=length)

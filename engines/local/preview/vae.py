@@ -1,12 +1,13 @@
 """Train the preview's image autoencoder on drawn scenes and drawn textures.
 
-Most steps see 64-pixel crops (the network has no attention, so that it does not mind the size), one in
-five sees whole 128-pixel pictures, as group norms take their statistics over what they are shown.
+Every other step sees 64-pixel crops (the network has no attention, so that it does not mind the size), the
+others whole 128-pixel pictures, as group norms take their statistics over what they are shown.
 Pixels are floats in -1 to 1, ``(batch, 3, height, width)``.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Iterator
@@ -31,11 +32,12 @@ CHANNELS = 16
 class VaePlan:
     """How the autoencoder is trained."""
 
-    steps: int = 2200
+    steps: int = 3200
+    restart: int = 2200  # here the learning rate, fallen to nothing, rises once more to half
     batch: int = 16
     learning_rate: float = 2e-3
-    scenes: int = 3000
-    kl: float = 2e-4
+    scenes: int = 4000
+    kl: float = 1e-4
     seed: int = 11
 
 
@@ -59,11 +61,11 @@ def to_pixels(pictures: np.ndarray[Any, Any]) -> torch.Tensor:
 
 
 def draw_pool(plan: VaePlan) -> list[np.ndarray[Any, Any]]:
-    """The pictures to learn from, uint8: square scenes, wide scenes and textures (5 : 2 : 4)."""
+    """The pictures to learn from, uint8: square scenes, wide scenes and textures (5 : 2 : 2)."""
     rng = random.Random(plan.seed)
-    square = [np.asarray(draw_scene(pick_scene(rng, SQUARE))) for _ in range(plan.scenes * 5 // 11)]
-    wide = [np.asarray(draw_scene(pick_scene(rng, WIDE))) for _ in range(plan.scenes * 2 // 11)]
-    rest = [np.asarray(draw_texture(rng, 128)) for _ in range(plan.scenes * 4 // 11)]
+    square = [np.asarray(draw_scene(pick_scene(rng, SQUARE))) for _ in range(plan.scenes * 5 // 9)]
+    wide = [np.asarray(draw_scene(pick_scene(rng, WIDE))) for _ in range(plan.scenes * 2 // 9)]
+    rest = [np.asarray(draw_texture(rng, 128)) for _ in range(plan.scenes * 2 // 9)]
     return square + wide + rest
 
 
@@ -83,7 +85,7 @@ def batches(pool: list[np.ndarray[Any, Any]], plan: VaePlan, start: int) -> Iter
     step = start
     while True:
         rng = np.random.default_rng((plan.seed, step))
-        side, count = (128, plan.batch // 4) if step % 5 == 0 else (64, plan.batch)
+        side, count = (128, plan.batch // 4) if step % 2 == 0 else (64, plan.batch)
         chosen = rng.integers(0, len(pool), count)
         yield to_pixels(np.stack([_crop(pool[i], side, rng) for i in chosen]))
         step += 1
@@ -102,8 +104,11 @@ def reconstruction_loss(out: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
 
 
 def _rate(step: int, plan: VaePlan) -> float:
-    warm = min(1.0, (step + 1) / 100)
-    return plan.learning_rate * warm * max(0.02, 0.5 * (1 + np.cos(np.pi * step / plan.steps)))
+    first = step < plan.restart
+    start, length = (0, plan.restart) if first else (plan.restart, plan.steps - plan.restart)
+    done = (step - start) / length
+    warm = min(1.0, (step - start + 1) / 100)
+    return plan.learning_rate * (1.0 if first else 0.5) * warm * max(0.02, 0.5 * (1 + math.cos(math.pi * done)))
 
 
 def train_vae(plan: VaePlan, folder: Path) -> AutoencoderKLFlux2:
@@ -132,11 +137,11 @@ def _learn(vae: AutoencoderKLFlux2, optimizer: torch.optim.AdamW, plan: VaePlan,
             out = vae.decode(posterior.sample()).sample
         loss = reconstruction_loss(out.float(), pixels) + plan.kl * posterior.kl().mean() / (posterior.mean[0].numel())
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
         if step % 50 == 0:
-            say("vae", step=step, loss=float(loss), seconds=time.monotonic() - began)
+            say("vae", step=step, loss=float(loss.detach()), seconds=time.monotonic() - began)
         if cadence.due() or step + 1 == plan.steps:
             torch.save({"vae": vae.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, path)
 
@@ -164,4 +169,6 @@ def set_statistics(vae: AutoencoderKLFlux2, latents: torch.Tensor) -> None:
 def normalise(vae: AutoencoderKLFlux2, latents: torch.Tensor) -> torch.Tensor:
     """Patchified latents on the scale that the transformer sees (mean 0, variance 1 a channel)."""
     mean = vae.bn.running_mean.view(1, -1, 1, 1)
-    return (latents - mean) / torch.sqrt(vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps)
+    deviation = torch.sqrt(vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps)
+    scaled: torch.Tensor = (latents - mean) / deviation
+    return scaled

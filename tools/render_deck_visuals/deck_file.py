@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from loradeck.tools.contracts import DeckSpec, Slide, Theme
@@ -48,6 +47,8 @@ def checked(data: Any, where: str) -> DeckSpec:
 
 
 def _parsed(text: str, path: Path) -> Any:
+    import yaml  # late: a server's start does without
+
     try:
         return json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
     except json.JSONDecodeError as error:

@@ -115,7 +115,7 @@ def _call(page: Page, theme: Theme, ink: str, folder: Path) -> str:
 
 def _breakable(text: str) -> str:
     """Words that no line can hold (addresses, say) get invisible places to break at."""
-    return LONG_WORD.sub(lambda word: "\u200b".join(re.findall(r".{1,16}", word.group())), text)
+    return LONG_WORD.sub(lambda word: "\u200b".join(re.findall(r".{1,8}", word.group())), text)
 
 
 def _cramped(path: str, folder: Path, own_fonts: bool) -> list[str]:

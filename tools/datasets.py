@@ -19,6 +19,7 @@ from loradeck.tools.contracts import ImageStatus
 from loradeck.tools.errors import NotFound
 
 REJECTED_FOLDER = ".rejected"
+STAGING_PREFIX = ".next-"
 METADATA_FILE = "metadata.jsonl"
 ALL_BUT = re.compile(r"^all\s+(?:but|except|without)\b[\s:]*", re.IGNORECASE)
 RANGE = re.compile(r"^#?(\d{1,9})(?:\s*(?:-|–|to|\.\.)\s*#?(\d{1,9}))?$", re.IGNORECASE)
@@ -95,7 +96,7 @@ def select(images: Sequence[ImageRecord], refs: Sequence[str]) -> list[ImageReco
         found = _meant(images, word)
         chosen |= found
         if not found:
-            unknown += _unknown_parts(images, word)
+            unknown += _unknown_parts(images, word) or ["all but"]
     if unknown:
         raise NotFound(_nothing_called(images, unknown))
     return sorted((image for image in images if (image.id in chosen) != inverted), key=lambda image: image.number)
@@ -136,7 +137,7 @@ def _by_name(images: Sequence[ImageRecord], word: str) -> set[str]:
 
 def _unknown_parts(images: Sequence[ImageRecord], word: str) -> list[str]:
     """Which parts of a reference mean nothing."""
-    parts = [part.strip() for part in word.split(",") if part.strip()] or [word]
+    parts = [part.strip() for part in word.split(",") if part.strip()]
     return [part for part in parts if not _one(images, part)]
 
 
@@ -174,7 +175,7 @@ def write_folder(store: Store, dataset_id: str) -> Path:
 
 def staging(store: Store, dataset_id: str, resolution: int) -> Path:
     """Where copies are written before their rows are: a cut in between leaves nothing where a trainer looks."""
-    return store.workspace.dataset(dataset_id) / f".next-{resolution}"
+    return store.workspace.dataset(dataset_id) / f"{STAGING_PREFIX}{resolution}"
 
 
 def place_copies(store: Store, dataset_id: str) -> list[ImageRecord]:

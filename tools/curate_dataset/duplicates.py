@@ -48,6 +48,10 @@ class Lookup:
         self._known.append(Known(image_id, copy_sha256, look.phash, look.dhash))
         self._hold(image_id, look)
 
+    def drop(self, image_id: str) -> None:
+        """Forget a picture that a better copy replaced."""
+        self._known = [one for one in self._known if one.image_id != image_id]
+
     def _look(self, image_id: str) -> Look:
         held = self._held.get(image_id)
         if held is None:

@@ -6,6 +6,7 @@ leaves whole rows and whole files, and the same call made again goes on with wha
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from loradeck.tools.curate_dataset.similarity import Look, look_at
 from loradeck.tools.curate_dataset.sources import Found, as_list, survey
 from loradeck.tools.dataset_changes import ASKED, adopt_captions, choose, undo
 from loradeck.tools.datasets import (
+    STAGING_PREFIX,
     all_images,
     captions_of,
     copy_path,
@@ -75,6 +77,8 @@ def carry_out(
     elif args.undo:
         told.changed = undo(store, dataset_id).changed
     folder = write_folder(store, dataset_id)
+    for left_over in folder.glob(f"{STAGING_PREFIX}*"):
+        shutil.rmtree(left_over, ignore_errors=True)
     dataset = find_dataset(store, dataset_id)
     images, captions = all_images(store, dataset_id), captions_of(store, dataset_id)
     return answer(dataset, images, captions, str(folder), told, page=args.page, detail=args.detail)
@@ -143,11 +147,11 @@ def _sha256(path: Path) -> str:
 
 
 def _lookup(store: Store, rows: Sequence[ImageRecord]) -> Lookup:
-    """The readable pictures of the set that are no duplicates themselves."""
+    """The pictures that a new one may repeat: those kept, and those that a person set aside."""
     known = [
         Known(row.id, row.copy_sha256, int(row.phash, 16), int(row.dhash, 16))
         for row in rows
-        if row.copy_sha256 and row.phash and row.dhash and not _has(row, "IMG-DUPLICATE")
+        if row.copy_sha256 and row.phash and row.dhash and (row.status == ImageStatus.KEPT or _has(row, ASKED))
     ]
 
     def load(image_id: str) -> Look:
@@ -180,21 +184,22 @@ class _Adder:
         row = _row(self.dataset, found, task, prepared, notes)
         if prepared.look is not None and row.copy_sha256 is not None and not row.reasons:
             twin = self.lookup.find(row.copy_sha256, prepared.look)
-            if twin is None:
-                self.lookup.add(row.id, row.copy_sha256, prepared.look)
-            else:
+            if twin is not None:
                 row = self._judged(row, *twin)
+            if row.status == ImageStatus.KEPT:
+                self.lookup.add(row.id, row.copy_sha256, prepared.look)
         self.batch.append(row)
 
     def _judged(self, row: ImageRecord, twin_id: str, how: str) -> ImageRecord:
         """The new row beside a picture that shows the same: one of the two is set aside."""
         waiting = next((index for index, other in enumerate(self.batch) if other.id == twin_id), None)
         twin = self.batch[waiting] if waiting is not None else self.store.find(ImageRecord, twin_id)
-        if twin is None or (twin.status == ImageStatus.REJECTED and not _has(twin, ASKED)):
+        if twin is None:
             return row
         better = is_better(ImageFacts.model_validate(row.facts), ImageFacts.model_validate(twin.facts))
         if not better or twin.status == ImageStatus.REJECTED or twin_id in captions_of(self.store, self.dataset.id):
             return _set_aside(row, twin, how)
+        self.lookup.drop(twin_id)
         beaten = _set_aside(twin, row, how)
         if waiting is not None:
             self.batch[waiting] = beaten

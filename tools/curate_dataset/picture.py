@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from loradeck.tools.curate_dataset.colour import hexed
 
@@ -31,7 +31,8 @@ FORMATS = {
     ".bmp": {"BMP"},
     ".gif": {"GIF"},
 }
-KNOWN = sorted(set().union(*FORMATS.values()))
+Image.init()  # registers the decoders; none but those in KNOWN is ever tried on a file (MPO comes through JPEG's)
+KNOWN = sorted(set().union(*FORMATS.values()) & set(Image.OPEN))
 UNDRAWN = {".heic", ".heif", ".svg", ".psd", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".jxl", ".jp2"}
 LOSSLESS = {"PNG", "TIFF", "BMP"}
 # What Pillow and its decoders raise on damaged files.
@@ -73,24 +74,29 @@ def open_upright(path: Path) -> Upright:
     suffix = path.suffix.lower()
     if suffix in UNDRAWN:
         raise Unfit("IMG-READABLE", f"{suffix[1:].upper()} files cannot be read here; export it as PNG or JPEG.")
+    with _decoded(path, suffix) as raw:
+        return _normalised(raw)
+
+
+def _decoded(path: Path, suffix: str) -> Image.Image:
+    """The picture as it is in the file, its header judged and its pixels loaded. Raises Unfit."""
     try:
         if path.stat().st_size > MOST_BYTES:
             raise Unfit("IMG-READABLE", "The file is larger than 512 MB; export a smaller one.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             raw = Image.open(path, formats=KNOWN)
-        with raw:
-            _judge_header(raw, suffix)
-            raw.load()
-            return _normalised(raw)
+        _judge_header(raw, suffix)
+        raw.load()
     except PermissionError as error:
         raise Unfit("IMG-READABLE", "The file may not be read; give read permission, then add it again.") from error
     except UnidentifiedImageError as error:
         raise Unfit("IMG-READABLE", "The file is no picture, or its beginning is damaged; export it again.") from error
     except Image.DecompressionBombError as error:
-        raise Unfit("IMG-READABLE", _too_large("well over 150")) from error
+        raise Unfit("IMG-READABLE", _too_large("Well over 150")) from error
     except BROKEN as error:
         raise Unfit("IMG-READABLE", "The file is cut short or damaged; copy or export it again.") from error
+    return raw
 
 
 def _judge_header(raw: Image.Image, suffix: str) -> None:
@@ -109,18 +115,26 @@ def _too_large(megapixels: str) -> str:
 
 def _normalised(raw: Image.Image) -> Upright:
     """Upright, eight bits, sRGB, flattened; every change is told."""
-    kind = "JPEG" if raw.format == "MPO" else str(raw.format)
     told: list[str] = []
-    if getattr(raw, "n_frames", 1) > 1 and kind != "JPEG":
+    if raw.format == "GIF" and getattr(raw, "is_animated", False):
         told.append("first frame taken")
-    if raw.getexif().get(0x0112, 1) not in {0, 1}:
-        told.append("turned upright (EXIF)")
     profile = raw.info.get("icc_profile")
-    picture = ImageOps.exif_transpose(raw)
+    picture = _turned(raw, told)
     if picture.mode.startswith(("I", "F")):
         picture, told = _eight_bits(picture), [*told, "reduced to 8 bits"]
     picture = _flattened(picture, told)
-    return Upright(_to_srgb(picture, profile, told), kind, told)
+    return Upright(_to_srgb(picture, profile, told), "JPEG" if raw.format == "MPO" else str(raw.format), told)
+
+
+def _turned(raw: Image.Image, told: list[str]) -> Image.Image:
+    """The picture as the camera was held. Damaged EXIF data counts as none."""
+    try:
+        turned = ImageOps.exif_transpose(raw)
+        if raw.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9):
+            told.append("turned upright (EXIF)")
+    except BROKEN:
+        return raw.copy()
+    return turned
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:

@@ -89,30 +89,33 @@ def _say(line: str) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     """Serve MCP. On stdio nothing but the protocol reaches stdout."""
-    from loradeck.server import settings
+    import gc
 
+    from loradeck.server import http, settings
+
+    where = None if options.http is None else http.address(options.http)
+    # Imports make a great many objects that live as long as the process: searching them for garbage again and again
+    # would cost a tenth of the start.
+    gc.disable()
     chosen = settings.load()
-    logging.basicConfig(
-        level=chosen.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=chosen.log_level, stream=sys.stderr, format=form)
     # Addresses of hosted services carry keys, and their clients log addresses.
     for chatty in ("httpx", "httpx2", "httpcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     from loradeck.server import app
     from loradeck.server.launch import launch
 
-    if options.http is not None:
-        from loradeck.server import http
-
-        host, port = http.address(options.http)
-        _recover_soon(chosen.home)
-        http.serve(app.build(chosen.home, launch(chosen.home)), host, port, chosen.log_level)
+    server = app.build(chosen.home, launch(chosen.home))
+    gc.freeze()
+    gc.enable()
+    _recover_soon(chosen.home)
+    if where is not None:
+        http.serve(server, *where, chosen.log_level)
         return OK
     # What a library prints goes out at once, to stderr while serving, and not onto the wire at exit.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
-    server = app.build(chosen.home, launch(chosen.home))
-    _recover_soon(chosen.home)
     server.run("stdio")
     return OK
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from mcp.server import MCPServer
+from typing import TYPE_CHECKING, Any
 
 from loradeck.tools.errors import BadArgument
+
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -149,10 +149,16 @@ def near_pairs(texts: list[str]) -> Iterator[tuple[int, int, float]]:
         rare = sorted(set(words(text)), key=lambda word: (frequency[word], word))[:RARE_WORDS]
         for other in sorted({other for word in rare for other in holders[word]}):
             likeness = fuzz.ratio(text.lower(), texts[other].lower(), score_cutoff=THRESHOLDS.near_duplicate)
-            if likeness:
+            if likeness and _same_content(text, texts[other]):
                 yield other, index, likeness
         for word in rare:
             holders[word].append(index)
+
+
+def _same_content(left: str, right: str) -> bool:
+    """True when two texts share most content words: short ones may differ in the one word that matters."""
+    first, second = set(content(lemmas(left))), set(content(lemmas(right)))
+    return len(first & second) >= THRESHOLDS.near_duplicate_content * len(first | second)
 
 
 @set_rule("CAP-DUPLICATE", Scope.CAPTION_SET, everywhere(ERROR), f"{GUIDE}: one image, one caption")

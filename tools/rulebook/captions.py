@@ -129,7 +129,8 @@ def length(caption: str, _: KeptImage, facts: SetFacts) -> Iterable[Remark]:
     far = count < low * THRESHOLDS.length_error_below or count > high * THRESHOLDS.length_error_above
     change = "add what else varies (setting, light, pose, parts)" if count < low else "cut it to what varies"
     yield Remark(
-        f"The caption has {count} word{'' if count == 1 else 's'} after the trigger; {facts.target_model} wants {low} to {high}.",
+        f"The caption has {count} word{'' if count == 1 else 's'} after the trigger; {facts.target_model} wants "
+        f"{low} to {high}.",
         f"write_captions again: {change}.",
         severity=ERROR if far else None,
     )

@@ -113,6 +113,8 @@ class Thresholds:
     """CAP-REDUNDANT and CAP-TEMPLATE need this many captions to say anything."""
     near_duplicate: float = 85.0
     """CAP-DUPLICATE: rapidfuzz ratio, trigger removed; good captions stay under 50."""
+    near_duplicate_content: float = 0.75
+    """CAP-DUPLICATE: and this share of content words in common, so that short captions of two things pass."""
     covers_error_missing: int = 2
     unknown_error: float = 0.10
     framing_bands: tuple[tuple[str, float, float], ...] = (

@@ -1,0 +1,1 @@
+"""Is the set ready to train, and what is missing: coverage, verdict, shot list."""

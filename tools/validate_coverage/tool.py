@@ -1,0 +1,72 @@
+"""validate_coverage: judge a dataset by the rulebook, and say what to add next."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from loradeck.state.files import new_id
+from loradeck.state.records import DatasetRecord, ImageRecord, ReportRecord
+from loradeck.state.store import Store
+from loradeck.tools.contracts import TargetModel, ValidateArgs, ValidateResult
+from loradeck.tools.datasets import captions_of, copy_path, find_dataset, kept_images
+from loradeck.tools.facts import set_facts
+from loradeck.tools.rulebook.facts import SetFacts
+from loradeck.tools.spec import ToolSpec
+from loradeck.tools.validate_coverage.copies import png_size
+from loradeck.tools.workbench import Workbench
+
+
+def facts_now(store: Store, dataset: DatasetRecord, target_model: TargetModel | None = None) -> SetFacts:
+    """The dataset at this moment as the rules see it, its copies measured on the disk."""
+    images = kept_images(store, dataset.id)
+    return set_facts(dataset, images, captions_of(store, dataset.id), target_model, partial(_copy_size, store))
+
+
+def judge_now(
+    store: Store,
+    dataset: DatasetRecord,
+    target_model: TargetModel | None = None,
+    waived: frozenset[str] = frozenset(),
+) -> ValidateResult:
+    """Judge the dataset as it is now, for its own target model or another, and store the report."""
+    from loradeck.tools.rulebook.judge import judge
+    from loradeck.tools.validate_coverage.report import report
+
+    facts = facts_now(store, dataset, target_model)
+    result = report(dataset.id, dataset.name, new_id("rep"), facts, judge(facts, waived))
+    store.add(
+        ReportRecord(
+            id=result.report_id,
+            dataset_id=dataset.id,
+            fingerprint=result.fingerprint,
+            target_model=facts.target_model,
+            verdict=result.verdict,
+            report=result.model_dump(mode="json"),
+        )
+    )
+    return result
+
+
+def _copy_size(store: Store, image: ImageRecord) -> tuple[int, int] | None:
+    return png_size(copy_path(store, image))
+
+
+def handle(args: ValidateArgs, bench: Workbench) -> ValidateResult:
+    """Judge a dataset. Raises NotFound."""
+    return judge_now(bench.store, find_dataset(bench.store, args.dataset_id), args.target_model)
+
+
+TOOL = ToolSpec(
+    name="validate_coverage",
+    title="Judge a dataset",
+    description=(
+        "Judge a dataset by the rulebook before training: images, captions one by one and as a set, and coverage "
+        "(framing, angle, expression, background, light, balance). Answers pass, warn or fail with findings (each with "
+        "the measured value and the fix), what the set shows in numbers, and a shot list of what to add next. Changes "
+        "nothing but the stored report; start_training judges again by itself."
+    ),
+    args=ValidateArgs,
+    result=ValidateResult,
+    handler=handle,
+    idempotent=True,
+)

@@ -1,0 +1,108 @@
+"""write_captions: take captions and attributes, judge each caption, save what is good."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, SheetRecord
+from loradeck.state.store import Store
+from loradeck.tools.contracts import CaptionMode, WriteCaptionsArgs, WriteCaptionsResult
+from loradeck.tools.datasets import all_images, captions_of, find_dataset, write_folder
+from loradeck.tools.errors import BadArgument, NotYet, Refused
+from loradeck.tools.spec import ToolSpec
+from loradeck.tools.workbench import Workbench
+
+if TYPE_CHECKING:
+    from loradeck.tools.write_captions.drafts import Judged
+    from loradeck.tools.write_captions.request import Request
+
+BETWEEN_CODES = re.compile(r"[\s,;]+")
+
+
+def handle(args: WriteCaptionsArgs, bench: Workbench) -> WriteCaptionsResult:
+    """Save what is good, refuse the rest with findings. Raises NotFound, BadArgument, Refused or NotYet."""
+    from loradeck.tools.facts import set_facts
+    from loradeck.tools.write_captions.answer import Outcome, answer
+    from loradeck.tools.write_captions.drafts import judge_drafts, with_drafts
+    from loradeck.tools.write_captions.request import drafts, understood
+
+    store = bench.store
+    dataset = find_dataset(store, args.dataset_id)
+    _check(args, dataset)
+    request = understood(all_images(store, dataset.id), args.images)
+    captions = captions_of(store, dataset.id)
+    facts = set_facts(dataset, request.kept, captions)
+    wanted = drafts(args, request, facts, _seen(store, args.sheet_code))
+    fresh = [draft for draft in wanted if args.overwrite or draft.image_id not in captions]
+    judged = judge_drafts(facts, fresh)
+    good = [one for one in judged if not one.refused]
+    _save(store, dataset, request, good)
+    outcome = Outcome(
+        judged=judged,
+        skipped=len(wanted) - len(fresh),
+        set_aside=request.set_aside,
+        outranked=request.outranked,
+        attributes=len(request.changed),
+        after=with_drafts(facts, [one.draft for one in good]),
+    )
+    return answer(dataset.id, outcome)
+
+
+def _check(args: WriteCaptionsArgs, dataset: DatasetRecord) -> None:
+    """Refuse what cannot be done as asked before anything is touched."""
+    if args.mode == CaptionMode.VISION:
+        raise NotYet(
+            "mode=vision comes with the hosted engines; today look at the set with view_images and pass captions "
+            "(mode=given), or let them be built from attributes (mode=attributes)."
+        )
+    if not dataset.trigger:
+        raise Refused(
+            f"{dataset.name!r} has no trigger yet, and every caption begins with it; choose a made-up word with "
+            f'curate_dataset(dataset_id="{dataset.id}", trigger="...").'
+        )
+    if args.mode == CaptionMode.GIVEN and not args.trigger_only:
+        empty = [item.image_id for item in args.images if item.caption is None and item.attributes is None]
+        if empty or not args.images:
+            raise BadArgument(
+                f"Nothing is said of {', '.join(empty) or 'any image'}; give images=[{{image_id, caption and, or, "
+                "attributes}}], or mode=attributes to build captions from what is known."
+            )
+
+
+def _seen(store: Store, codes: str | None) -> set[str]:
+    """Ids of the images on the sheets whose codes were given (several may be, separated by commas)."""
+    sheets = [store.find(SheetRecord, code) for code in BETWEEN_CODES.split((codes or "").strip().lower()) if code]
+    return {image_id for sheet in sheets if sheet is not None for image_id in sheet.image_ids}
+
+
+def _save(store: Store, dataset: DatasetRecord, request: Request, good: list[Judged]) -> None:
+    """Attributes and captions in one transaction, then the folder that trainers read."""
+    with store.transaction():
+        for image_id in sorted(request.changed):
+            row = request.rows[image_id]
+            store.change(ImageRecord, image_id, attributes=row.attributes, sources=row.sources)
+        for one in good:
+            findings = [finding.model_dump(mode="json") for finding in one.findings]
+            draft = one.draft
+            store.add(CaptionRecord(draft.image_id, dataset.id, draft.text, draft.mode, draft.seen, findings))
+        store.change(DatasetRecord, dataset.id)
+    write_folder(store, dataset.id)
+
+
+TOOL = ToolSpec(
+    name="write_captions",
+    title="Write captions",
+    description=(
+        "Save captions and attributes for a dataset's images. Each caption is judged at once (trigger first, sentences, "
+        "length for the target model, no style words, no identity words for characters): good ones are saved with their "
+        ".txt files even when others are refused; refused ones come back with findings and, where possible, a mended "
+        "proposal. Look first with view_images and pass the sheet's code as sheet_code (several: comma-separated). "
+        "mode=given takes your captions and attributes; mode=attributes builds captions from what is known of the "
+        "images named (or all). Existing captions stay unless overwrite=true. Needs a trigger (curate_dataset)."
+    ),
+    args=WriteCaptionsArgs,
+    result=WriteCaptionsResult,
+    handler=handle,
+    idempotent=True,
+)

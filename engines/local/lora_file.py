@@ -75,16 +75,20 @@ def _scaled(weights: dict[str, torch.Tensor], metadata: dict[str, str]) -> dict[
 
 def _check_fit(name: str, weights: dict[str, torch.Tensor], transformer: Any, base_name: str) -> None:
     modules = dict(transformer.named_modules())
-    other = f"{name} was trained for another base than {base_name}"
-    if not weights:
-        raise BadWeights(f"{name} holds no LoRA weights; choose a LoRA that was trained on {base_name}.")
-    for key, value in weights.items():
-        module_name, part = key.rsplit(".lora_", 1)
-        layer = getattr(modules.get(module_name), "base_layer", modules.get(module_name))
-        if layer is None:
-            raise BadWeights(f"{other}: it has a layer {module_name} that is not there. Choose a LoRA for {base_name}.")
-        wanted = layer.in_features if part.startswith("A") else layer.out_features
-        found = value.shape[1] if part.startswith("A") else value.shape[0]
-        if wanted != found:
-            width = f"its {module_name} is {found} wide, not {wanted}"
-            raise BadWeights(f"{other}: {width}. Choose a LoRA for {base_name}.")
+    names = sorted({key.rsplit(".lora_", 1)[0] for key in weights})
+    pairs = {f"{module}.lora_{part}.weight" for module in names for part in "AB"}
+    if not names or weights.keys() != pairs:
+        raise BadWeights(f"{name} holds no LoRA, or half of one; choose a LoRA that was trained on {base_name}.")
+    for module in names:
+        layer = getattr(modules.get(module), "base_layer", modules.get(module))
+        if layer is None or not _fits(weights, module, layer):
+            raise BadWeights(
+                f"{name} was trained for another base than {base_name}: {module} is not there or has another size. "
+                f"Choose a LoRA for {base_name}."
+            )
+
+
+def _fits(weights: dict[str, torch.Tensor], module: str, layer: Any) -> bool:
+    down, up = weights[f"{module}.lora_A.weight"], weights[f"{module}.lora_B.weight"]
+    rank = down.shape[0]
+    return tuple(down.shape) == (rank, layer.in_features) and tuple(up.shape) == (layer.out_features, rank)

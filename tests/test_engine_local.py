@@ -1,0 +1,389 @@
+"""The local engine's trainings: resume, cancel, divergence, warm start, what is measured, what is refused."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from support import tiny
+from support.reporter import Crash, MemoryJournal, MemoryReporter
+
+from loradeck.engines import files
+from loradeck.engines.base import DatasetFolder, DrawRequest, TrainResult
+from loradeck.engines.errors import BadSpec, BadWeights, CannotWrite, Diverged, NotInstalled, OutOfMemory
+from loradeck.engines.local import bases, checkpoint, training
+from loradeck.engines.local.engine import LocalEngine
+from loradeck.engines.local.heldout import Yardstick
+from loradeck.engines.local.learner import Learner, Outcome
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("local")
+
+
+@pytest.fixture(scope="module")
+def base(home: Path) -> bases.Base:
+    return tiny.base(home / "weights")
+
+
+@pytest.fixture(scope="module")
+def engine(base: bases.Base) -> LocalEngine:
+    return LocalEngine({"preview": lambda: base})
+
+
+@pytest.fixture(scope="module")
+def dataset(home: Path) -> DatasetFolder:
+    return tiny.dataset(home / "images")
+
+
+@pytest.fixture(scope="module")
+def whole(engine: LocalEngine, dataset: DatasetFolder, home: Path) -> tuple[TrainResult, MemoryReporter]:
+    """One uninterrupted training."""
+    reporter = MemoryReporter()
+    return engine.train(tiny.spec(home / "run"), dataset, reporter), reporter
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    one, two = load_file(first), load_file(second)
+    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_gone_on_from_by_another_with_the_same_weights(
+    engine: LocalEngine, whole: tuple[TrainResult, MemoryReporter], tmp_path: Path
+) -> None:
+    program = [sys.executable, "-m", "support.train_and_die", str(tmp_path), "5"]
+    ended = subprocess.run(program, env={**os.environ, "PYTHONPATH": str(TESTS)}, check=False, timeout=120)
+    assert ended.returncode == 9
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").glob("*.state")] == ["step-000003.state"]
+    again = MemoryReporter(MemoryJournal(tmp_path / "journal.json"))
+    result = engine.train(tiny.spec(tmp_path / "run"), tiny.dataset(tmp_path / "images"), again)
+    assert again.events[0][1] == "Going on from the checkpoint at step 3."
+    assert same_weights(result.lora_path, whole[0].lora_path)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    engine: LocalEngine, dataset: DatasetFolder, whole: tuple[TrainResult, MemoryReporter], tmp_path: Path
+) -> None:
+    torch.manual_seed(99)  # nothing hangs on the process's own generator
+    again = engine.train(tiny.spec(tmp_path / "same"), dataset, MemoryReporter())
+    other = engine.train(tiny.spec(tmp_path / "other", seed=8), dataset, MemoryReporter())
+    assert same_weights(again.lora_path, whole[0].lora_path)
+    assert not same_weights(other.lora_path, whole[0].lora_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_a_broken_newest_checkpoint_is_passed_over_for_the_one_before(
+    damage: str,
+    engine: LocalEngine,
+    dataset: DatasetFolder,
+    whole: tuple[TrainResult, MemoryReporter],
+    tmp_path: Path,
+) -> None:
+    first = MemoryReporter(crash_at=7)
+    with pytest.raises(Crash):
+        engine.train(tiny.spec(tmp_path), dataset, first)
+    newest = checkpoint.state_path(tmp_path / "checkpoints", 6)
+    content = bytearray(newest.read_bytes())
+    if damage == "cut":
+        newest.write_bytes(content[: len(content) // 2])
+    else:
+        content[-3] ^= 1
+        newest.write_bytes(content)
+    again = MemoryReporter(first.journal)
+    result = engine.train(tiny.spec(tmp_path), dataset, again)
+    assert again.events[0][1] == "Going on from the checkpoint at step 3."
+    assert same_weights(result.lora_path, whole[0].lora_path)
+
+
+def test_checkpoints_of_other_settings_are_refused(engine: LocalEngine, dataset: DatasetFolder, tmp_path: Path) -> None:
+    first = MemoryReporter(crash_at=4)
+    with pytest.raises(Crash):
+        engine.train(tiny.spec(tmp_path), dataset, first)
+    with pytest.raises(BadSpec, match="other settings"):
+        engine.train(tiny.spec(tmp_path, learning_rate=1e-3), dataset, MemoryReporter(first.journal))
+    changed = replace(dataset, fingerprint="another")
+    with pytest.raises(BadSpec, match="other settings or images"):
+        engine.train(tiny.spec(tmp_path), changed, MemoryReporter(first.journal))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_the_run_and_the_last_checkpoint_stands(
+    value: float, engine: LocalEngine, dataset: DatasetFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRN-FINITE."""
+    honest = Learner.step
+
+    def spoiled(self: Learner, step: int) -> Outcome:
+        return replace(honest(self, step), loss=torch.tensor(value)) if step == 6 else honest(self, step)
+
+    monkeypatch.setattr(Learner, "step", spoiled)
+    reporter = MemoryReporter()
+    with pytest.raises(Diverged, match=r"at step 7; .* lower learning_rate"):
+        engine.train(tiny.spec(tmp_path), dataset, reporter)
+    assert [step for step, _, _ in reporter.checkpoints] == [3, 6]
+    assert all(path.is_file() for _, path, _ in reporter.checkpoints)
+    assert reporter.series("loss")[-1][0] == 6
+
+
+def test_checkpoints_are_loras_with_the_hash_that_was_told(whole: tuple[TrainResult, MemoryReporter]) -> None:
+    result, reporter = whole
+    assert [step for step, _, _ in reporter.checkpoints] == [3, 6, 8]
+    assert all(files.sha256_file(path) == told for _, path, told in reporter.checkpoints)
+    assert same_weights(reporter.checkpoints[-1][1], result.lora_path)
+    assert not same_weights(reporter.checkpoints[0][1], result.lora_path)
+
+
+def test_only_the_last_two_states_are_kept(home: Path, whole: tuple[TrainResult, MemoryReporter]) -> None:
+    assert whole[0].steps == 8
+    states = sorted(path.name for path in (home / "run" / "checkpoints").glob("*.state"))
+    assert states == ["step-000006.state", "step-000008.state"]
+
+
+def test_numbers_of_every_step_are_told_once_and_in_order(whole: tuple[TrainResult, MemoryReporter]) -> None:
+    reporter = whole[1]
+    for name in ("loss", "grad_norm", "learning_rate", "step_seconds", "preservation_loss"):
+        steps = [step for step, _ in reporter.series(name)]
+        assert steps == sorted(set(steps)), name
+    assert [step for step, _ in reporter.series("learning_rate")] == list(range(1, 9))
+
+
+def test_the_held_out_loss_is_measured_from_the_start_to_the_end(whole: tuple[TrainResult, MemoryReporter]) -> None:
+    result, reporter = whole
+    series = reporter.series("held_out_loss")
+    assert [series[0][0], series[-1][0]] == [0, 8]
+    assert (result.held_out_first, result.held_out_last) == (series[0][1], series[-1][1])
+    assert [step for step, _ in reporter.series("in_train_loss")] == [step for step, _ in series]
+
+
+def test_measuring_leaves_chance_alone(
+    engine: LocalEngine, dataset: DatasetFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    honest = Yardstick.measure
+
+    def watched(self: Yardstick) -> dict[str, float]:
+        before = torch.get_rng_state()
+        values = honest(self)
+        seen.append(torch.equal(before, torch.get_rng_state()) and values == honest(self))
+        return values
+
+    monkeypatch.setattr(Yardstick, "measure", watched)
+    engine.train(tiny.spec(tmp_path, steps=2), dataset, MemoryReporter())
+    assert seen
+    assert all(seen)
+
+
+def test_held_out_images_are_not_trained_on_whatever_their_order(dataset: DatasetFolder) -> None:
+    learn, held = training.material.split(dataset.items, 2)
+    turned_learn, turned_held = training.material.split(dataset.items[::-1], 2)
+    assert len(held) == 1  # one for every eight
+    assert held == turned_held
+    assert {item.sha256 for item in learn} == {item.sha256 for item in turned_learn}
+    assert not {item.sha256 for item in held} & {item.sha256 for item in learn}
+    assert training.material.split(dataset.items[:5], 2)[1] == []
+
+
+def test_samples_are_pngs_of_the_fixed_prompts_and_seeds(whole: tuple[TrainResult, MemoryReporter]) -> None:
+    samples = whole[1].samples
+    assert [step for step, _, _ in samples] == [0, 4, 8]
+    seeds = set()
+    for _, path, prompt in samples:
+        with Image.open(path) as picture:
+            assert picture.format == "PNG"
+            assert picture.info["prompt"] == prompt == "zorvex, a red disc"
+            seeds.add(picture.info["seed"])
+    assert len(seeds) == 1
+
+
+def test_latents_and_text_are_encoded_once(
+    engine: LocalEngine, dataset: DatasetFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = MemoryReporter(crash_at=1)
+    with pytest.raises(Crash):
+        engine.train(tiny.spec(tmp_path), dataset, first)
+
+    def forbidden(*_: object) -> None:
+        raise AssertionError("encoded again")
+
+    monkeypatch.setattr("loradeck.engines.local.families.klein.Klein.encode_images", forbidden)
+    monkeypatch.setattr("loradeck.engines.local.families.klein.Klein.encode_prompts", forbidden)
+    engine.train(tiny.spec(tmp_path), dataset, MemoryReporter(first.journal))
+    with pytest.raises(AssertionError, match="encoded again"):
+        engine.train(tiny.spec(tmp_path / "other", trigger="disc"), dataset, MemoryReporter())
+
+
+def test_a_warm_start_begins_where_the_other_lora_ended(
+    engine: LocalEngine, dataset: DatasetFolder, whole: tuple[TrainResult, MemoryReporter], tmp_path: Path
+) -> None:
+    result, reporter = whole
+    warm = tiny.spec(tmp_path, warm_start=result.lora_path, rank=6, alpha=3.0, steps=1, learning_rate=1e-7)
+    again = MemoryReporter()
+    engine.train(warm, dataset, again)
+    ended = reporter.series("held_out_loss")[-1][1]
+    assert again.series("held_out_loss")[0][1] == pytest.approx(ended, abs=1e-5)
+    assert reporter.series("held_out_loss")[0][1] != pytest.approx(ended, abs=1e-4)
+
+
+def test_a_warm_start_from_a_higher_rank_is_refused_with_the_rank_to_ask_for(
+    engine: LocalEngine, dataset: DatasetFolder, whole: tuple[TrainResult, MemoryReporter], tmp_path: Path
+) -> None:
+    spec = tiny.spec(tmp_path, warm_start=whole[0].lora_path, rank=2)
+    with pytest.raises(BadSpec, match="set rank to 4 or more"):
+        engine.train(spec, dataset, MemoryReporter())
+
+
+def test_a_warm_start_from_a_missing_file_is_refused(
+    engine: LocalEngine, dataset: DatasetFolder, tmp_path: Path
+) -> None:
+    with pytest.raises(BadWeights, match=r"gone\.safetensors"):
+        engine.train(tiny.spec(tmp_path, warm_start=tmp_path / "gone.safetensors"), dataset, MemoryReporter())
+
+
+def test_a_full_disk_is_a_sentence_and_the_run_goes_on_later(
+    engine: LocalEngine,
+    dataset: DatasetFolder,
+    whole: tuple[TrainResult, MemoryReporter],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reporter = MemoryReporter()
+    honest = Path.replace
+
+    def full(self: Path, target: Path) -> Path:
+        if Path(target).name == "step-000006.state":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return honest(self, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(CannotWrite, match=r"No space left .* free some room"):
+        engine.train(tiny.spec(tmp_path), dataset, reporter)
+    assert not list(tmp_path.rglob(".tmp-*"))
+    monkeypatch.undo()
+    result = engine.train(tiny.spec(tmp_path), dataset, MemoryReporter(reporter.journal))
+    assert same_weights(result.lora_path, whole[0].lora_path)
+
+
+def test_memory_that_runs_out_is_told_with_a_remedy(
+    engine: LocalEngine, dataset: DatasetFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(self: Learner, step: int) -> Outcome:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(Learner, "step", greedy)
+    with pytest.raises(OutOfMemory, match="batch_size to 1"):
+        engine.train(tiny.spec(tmp_path), dataset, MemoryReporter())
+
+
+def test_an_unreadable_training_image_is_named(engine: LocalEngine, dataset: DatasetFolder, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(dataset.items[0].image.read_bytes()[:60])
+    items = (*dataset.items[1:], replace(dataset.items[0], image=broken))
+    with pytest.raises(BadSpec, match=r"broken\.png"):
+        engine.train(tiny.spec(tmp_path / "run"), replace(dataset, items=items), MemoryReporter())
+
+
+def test_an_empty_dataset_is_refused(engine: LocalEngine, dataset: DatasetFolder, tmp_path: Path) -> None:
+    with pytest.raises(BadSpec, match="no image"):
+        engine.train(tiny.spec(tmp_path), replace(dataset, items=()), MemoryReporter())
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"advanced": {"preservatoin": 1}}, "did you mean 'preservation'"),
+        ({"advanced": {"schedule": "steep"}}, "constant, cosine"),
+        ({"advanced": {"held_out": -1}}, "0 to 20"),
+        ({"advanced": {"threads": True}}, "whole number"),
+        ({"resolution": 512}, "set resolution to 32"),
+        ({"rank": 0}, "rank must be from 1"),
+        ({"learning_rate": 3.0}, "learning_rate must be"),
+        ({"steps": 0}, "steps must be"),
+    ],
+)
+def test_a_spec_out_of_bounds_is_refused_and_checked_alike(
+    changes: dict[str, object], told: str, engine: LocalEngine, dataset: DatasetFolder, tmp_path: Path
+) -> None:
+    spec = tiny.spec(tmp_path, **changes)
+    with pytest.raises(BadSpec, match=told):
+        engine.train(spec, dataset, MemoryReporter())
+    assert engine.check(spec)
+
+
+def test_switching_preservation_off_is_told(engine: LocalEngine, tmp_path: Path) -> None:
+    assert "trigger" in engine.check(tiny.spec(tmp_path, advanced={"preservation": 0}))[0]
+
+
+def test_steps_grow_a_little_with_the_set(base: bases.Base) -> None:
+    engine = LocalEngine({"preview": lambda: replace(base, recipe=bases.Recipe(steps=200, images=40))})
+    few, some, many = (engine.defaults("preview", count, "style").steps for count in (10, 40, 400))
+    assert few < some < many <= 1.5 * some
+
+
+def test_an_estimate_counts_steps_and_pictures(engine: LocalEngine, tmp_path: Path) -> None:
+    short, long = (engine.estimate(tiny.spec(tmp_path, steps=steps)) for steps in (10, 1000))
+    assert short.minutes is not None
+    assert long.minutes is not None
+    assert long.minutes > short.minutes > 0
+    assert (short.usd, short.vram_gb) == (0.0, 0.0)
+    jobs = tuple(tiny.job(tmp_path / f"{i}.png") for i in range(3))
+    drawing = engine.estimate(DrawRequest("preview", jobs))
+    jobs[0].out.write_bytes(b"there")
+    rest = engine.estimate(DrawRequest("preview", jobs))
+    assert drawing.minutes is not None
+    assert rest.minutes is not None
+    assert rest.minutes < drawing.minutes
+
+
+def test_missing_packages_are_named_with_the_way_to_get_them(
+    engine: LocalEngine, dataset: DatasetFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loradeck.engines.local.engine.find_spec", lambda name: None if name == "peft" else object())
+    ready = engine.available()
+    assert not ready.ready
+    assert "peft" in ready.why
+    assert "loradeck[local]" in ready.fix
+    with pytest.raises(NotInstalled, match="peft"):
+        engine.train(tiny.spec(tmp_path), dataset, MemoryReporter())
+
+
+def test_missing_weights_are_told(dataset: DatasetFolder, tmp_path: Path) -> None:
+    base = tiny.base(tmp_path / "weights")
+    (tmp_path / "weights" / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(NotInstalled, match="missing or broken"):
+        LocalEngine({"preview": lambda: base}).train(tiny.spec(tmp_path / "run"), dataset, MemoryReporter())
+
+
+def test_a_card_without_weights_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> dict[str, object]:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("loradeck.engines.local.preview.card", missing)
+    with pytest.raises(NotInstalled, match="install loradeck again"):
+        bases.preview()
+    assert not LocalEngine({"preview": bases.preview}).available().ready
+
+
+def test_a_recipe_is_read_from_the_card_and_notes_are_left_alone() -> None:
+    recipe = bases.read_recipe({"steps": 120, "learning_rate": 2e-3, "note": "measured"})
+    assert (recipe.steps, recipe.learning_rate) == (120, 2e-3)
+
+
+def test_the_preview_base_reads_its_own_card() -> None:
+    base = bases.preview()
+    facts = json.loads((base.weights / "card.json").read_text(encoding="utf-8"))
+    assert [list(size) for size in base.sizes] == facts["sizes"]
+    assert base.max_tokens == facts["render"]["max_sequence_length"]
+    assert base.preview

@@ -1,0 +1,163 @@
+"""What a caller sees of datasets, runs, LoRAs and decks, and what proves that it was looked at."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from support.decks import deck, render
+from support.painter import Painter, bench, trained
+
+from loradeck.state import runs
+from loradeck.state.records import DatasetRecord, ImageRecord, ReportRecord, SampleRecord, SheetRecord
+from loradeck.state.store import Store
+from loradeck.tools.contracts import ListLorasArgs, ViewArgs
+from loradeck.tools.errors import BadArgument, NotFound, NotYet
+from loradeck.tools.list_loras.tool import handle as list_loras
+from loradeck.tools.spec import Pictures
+from loradeck.tools.view_images.tool import TOOL, handle
+from loradeck.tools.workbench import Workbench
+
+ROOM = 700_000
+"""Characters of one answer, pictures in base64 and all."""
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Workbench:
+    return bench(Store(tmp_path / "home"), Painter())
+
+
+def look(work: Workbench, **arguments: object) -> Pictures:
+    answer = handle(ViewArgs.model_validate(arguments), work)
+    assert len(answer.text) + sum(len(data) * 4 / 3 for data in answer.jpegs) < ROOM
+    assert all(max(Image.open(io.BytesIO(data)).size) <= 768 for data in answer.jpegs)
+    return answer
+
+
+def dataset(store: Store, images: int) -> str:
+    """Noisy pictures, the worst for a thumbnail; the last one set aside."""
+    store.add(DatasetRecord("ds_test22", "icons", "icons", "preview", 1024))
+    folder = store.workspace.dataset("ds_test22")
+    folder.mkdir(parents=True)
+    for number in range(1, images + 1):
+        kept = number < images
+        Image.effect_noise((200, 200), 90).save(folder / f"{number:03}.png")
+        reasons = [] if kept else [{"rule_id": "IMG-SIZE", "why": "small"}]
+        status, name = "kept" if kept else "rejected", f"icon {number}.png"
+        image_id, file = f"img_abcd{number:04}", f"{number:03}.png"
+        store.add(ImageRecord(image_id, "ds_test22", number, file, "/x", name, str(number), status, reasons=reasons))
+    return "ds_test22"
+
+
+def test_a_sheet_has_a_code_that_stands_for_the_images_on_it(work: Workbench) -> None:
+    answer = look(work, of=dataset(work.store, 12))
+    sheet = work.store.where(SheetRecord)[0]
+    assert f"code {sheet.code} " in answer.text
+    assert sheet.of == "ds_test22"
+    assert sheet.image_ids == [f"img_abcd{number:04}" for number in range(1, 13)]
+    assert "12 img_abcd0012 icon 12.png (set aside: IMG-SIZE)" in answer.text
+
+
+def test_the_same_sheet_again_has_the_same_code(work: Workbench) -> None:
+    of = dataset(work.store, 3)
+    assert look(work, of=of).text == look(work, of="icons").text
+    assert len(work.store.where(SheetRecord)) == 1
+
+
+def test_fifty_images_are_a_page_on_two_sheets(work: Workbench) -> None:
+    of = dataset(work.store, 60)
+    first, second = look(work, of=of), look(work, of=of, page=2)
+    assert (len(first.jpegs), len(second.jpegs)) == (2, 1)
+    assert "page=2" in first.text
+    assert "51 img_abcd0051" in second.text
+    with pytest.raises(BadArgument, match="last page is 2"):
+        look(work, of=of, page=3)
+
+
+def test_single_images_are_named_by_number_id_or_file_and_prove_a_look(work: Workbench) -> None:
+    of = dataset(work.store, 5)
+    answer = look(work, of=of, what="image", image_ids=["2", "img_abcd0004"])
+    assert len(answer.jpegs) == 2
+    assert work.store.where(SheetRecord)[0].image_ids == ["img_abcd0002", "img_abcd0004"]
+    with pytest.raises(BadArgument, match="image_ids"):
+        look(work, of=of, what="image")
+
+
+def test_twelve_large_noisy_images_stay_in_the_room_of_an_answer(work: Workbench) -> None:
+    of = dataset(work.store, 13)
+    assert len(look(work, of=of, what="image", image_ids=["1-12"]).jpegs) == 12
+
+
+def test_coverage_is_shown_as_the_last_report_counted_it(work: Workbench) -> None:
+    of = dataset(work.store, 3)
+    with pytest.raises(NotFound, match="validate_coverage"):
+        look(work, of=of, what="coverage")
+    report = {"coverage": {"angle": {"front": 2}}}
+    work.store.add(ReportRecord("rep_a", of, "f", "preview", "warn", report))
+    assert "verdict warn" in look(work, of=of, what="coverage").text
+
+
+def test_a_training_shows_samples_and_loss_while_it_runs(work: Workbench, tmp_path: Path) -> None:
+    run = runs.enqueue(work.store, "train", {})
+    for what in ("samples", "loss"):
+        with pytest.raises(NotFound, match="check_status"):
+            look(work, of=run.id, what=what)
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "s.png")
+    work.store.add(SampleRecord(run.id, 50, str(tmp_path / "s.png"), "a red house"))
+    runs.add_metrics(work.store, run.id, 1, {"loss": 0.9, "held_out_loss": 0.8})
+    runs.add_metrics(work.store, run.id, 50, {"loss": 0.5, "held_out_loss": 0.4})
+    assert "a red house" in look(work, of=run.id).text
+    assert "from 0.8 to 0.4" in look(work, of=run.id, what="loss").text
+
+
+def test_a_lora_shows_the_samples_of_its_training(work: Workbench, tmp_path: Path) -> None:
+    run = runs.enqueue(work.store, "train", {})
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "s.png")
+    work.store.add(SampleRecord(run.id, 50, str(tmp_path / "s.png"), "p"))
+    assert run.id in look(work, of=trained(work.store, run_id=run.id).id).text
+    with pytest.raises(BadArgument, match="not trained here"):
+        look(work, of=trained(work.store, "imported").id)
+
+
+def test_a_deck_shows_its_slides_and_a_slide_its_takes(work: Workbench) -> None:
+    result = render(work, deck=deck())
+    render(work, deck_id=result.deck_id, only=["story"])
+    assert "2 story" in look(work, of=str(result.deck_id)).text
+    assert len(look(work, of=str(result.run_id)).jpegs) == 1
+    takes = look(work, of=str(result.deck_id), what="image", image_ids=["story"])
+    assert len(takes.jpegs) == 2
+    with pytest.raises(NotFound, match="its slides are: cover, story, closing"):
+        look(work, of=str(result.deck_id), what="image", image_ids=["stori"])
+
+
+def test_thirty_slides_are_two_pages(work: Workbench) -> None:
+    names = tuple(f"s{number}" for number in range(30))
+    result = render(work, deck=deck(names), formats=["png"])
+    first, second = look(work, of=str(result.deck_id)), look(work, of=str(result.deck_id), page=2)
+    assert (len(first.jpegs), len(second.jpegs)) == (2, 1)
+
+
+def test_what_cannot_be_shown_is_one_sentence(work: Workbench) -> None:
+    of = dataset(work.store, 2)
+    with pytest.raises(NotYet, match="compare_renders"):
+        look(work, of=of, what="compare")
+    with pytest.raises(BadArgument, match="A dataset has no loss"):
+        look(work, of=of, what="loss")
+    with pytest.raises(NotFound, match="'icons'"):
+        look(work, of="nothing")
+    assert TOOL.result is None
+
+
+def test_the_library_is_listed_newest_first_in_pages_of_fifty(work: Workbench) -> None:
+    empty = list_loras(ListLorasArgs(), work)
+    assert "start_training" in empty.next_step
+    made = [trained(work.store, f"look {number}") for number in range(52)]
+    first, second = list_loras(ListLorasArgs(), work), list_loras(ListLorasArgs(page=2), work)
+    assert [row.lora_id for row in (*first.loras, *second.loras)] == [lora.id for lora in reversed(made)]
+    assert (len(first.loras), first.pages) == (50, 2)
+    assert made[-1].id in first.next_step
+    assert list_loras(ListLorasArgs(lora_id="look-3"), work).loras[0].lora_id == made[3].id
+    with pytest.raises(BadArgument, match="last page is 2"):
+        list_loras(ListLorasArgs(page=3), work)

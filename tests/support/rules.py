@@ -1,0 +1,134 @@
+"""Sets of facts for rule tests, and the marks that tie each test to the rule that it breaks or passes.
+
+A marked test returns findings; the mark asserts that the rule is among them (`breaks`) or is not (`passes`), so that
+a mark can never stand on a test that does not exercise its rule.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from loradeck.tools.contracts import Finding, Profile, Severity, TargetModel
+from loradeck.tools.rulebook.facts import KeptImage, SetFacts
+from loradeck.tools.rulebook.judge import judge, judge_captions
+
+Test = Callable[..., Sequence[Finding]]
+TRIGGER = "zorgicon"
+
+
+def breaks(rule_id: str, severity: Severity = Severity.ERROR) -> Callable[[Test], Callable[..., None]]:
+    """The findings that the test returns hold this rule, at this severity."""
+
+    def mark(test: Test) -> Callable[..., None]:
+        @functools.wraps(test)
+        def run(*args: Any, **kwargs: Any) -> None:
+            told = [(finding.rule_id, finding.severity) for finding in test(*args, **kwargs)]
+            assert (rule_id, severity) in told
+
+        return run
+
+    return mark
+
+
+def passes(rule_id: str) -> Callable[[Test], Callable[..., None]]:
+    """The findings that the test returns do not hold this rule, at any severity."""
+
+    def mark(test: Test) -> Callable[..., None]:
+        @functools.wraps(test)
+        def run(*args: Any, **kwargs: Any) -> None:
+            told = {finding.rule_id: finding.why for finding in test(*args, **kwargs)}
+            assert rule_id not in told, told[rule_id]
+
+        return run
+
+    return mark
+
+
+def image(number: int = 1, caption: str | None = None, **values: Any) -> KeptImage:
+    """A kept image that no image rule minds; attributes are given by name, other fields as they are called."""
+    fields = {name: values.pop(name) for name in list(values) if name in KeptImage.__dataclass_fields__}
+    made = KeptImage(
+        id=f"img_{number:08d}",
+        number=number,
+        sha256=f"{number:064x}",
+        original_size=(1024, 1024),
+        copy_size=(1024, 1024),
+        attributes=values,
+        caption=caption,
+        mode="given",
+        seen=True,
+    )
+    return replace(made, **fields)
+
+
+def facts(
+    images: Sequence[KeptImage],
+    profile: Profile = Profile.CHARACTER,
+    target: TargetModel = TargetModel.FLUX2_DEV,
+    trigger: str | None = TRIGGER,
+    **values: Any,
+) -> SetFacts:
+    """A set of images under a profile and a target model."""
+    return SetFacts(profile, target, trigger, tuple(images), 1024, **values)
+
+
+def on_caption(
+    caption: str,
+    profile: Profile = Profile.CHARACTER,
+    target: TargetModel = TargetModel.FLUX2_DEV,
+    trigger: str = TRIGGER,
+    **attributes: Any,
+) -> list[Finding]:
+    """What the rules on single captions say of one caption."""
+    alone = facts([image(1, caption, **attributes)], profile, target, trigger)
+    return judge_captions(alone, alone.images).get(alone.images[0].id, [])
+
+
+def on_set(images: Sequence[KeptImage], profile: Profile = Profile.CHARACTER, **values: Any) -> list[Finding]:
+    """What all rules say of a set."""
+    return judge(facts(images, profile, **values))
+
+
+def on_captions(captions: Sequence[str], profile: Profile = Profile.STYLE, **values: Any) -> list[Finding]:
+    """What all rules say of a set of captions on images of which nothing else is known."""
+    return on_set([image(number, text) for number, text in enumerate(captions, 1)], profile, **values)
+
+
+ANGLES = ("front", "three_quarter_left", "profile_left", "three_quarter_right", "high", "profile_right", "low")
+BACKGROUNDS = ("city street", "kitchen", "forest path", "library", "rooftop", "workshop")
+LIGHTS = ("soft daylight", "warm lamp light", "cool overhead light", "evening sun")
+OUTFITS = ("grey coat", "blue overall", "red dress")
+
+
+def balanced(count: int = 20) -> list[KeptImage]:
+    """Images of a person that no coverage rule minds: framings, angles, expressions and surroundings vary as wanted."""
+    framings = ["close_up"] * 7 + ["medium"] * 6 + ["full_body"] * 5 + ["other"] * 2
+    expressions = ["neutral"] * 8 + ["tired"] * 3 + ["smiling"] * 3 + ["worried"] * 3 + ["angry"] * 3
+    return [
+        image(
+            place + 1,
+            framing=framings[place % 20],
+            angle=ANGLES[place % len(ANGLES)],
+            expression=expressions[(place * 7) % 20],
+            background=BACKGROUNDS[place % len(BACKGROUNDS)],
+            lighting=LIGHTS[place % len(LIGHTS)],
+            wardrobe=OUTFITS[place % len(OUTFITS)],
+        )
+        for place in range(count)
+    ]
+
+
+def changed(images: Sequence[KeptImage], **attributes: Any) -> list[KeptImage]:
+    """The images with some attributes set alike in all of them."""
+    return [replace(one, attributes={**one.attributes, **attributes}) for one in images]
+
+
+def severities(findings: Sequence[Finding]) -> dict[str, Severity]:
+    """Rule id -> the gravest severity it was told with (findings come errors first)."""
+    told: dict[str, Severity] = {}
+    for finding in findings:
+        told.setdefault(finding.rule_id, finding.severity)
+    return told

@@ -89,6 +89,11 @@ def explained(error: OSError, where: Path) -> StateError:
             f"Nothing can be written to {where.name!r} in the workspace; make the folder writable or set "
             "LORADECK_HOME to another one, then call again."
         )
+    if error.errno in {errno.EEXIST, errno.ENOTDIR}:
+        return StateError(
+            f"{where.name!r} needs a folder where a file is; move that file away or set LORADECK_HOME to another "
+            "folder, then call again."
+        )
     return StateError(
         f"Writing {where.name!r} in the workspace failed ({error.strerror or 'unknown reason'}); "
         "check the folder with `loradeck doctor`, then call again."

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord
 from loradeck.tools.contracts import (
@@ -24,6 +25,8 @@ from loradeck.tools.contracts import (
 from loradeck.tools.curate_dataset.triggers import is_ordinary, suggested
 
 PAGE = 50
+CAPTION_CHARACTERS = {False: 200, True: 400}
+"""How much of a caption a row tells, without and with detail: an answer is for reading in one go."""
 MOST_NAMED = 20
 GOOD_SIDE = 1024
 WORDS = {
@@ -94,7 +97,7 @@ def _image_row(image: ImageRecord, caption: CaptionRecord | None, detail: bool) 
         size=f"{facts.width}x{facts.height}",
         attributes=image.attributes,
         attribute_sources=image.sources,
-        caption=caption.text if caption else None,
+        caption=shorten(caption.text, CAPTION_CHARACTERS[detail]) if caption else None,
         facts=facts if detail else None,
         crop=Crop.model_validate(image.crop) if detail and image.crop else None,
     )

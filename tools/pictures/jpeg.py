@@ -20,7 +20,8 @@ def jpeg(picture: Image.Image, limit: int = ANSWER_BYTES) -> bytes:
     while True:
         for quality in (88, 78, 65, 50):
             data = io.BytesIO()
-            small.save(data, format="JPEG", quality=quality, optimize=True, subsampling=0 if quality > 80 else 2)
+            # Not optimised: Pillow's buffer for that is too small for noise.
+            small.save(data, format="JPEG", quality=quality, subsampling=0 if quality > 80 else 2)
             if data.tell() <= limit:
                 return data.getvalue()
         small.thumbnail((small.width * 3 // 4, small.height * 3 // 4), Image.Resampling.LANCZOS)

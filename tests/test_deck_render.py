@@ -57,6 +57,7 @@ def test_a_deck_leaves_named_pictures_a_contact_sheet_typst_and_a_pdf_with_a_pag
     assert all(row.fresh for row in result.visuals)
     assert result.preview_note is not None
     assert result.preview_note in result.summary
+    assert Path(shown(result)["cover"].path) == where / "01_cover.png"
 
 
 def test_the_newest_lora_is_used_and_told_and_its_trigger_put_in_front(work: Workbench) -> None:
@@ -302,4 +303,13 @@ def test_machine_looks_are_findings_on_the_pictures(tmp_path: Path) -> None:
     work = bench(Store(tmp_path), Painter(colour=lambda prompt, seed: (250, 250, 250)))
     result = render(work, deck=deck())
     assert {finding.rule_id for row in result.visuals for finding in row.findings} == {"RND-BLANK"}
-    assert "second look" in result.summary
+    assert "3 pictures want a second look, first cover: It is one even colour" in result.summary
+
+
+def test_the_answer_on_the_largest_deck_stays_small(work: Workbench) -> None:
+    slides = [{"name": f"s{n}", "prompt": "long words " * 180, "width": 64, "height": 64} for n in range(60)]
+    result = render(work, deck=deck(slides=slides), takes=2, formats=["png"])
+    assert len(result.model_dump_json()) < 60_000
+    assert len(result.visuals) == 60
+    assert all(row.picked for row in result.visuals)
+    assert any("60 more takes" in words for words in result.told)

@@ -32,6 +32,11 @@ def place(store: Store, deck_id: str, visual: Visual) -> Path:
     return store.workspace.deck(deck_id) / "takes" / f"{visual.stem}-{visual.recipe[:12]}.png"
 
 
+def public(store: Store, deck_id: str, number: int, slide: str) -> Path:
+    """The file under which a slide's shown take is known: 01_cover.png in the deck's folder."""
+    return store.workspace.deck(deck_id) / f"{number:02}_{slide}.png"
+
+
 def there(store: Store, deck_id: str) -> list[VisualRecord]:
     """Every take whose file is there, by slide and take."""
     rows = store.where(VisualRecord, "deck_id = ?", [deck_id], order="slide, take")

@@ -7,30 +7,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loradeck.state.files import atomic, sha256_file
-from loradeck.state.records import VisualRecord
+from loradeck.state.store import Store
 from loradeck.tools.contracts import Artefact, DeckSpec
 from loradeck.tools.pictures.canvas import save_png
 from loradeck.tools.pictures.sheet import Shape, Tile, contact_sheet
+from loradeck.tools.render_deck_visuals import gallery
 
 SHEET = Shape(columns=3, cell=(480, 270), gap=20, text=18)
 
 
-def publish(
-    deck: DeckSpec, shown: dict[str, VisualRecord], folder: Path, formats: Sequence[str]
-) -> tuple[list[Artefact], list[str]]:
+def publish(store: Store, deck: DeckSpec, deck_id: str, formats: Sequence[str]) -> tuple[list[Artefact], list[str]]:
     """Write what the deck's folder holds, in the slides' order; returns the files and sentences on what is not right.
 
     A file that would stay the same is not touched.
     """
     from loradeck.tools.render_deck_visuals.typeset import Page, compile_deck
 
+    folder, shown = store.workspace.deck(deck_id), gallery.shown(store, deck_id)
     pages: list[Page] = []
     files: list[Artefact] = []
     for number, slide in enumerate(deck.slides, 1):
         row = shown.get(slide.name)
         if row is None:
             continue
-        path = folder / f"{number:02}_{slide.name}.png"
+        path = gallery.public(store, deck_id, number, slide.name)
         refreshed(Path(row.path), path, row.sha256)
         pages.append(Page(slide, path.name, row.prompt, (row.width, row.height)))
         files.append(_artefact("visual", path))

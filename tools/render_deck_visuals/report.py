@@ -1,0 +1,94 @@
+"""What a render answers: the pictures with what a machine sees at once, the files, two sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from loradeck.state.records import VisualRecord
+from loradeck.state.store import Store
+from loradeck.tools.contracts import Artefact, DeckSpec, Finding, RenderResult, RunState, VisualRow
+from loradeck.tools.render_deck_visuals import gallery, looks, measure
+from loradeck.tools.wording import PREVIEW_NOTE
+
+MOST_ROWS = 60
+LONGEST_PROMPT = 240
+"""So that the answer on the largest deck stays small enough for every client."""
+
+
+def looked_at(store: Store, deck: DeckSpec, deck_id: str, wanted: set[str], fresh: set[str]) -> list[VisualRow]:
+    """The shown take of every slide and each take with a recipe of this call, judged, in the deck's order."""
+    numbers = {slide.name: number for number, slide in enumerate(deck.slides, 1)}
+    takes = [row for row in gallery.there(store, deck_id) if row.slide in numbers]
+    takes = [row for row in takes if row.picked or row.recipe in wanted]
+    takes.sort(key=lambda row: (numbers[row.slide], row.take))
+    findings = _judged(takes)
+    rows = []
+    for row in takes:
+        found = findings[row.id]
+        store.change(VisualRecord, row.id, findings=[one.model_dump(mode="json") for one in found])
+        named = gallery.public(store, deck_id, numbers[row.slide], row.slide)
+        rows.append(_row(row, str(named) if row.picked else row.path, row.recipe in fresh, found))
+    return rows
+
+
+def answer(
+    deck: DeckSpec, deck_id: str, rows: list[VisualRow], files: list[Artefact], told: list[str], *, preview: bool
+) -> RenderResult:
+    """The result of a whole render. Of very many takes the shown ones are listed first and the rest is counted."""
+    fresh = sum(row.fresh for row in rows)
+    doubtful = [row for row in rows if row.findings]
+    summary = f"{deck.title}: {fresh} picture{'s' * (fresh != 1)} drawn, {len(rows) - fresh} kept as they were."
+    pdf = next((file.path for file in files if file.kind == "pdf"), None)
+    summary += f" The deck is {pdf}." if pdf else ""
+    if doubtful:
+        want = "picture wants" if len(doubtful) == 1 else "pictures want"
+        summary += f" {len(doubtful)} {want} a second look, first {doubtful[0].slide}: {doubtful[0].findings[0].why}"
+    listed = rows if len(rows) <= MOST_ROWS else sorted(rows, key=lambda row: not row.picked)[:MOST_ROWS]
+    if len(listed) < len(rows):
+        told = [*told, f"{len(rows) - len(listed)} more takes are not listed; view_images shows those of a slide."]
+    return RenderResult(
+        summary=f"{summary} {PREVIEW_NOTE}" if preview else summary,
+        next_step=f'Look at it with view_images(of="{deck_id}", what="deck"). {_change(deck, deck_id, doubtful)}',
+        state=RunState.SUCCEEDED,
+        deck_id=deck_id,
+        visuals=listed,
+        files=files,
+        told=told,
+        preview_note=PREVIEW_NOTE if preview else None,
+    )
+
+
+def _change(deck: DeckSpec, deck_id: str, doubtful: Sequence[VisualRow]) -> str:
+    """The call that changes one picture: the first that wants it, else any."""
+    if doubtful:
+        return f'{doubtful[0].findings[0].fix} With deck_id="{deck_id}".'
+    name = deck.slides[0].name
+    return (
+        f'To change one picture: render_deck_visuals(deck_id="{deck_id}", only=["{name}"], '
+        f'edits=[{{"slide": "{name}", "add": "bright daylight"}}]).'
+    )
+
+
+def _row(row: VisualRecord, path: str, fresh: bool, findings: list[Finding]) -> VisualRow:
+    long = len(row.prompt) > LONGEST_PROMPT
+    return VisualRow(
+        slide=row.slide,
+        take=row.take,
+        path=path,
+        prompt=row.prompt[: LONGEST_PROMPT - 1] + "…" if long else row.prompt,
+        seed=row.seed,
+        width=row.width,
+        height=row.height,
+        picked=row.picked,
+        fresh=fresh,
+        findings=findings,
+    )
+
+
+def _judged(takes: list[VisualRecord]) -> dict[str, list[Finding]]:
+    """Findings by visual id: shown takes are compared with each other, other takes looked at alone."""
+    facts = {row.id: measure.facts(row.slide, Path(row.path), (row.width, row.height)) for row in takes}
+    together = looks.judge([facts[row.id] for row in takes if row.picked])
+    alone = {row.id: looks.judge([facts[row.id]])[row.slide] for row in takes if not row.picked}
+    return {row.id: together[row.slide] if row.picked else alone[row.id] for row in takes}

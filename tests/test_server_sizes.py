@@ -135,7 +135,6 @@ def wire(result: CallToolResult) -> int:
         ("check_status", {}),
         ("curate_dataset", {"dataset_id": "big"}),
         ("curate_dataset", {"dataset_id": "big", "detail": True}),
-        ("curate_dataset", {"dataset_id": "big", "reject": ["1-200"]}),
         ("curate_dataset", {"dataset_id": "big", "keep": ["all"]}),
         ("write_captions", {"dataset_id": "big", "images": captions(LONG), "overwrite": True}),
         ("write_captions", {"dataset_id": "big", "images": captions("masterpiece, 8k, a bell"), "overwrite": True}),
@@ -144,6 +143,7 @@ def wire(result: CallToolResult) -> int:
         ("start_training", {"dataset_id": "big"}),
         ("list_loras", {}),
         ("list_loras", {"page": 6}),
+        ("curate_dataset", {"dataset_id": "big", "reject": ["1-200"]}),
     ],
 )
 def test_the_largest_structured_answer_fits_an_assistants_context(

@@ -25,8 +25,8 @@ from loradeck.tools.contracts import (
 from loradeck.tools.curate_dataset.triggers import is_ordinary, suggested
 
 PAGE = 50
-CAPTION_CHARACTERS = {False: 200, True: 400}
-"""How much of a caption a row tells, without and with detail: an answer is for reading in one go."""
+CAPTION_CHARACTERS = 200
+"""How much of a caption a row tells: an answer is for reading in one go."""
 MOST_NAMED = 20
 GOOD_SIDE = 1024
 WORDS = {
@@ -97,7 +97,7 @@ def _image_row(image: ImageRecord, caption: CaptionRecord | None, detail: bool) 
         size=f"{facts.width}x{facts.height}",
         attributes=image.attributes,
         attribute_sources=image.sources,
-        caption=shorten(caption.text, CAPTION_CHARACTERS[detail]) if caption else None,
+        caption=shorten(caption.text, CAPTION_CHARACTERS) if caption else None,
         facts=facts if detail else None,
         crop=Crop.model_validate(image.crop) if detail and image.crop else None,
     )

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from loradeck.tools.contracts import WriteCaptionsResult
+from loradeck.tools.contracts import CaptionRefusal, CaptionRow, WriteCaptionsResult
 from loradeck.tools.rulebook.facts import SetFacts
 from loradeck.tools.rulebook.words import body, words
 from loradeck.tools.write_captions.drafts import Judged
 
 MOST_ROWS = 50
 MOST_NUMBERS = 20
+WRITTEN_CHARACTERS, REFUSED_CHARACTERS = 15_000, 35_000
+"""Room for each list, so that the answer can be read in one go however long the captions are."""
+Row = TypeVar("Row", CaptionRow, CaptionRefusal)
 
 
 @dataclass(frozen=True)
@@ -32,15 +36,28 @@ def answer(dataset_id: str, outcome: Outcome) -> WriteCaptionsResult:
     refused = [one for one in outcome.judged if one.refused]
     missing = [image for image in outcome.after.images if image.caption is None]
     ranked = sorted(saved, key=lambda one: not one.findings)
+    listed = _fitting([one.refusal() for one in refused], REFUSED_CHARACTERS)
+    cut = [f"The first {len(listed)} of the refused are listed."] if len(listed) < len(refused) else []
     return WriteCaptionsResult(
-        summary=" ".join(_sentences(outcome, len(saved), len(refused), len(missing))),
-        next_step=_next_step(dataset_id, outcome, refused, [image.number for image in missing]),
+        summary=" ".join([*_sentences(outcome, len(saved), len(refused), len(missing)), *cut]),
+        next_step=_next_step(dataset_id, refused, [image.number for image in missing]),
         dataset_id=dataset_id,
         accepted=len(saved),
-        written=[one.row() for one in ranked[:MOST_ROWS]],
-        refused=[one.refusal() for one in refused],
+        written=_fitting([one.row() for one in ranked[:MOST_ROWS]], WRITTEN_CHARACTERS),
+        refused=listed,
         missing=[image.id for image in missing],
     )
+
+
+def _fitting(rows: Sequence[Row], characters: int) -> list[Row]:
+    """The first rows, as many as there is room for."""
+    fitting: list[Row] = []
+    for row in rows:
+        characters -= len(row.model_dump_json())
+        if characters < 0:
+            break
+        fitting.append(row)
+    return fitting
 
 
 def _sentences(outcome: Outcome, saved: int, refused: int, missing: int) -> list[str]:
@@ -69,14 +86,14 @@ def _unseen(outcome: Outcome) -> bool:
     )
 
 
-def _next_step(dataset_id: str, outcome: Outcome, refused: Sequence[Judged], missing: Sequence[int]) -> str:
+def _next_step(dataset_id: str, refused: Sequence[Judged], missing: Sequence[int]) -> str:
     if refused:
         ready = sum(one.proposal is not None for one in refused)
-        how = f"{ready} of them have a proposal to pass as it is" if ready else "mend them by their findings"
+        how = f"{ready} of them with a proposal that passes as it is" if ready else "mend them by their findings"
         return f"write_captions again for the {len(refused)} refused; {how}."
     if missing:
         return (
-            f'view_images(of="{dataset_id}"), then write_captions for {_numbers(missing)}: give captions, or attributes '
+            f'view_images(of="{dataset_id}"), then write_captions for {_numbers(missing)}: captions, or attributes '
             "with mode=attributes."
         )
     return f'validate_coverage(dataset_id="{dataset_id}").'

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from loradeck.tools.contracts import CaptionMode, CaptionRefusal, CaptionRow, Finding
 from loradeck.tools.rulebook.facts import SetFacts
 from loradeck.tools.rulebook.judge import has_error, judge_captions
+from loradeck.tools.rulebook.tables import STRICT
 from loradeck.tools.write_captions.mend import mended
 
 
@@ -50,7 +51,10 @@ def judge_drafts(facts: SetFacts, drafts: Sequence[Draft]) -> list[Judged]:
     findings = _findings(facts, drafts)
     judged = [Judged(draft, findings.get(draft.image_id, [])) for draft in drafts]
     refused = [one for one in judged if one.refused]
-    tried = [replace(one.draft, text=mended(one.draft.text, facts.trigger or "")) for one in refused]
+    strict = facts.profile in STRICT
+    tried = [
+        replace(one.draft, text=mended(one.draft.text, facts.trigger or "", cut_boilerplate=strict)) for one in refused
+    ]
     again = _findings(facts, tried)
     proposals = {
         trial.image_id: trial.text

@@ -17,14 +17,15 @@ GAPS = (
 """What cutting a phrase leaves behind: doubled marks and spaces."""
 
 
-def mended(caption: str, trigger: str) -> str:
-    """The caption with the trigger first and only once, and without style, camera and quality phrases."""
+def mended(caption: str, trigger: str, *, cut_boilerplate: bool) -> str:
+    """The caption with the trigger first and only once; where asked, without style, camera and quality phrases."""
     rest = body(tidy(caption), trigger)
     lower = rest.lower()
-    if len(lower) == len(rest):
-        rest = _cut(rest, [match.span() for match in BOILERPLATE.finditer(lower)])
-    rest = body(rest, trigger)
-    return f"{trigger} {rest}" if rest else trigger
+    if cut_boilerplate and len(lower) == len(rest):
+        rest = body(_cut(rest, [match.span() for match in BOILERPLATE.finditer(lower)]), trigger)
+    if not rest:
+        return trigger
+    return f"{trigger}. {rest}" if rest[0].isupper() else f"{trigger} {rest}"
 
 
 def _cut(text: str, spans: list[tuple[int, int]]) -> str:

@@ -94,12 +94,13 @@ TOOL = ToolSpec(
     name="write_captions",
     title="Write captions",
     description=(
-        "Save captions and attributes for a dataset's images. Each caption is judged at once (trigger first, sentences, "
-        "length for the target model, no style words, no identity words for characters): good ones are saved with their "
-        ".txt files even when others are refused; refused ones come back with findings and, where possible, a mended "
-        "proposal. Look first with view_images and pass the sheet's code as sheet_code (several: comma-separated). "
-        "mode=given takes your captions and attributes; mode=attributes builds captions from what is known of the "
-        "images named (or all). Existing captions stay unless overwrite=true. Needs a trigger (curate_dataset)."
+        "Save captions and attributes for a dataset's images. Each caption is judged at once (trigger first, "
+        "sentences, length for the target model, no style words, no identity words for characters): good ones are "
+        "saved with their .txt files even when others are refused; refused ones come back with findings and, where "
+        "possible, a mended proposal. Look first with view_images and pass the sheet's code as sheet_code (several: "
+        "comma-separated). mode=given takes your captions and attributes; mode=attributes builds captions from what "
+        "is known of the images named (or all). Existing captions stay unless overwrite=true. Needs a trigger "
+        "(curate_dataset)."
     ),
     args=WriteCaptionsArgs,
     result=WriteCaptionsResult,

@@ -126,6 +126,7 @@ def test_the_metadata_says_what_it_is_and_how_to_call_it(result: TrainResult) ->
     assert told["ss_base_model_version"] == "preview"
     assert json.loads(told["ss_tag_frequency"]) == {"loradeck": {"zorvex": 9}}
     assert len(told["sshs_legacy_hash"]) == 8
+    assert told.pop("modelspec.thumbnail").startswith("data:image/jpeg;base64,")
     assert "disc" not in json.dumps(told)  # captions stay with the dataset
 
 

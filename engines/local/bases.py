@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loradeck.engines.errors import NotInstalled
+from loradeck.engines.local.options import NAMES as OPTION_NAMES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -98,10 +99,16 @@ def preview() -> Base:
     )
 
 
+SHORT_NAMES = {"lr": "learning_rate", "batch": "batch_size"}
+
+
 def read_recipe(facts: Mapping[str, Any]) -> Recipe:
-    """A card's `lora_recipe`; keys that the engine does not know are notes for people."""
-    known = {item.name for item in fields(Recipe)}
-    return Recipe(**{key: value for key, value in facts.items() if key in known})
+    """A card's `lora_recipe`: fields of `Recipe`, advanced options beside them; other keys are notes for people."""
+    named = {SHORT_NAMES.get(key, key): value for key, value in facts.items()}
+    finer = {key: value for key, value in named.items() if key in OPTION_NAMES}
+    known = {item.name for item in fields(Recipe)} - {"advanced"}
+    recipe = {key: value for key, value in named.items() if key in known}
+    return Recipe(advanced=finer, **recipe)
 
 
 PRIOR_PICTURES = 48

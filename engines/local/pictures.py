@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,6 +46,15 @@ def write_png(picture: Image.Image, path: Path, story: Mapping[str, str]) -> Non
             info.add_itxt(key, value)
     with atomic(path) as temporary:
         picture.save(temporary, format="PNG", pnginfo=info)
+
+
+def thumbnail(path: Path, side: int = 128) -> str:
+    """A picture as a small JPEG in a data URI, which is how model files carry one."""
+    content = io.BytesIO()
+    with Image.open(path) as picture:
+        picture.thumbnail((side, side))
+        picture.convert("RGB").save(content, format="JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode("ascii")
 
 
 def read_story(path: Path) -> tuple[tuple[int, int], dict[str, str]]:

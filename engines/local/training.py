@@ -120,10 +120,14 @@ class Training:
         self._reporter.journal.put("states", {**known, name: state})
         self._reporter.checkpoint(progress.step, path, sha256)
 
+    def _sample_paths(self, step: int) -> list[Path]:
+        folder, count = self._spec.run_dir / "samples", len(self._material.sample_prompts)
+        return [folder / f"step-{step:06d}-{number + 1}.png" for number in range(count)]
+
     def _show(self, step: int) -> None:
         """Draw the sample prompts at the run's fixed seeds; a sample that exists is kept."""
         prompts = self._material.sample_prompts
-        paths = [self._spec.run_dir / "samples" / f"step-{step:06d}-{i + 1}.png" for i in range(len(prompts))]
+        paths = self._sample_paths(step)
         if not all(path.exists() for path in paths):
             seeds = [self._spec.seed + i for i in range(len(prompts))]
             self._draw(prompts, seeds, paths)
@@ -147,6 +151,9 @@ class Training:
     def _finish(self, progress: Progress) -> TrainResult:
         spec = self._spec
         story = self._metadata(progress.step)
+        shown = self._sample_paths(progress.step)
+        if shown:
+            story["modelspec.thumbnail"] = pictures.thumbnail(shown[0])
         path = spec.run_dir / f"{file_name(spec.name)}.safetensors"
         result = TrainResult(
             lora_path=path,

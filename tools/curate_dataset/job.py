@@ -186,7 +186,7 @@ class _Adder:
             twin = self.lookup.find(row.copy_sha256, prepared.look)
             if twin is not None:
                 row = self._judged(row, *twin)
-            if row.status == ImageStatus.KEPT:
+            if row.status == ImageStatus.KEPT and row.copy_sha256 is not None:
                 self.lookup.add(row.id, row.copy_sha256, prepared.look)
         self.batch.append(row)
 

@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from loradeck.state import runs
 from loradeck.state.records import DatasetRecord, ImageRecord, RunRecord
@@ -50,7 +51,6 @@ def _curate(args: CurateArgs, bench: Workbench) -> CurateResult:
         pictures += bench.store.count(ImageRecord, "dataset_id = ?", [dataset.id])
     if pictures > MOST_IN_CALL:
         return _in_a_run(args, bench, dataset)
-    _refuse_while_running(bench.store, dataset)
     watch = Watch(tell=bench.progress, check=lambda: None)
     result = carry_out(bench.store, dataset.id, args, watch)
     if is_new and not result.images:
@@ -70,9 +70,12 @@ def _target(store: Store, args: CurateArgs, sources: Sequence[str]) -> tuple[Dat
     short and is made again goes on.
     """
     if args.dataset_id is not None:
-        return change_settings(store, find_dataset(store, args.dataset_id), args, sources), False
+        dataset = find_dataset(store, args.dataset_id)
+        _refuse_while_running(store, dataset, args)
+        return change_settings(store, dataset, args, sources), False
     known = _by_name(store, args.name) if args.name else _by_source(store, sources)
     if known is not None:
+        _refuse_while_running(store, known, args)
         return change_settings(store, known, args.model_copy(update={"name": None}), sources), False
     return create(store, args, args.name.strip() if args.name else _free_name(store, sources), sources), True
 
@@ -124,9 +127,14 @@ def _active(store: Store, dataset: DatasetRecord) -> RunRecord | None:
     return rows[-1] if rows else None
 
 
-def _refuse_while_running(store: Store, dataset: DatasetRecord) -> None:
+def _spec(args: CurateArgs, dataset: DatasetRecord) -> dict[str, Any]:
+    return {"args": args.model_dump(mode="json", exclude_none=True), "dataset_id": dataset.id}
+
+
+def _refuse_while_running(store: Store, dataset: DatasetRecord, args: CurateArgs) -> None:
+    """Raise Refused while a run works on the dataset, unless this is the very call that started it."""
     run = _active(store, dataset)
-    if run is not None:
+    if run is not None and run.spec != _spec(args, dataset):
         raise Refused(
             f"{run.id} is still bringing pictures into {dataset.name!r}; wait with check_status(run_id={run.id!r}), "
             "or stop it with stop_run, then call again."
@@ -135,11 +143,9 @@ def _refuse_while_running(store: Store, dataset: DatasetRecord) -> None:
 
 def _in_a_run(args: CurateArgs, bench: Workbench, dataset: DatasetRecord) -> CurateResult:
     """Hand the work to a worker and wait a little; the same call made again meets the run that is on its way."""
-    spec = {"args": args.model_dump(mode="json", exclude_none=True), "dataset_id": dataset.id}
     run = _active(bench.store, dataset)
-    if run is not None and run.spec != spec:
-        _refuse_while_running(bench.store, dataset)
     if run is None:
+        spec = _spec(args, dataset)
         run = runs.enqueue(bench.store, RunKind.CURATE, spec, dataset_id=dataset.id, name=dataset.name)
         bench.launch(run.id)
     run = wait_until(bench.store, run.id, WAIT_SECONDS, tell=bench.progress)
@@ -148,9 +154,11 @@ def _in_a_run(args: CurateArgs, bench: Workbench, dataset: DatasetRecord) -> Cur
             update={"run_id": run.id, "state": RunState.SUCCEEDED}
         )
     stands = run.error or run.message or run.state
+    goes_on = "stopped" if RunState(run.state).ended else "goes on"
+    poll = f"check_status(run_id={run.id!r}, wait_seconds=20) until it succeeded; its result is this answer."
     return CurateResult(
-        summary=f"Bringing pictures into {dataset.name!r} ({dataset.id}) goes on in {run.id}: {stands.rstrip('.')}.",
-        next_step=f"check_status(run_id={run.id!r}, wait_seconds=20) until it succeeded; its result is this answer.",
+        summary=f"Bringing pictures into {dataset.name!r} ({dataset.id}) {goes_on} in {run.id}: {stands.rstrip('.')}.",
+        next_step="Make the same call again; it goes on with what is missing." if goes_on == "stopped" else poll,
         run_id=run.id,
         state=RunState(run.state),
         dataset_id=dataset.id,

@@ -8,6 +8,7 @@ server, never by a file of our own, so that the demo proves what a new chat can 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -144,24 +145,30 @@ async def curate(talk: Conversation) -> str:
 
 
 async def caption(talk: Conversation, dataset_id: str) -> None:
-    """Write the captions that an assistant wrote after looking at the sheet."""
-    talk.teller.title("2. Look at the sheet, then caption what varies")
-    code = sheet_code(await talk.look(of=dataset_id, what="sheet"))
-    for page in (2, 3):
-        await talk.look(of=dataset_id, what="sheet", page=page)
-    images = await kept_files(talk, dataset_id)
+    """Write, sheet by sheet, the captions that an assistant wrote after looking."""
+    talk.teller.title("2. Look at the sheets, then caption what varies")
     rows = {row["file_name"]: row for row in json.loads((DATA / "captions.json").read_text(encoding="utf-8"))}
-    items = [
-        {
-            "image_id": image_id,
-            "caption": f"{TRIGGER}. {rows[name]['caption']}",
-            "attributes": {"subject": rows[name]["subject"], "colors": rows[name]["colors"]},
-        }
-        for image_id, name in images.items()
-    ]
-    answer = await talk.call("write_captions", dataset_id=dataset_id, images=items, sheet_code=code)
-    for refusal in answer["refused"][:3]:
-        talk.teller.line(f"refused: {refusal['caption']!r}: {refusal['findings'][0]['why']}")
+    images = await kept_files(talk, dataset_id)
+    page, pages = 1, 1
+    while page <= pages:
+        text = await talk.look(of=dataset_id, what="sheet", page=page)
+        pages = int((re.search(r"page \d+ of (\d+)", text) or [text, "1"])[1])
+        code = re.search(r"\bcode (\w+)", text)
+        items = [
+            {
+                "image_id": image_id,
+                "caption": f"{TRIGGER}. {rows[images[image_id]]['caption']}",
+                "attributes": {key: rows[images[image_id]][key] for key in ("subject", "colors")},
+            }
+            for image_id in re.findall(r"\bimg_\w+", text)
+            if image_id in images
+        ]
+        answer = await talk.call(
+            "write_captions", dataset_id=dataset_id, images=items, sheet_code=code and code.group(1)
+        )
+        for refusal in answer["refused"][:3]:
+            talk.teller.line(f"refused: {refusal['caption']!r}: {refusal['findings'][0]['why']}")
+        page += 1
 
 
 async def kept_files(talk: Conversation, dataset_id: str) -> dict[str, str]:
@@ -220,12 +227,6 @@ async def overview(talk: Conversation) -> list[dict[str, Any]]:
     return list(answer["overview"])
 
 
-def sheet_code(text: str) -> str | None:
-    """The code printed on a sheet, from the line that came with it: `... code ABC123 ...`."""
-    words = text.replace(".", " ").replace(",", " ").split()
-    return next((words[i + 1] for i, word in enumerate(words[:-1]) if word.lower() == "code"), None)
-
-
 def show_files(teller: Teller, artefacts: Sequence[dict[str, Any]], kinds: Sequence[str]) -> None:
     """Name the files of some kinds."""
     for artefact in artefacts:
@@ -270,7 +271,16 @@ def main(output: Path, steps: int | None = None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted. What is running goes on in the background; run the same command to go on from here.")
         return 130
-    except LoradeckError as error:
-        print(f"\n{error}\nRun the same command to go on from here.", file=sys.stderr)
+    except BaseExceptionGroup as group:
+        print(f"\n{reason(group)}\nRun the same command to go on from here.", file=sys.stderr)
         return 1
     return 0
+
+
+def reason(group: BaseExceptionGroup[BaseException]) -> str:
+    """The first sentence of ours in what the client's task groups raised, else what broke the connection."""
+    ours, others = group.split(LoradeckError)
+    chosen: BaseException = ours or others or group
+    while isinstance(chosen, BaseExceptionGroup):
+        chosen = chosen.exceptions[0]
+    return str(chosen) if ours else f"The connection to the server broke off ({type(chosen).__name__})."

@@ -377,7 +377,7 @@ def test_a_card_without_weights_is_not_installed(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_recipe_is_read_from_the_card_and_notes_are_left_alone() -> None:
-    facts = {"steps": 120, "lr": 2e-3, "batch": 6, "preservation": 3.0, "note": "measured"}
+    facts = {"steps": 120, "learning_rate": 2e-3, "batch": 6, "preservation_weight": 3.0, "note": "measured"}
     recipe = bases.read_recipe(facts)
     assert (recipe.steps, recipe.learning_rate, recipe.batch_size) == (120, 2e-3, 6)
     assert recipe.advanced == {"preservation": 3.0}

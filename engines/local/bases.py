@@ -99,12 +99,12 @@ def preview() -> Base:
     )
 
 
-SHORT_NAMES = {"lr": "learning_rate", "batch": "batch_size"}
+CARD_NAMES = {"batch": "batch_size", "preservation_weight": "preservation"}
 
 
 def read_recipe(facts: Mapping[str, Any]) -> Recipe:
     """A card's `lora_recipe`: fields of `Recipe`, advanced options beside them; other keys are notes for people."""
-    named = {SHORT_NAMES.get(key, key): value for key, value in facts.items()}
+    named = {CARD_NAMES.get(key, key): value for key, value in facts.items()}
     finer = {key: value for key, value in named.items() if key in OPTION_NAMES}
     known = {item.name for item in fields(Recipe)} - {"advanced"}
     recipe = {key: value for key, value in named.items() if key in known}

@@ -384,8 +384,9 @@ def test_a_held_out_loss_that_does_not_fall_or_turns_is_told_after_half_the_step
         return [diagnosis.what for diagnosis in diagnose(facts)]
 
     assert what([(0, 1.0), (20, 0.8), (50, 0.6)]) == []
-    assert what([(0, 1.0), (20, 1.0), (50, 0.99)]) == ["The held-out loss does not fall (TRN-LOSS)"]
-    assert what([(0, 1.0), (20, 1.0), (50, 0.99)], step=40) == []
+    assert what([(0, 1.0), (20, 1.0), (50, 0.998)]) == ["The held-out loss does not fall (TRN-LOSS)"]
+    assert what([(0, 1.0), (20, 1.0), (50, 0.998)], step=40) == []
+    assert what([(0, 1.0), (20, 0.95), (50, 0.96)]) == []
     assert what([(0, 1.0), (20, 0.6), (50, 0.9)]) == ["The held-out loss rises: over-fitting (TRN-CONVERGED)"]
 
 

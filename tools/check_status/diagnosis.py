@@ -9,10 +9,10 @@ from loradeck.tools.contracts import Diagnosis, RunState, TrainingPlan
 
 Curve = list[tuple[int, float]]
 ENOUGH_POINTS = 3
-BARELY = 0.98
-"""A held-out loss above this share of its first value has not fallen."""
-RISEN = 1.05
-"""A held-out loss this much above its lowest has turned."""
+BARELY = 0.995
+"""A held-out loss above this share of its first value has not fallen: its noise is fixed, so that little counts."""
+GIVEN_BACK = 0.5
+"""A held-out loss that lost this share of what it had gained has turned."""
 WAITING_SECONDS = 60.0
 
 
@@ -84,7 +84,7 @@ def _losses(facts: RunFacts) -> Iterator[Diagnosis]:
         return
     first, last = curve[0][1], curve[-1][1]
     low_step, low = min(curve, key=lambda point: point[1])
-    if last > RISEN * low and low_step < curve[-1][0] and low < BARELY * first:
+    if low < BARELY * first and last - low > GIVEN_BACK * (first - low):
         yield Diagnosis(
             what="The held-out loss rises: over-fitting (TRN-CONVERGED)",
             why=f"It was lowest at step {low_step} ({low:.4f}) and is {last:.4f} now.",

@@ -25,6 +25,16 @@ from loradeck.tools.wording import PREVIEW_NOTE
 
 RECENT = 20
 SOONEST, LATEST = 2.0, 25.0
+STANDS = {
+    RunState.QUEUED: "waits",
+    RunState.PREPARING: "is being prepared",
+    RunState.RUNNING: "is running",
+    RunState.PAUSED: "is paused",
+    RunState.SUCCEEDED: "has succeeded",
+    RunState.FAILED: "failed",
+    RunState.CANCELLED: "was stopped",
+    RunState.LOST: "was lost",
+}
 
 
 def report(store: Store, run: RunRecord) -> CheckStatusResult:
@@ -34,7 +44,7 @@ def report(store: Store, run: RunRecord) -> CheckStatusResult:
     found = diagnose(_facts(store, run, held_out))
     result = run.result if run.state == RunState.SUCCEEDED else None
     return CheckStatusResult(
-        summary=_summary(run, left, found),
+        summary=_summary(run, left, found, result),
         next_step=_next_step(run, found, result),
         run_id=run.id,
         state=RunState(run.state),
@@ -82,16 +92,18 @@ def _facts(store: Store, run: RunRecord, held_out: list[tuple[int, float]]) -> R
     )
 
 
-def _summary(run: RunRecord, left: float | None, found: Sequence[Diagnosis]) -> str:
+def _summary(run: RunRecord, left: float | None, found: Sequence[Diagnosis], result: dict[str, Any] | None) -> str:
     name = f" {run.name!r}" if run.name else ""
+    if result is not None and result.get("summary"):
+        return f"{run.id}{name} has succeeded. {result['summary']}"
     where = f" at step {run.step} of {run.steps}" if run.steps else ""
-    what = f"The {run.kind} run {run.id}{name} is {run.state}{where}{_eta(left)}."
+    what = f"The {run.kind} run {run.id}{name} {STANDS[RunState(run.state)]}{where}{_eta(left)}."
     said = found[0].what if found else (run.error or run.message)
     return f"{what} {said.rstrip('.')}." if said else what
 
 
 def _eta(left: float | None) -> str:
-    if left is None:
+    if not left:
         return ""
     return f", about {round(left)} s to go" if left < 90 else f", about {round(left / 60)} min to go"
 
@@ -99,9 +111,10 @@ def _eta(left: float | None) -> str:
 def _next_step(run: RunRecord, found: Sequence[Diagnosis], result: dict[str, Any] | None) -> str:
     if result is not None:
         return str(result.get("next_step") or "check_status without an id shows everything.")
-    if found:
+    state = RunState(run.state)
+    if found and (state.ended or state == RunState.QUEUED):
         return found[0].remedy
-    match RunState(run.state):
+    match state:
         case RunState.FAILED:
             return f"Do what the message says, then {resume_call(run)}."
         case RunState.CANCELLED | RunState.LOST:

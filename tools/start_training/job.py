@@ -7,7 +7,7 @@ from pathlib import Path
 from loradeck.engines.base import DatasetFolder, TrainResult
 from loradeck.state import runs
 from loradeck.state.records import CheckpointRecord, LoraRecord, SampleRecord
-from loradeck.tools.contracts import Artefact, TrainedResult, TrainingPlan, Waiver
+from loradeck.tools.contracts import Artefact, RunState, TrainedResult, TrainingPlan, Waiver
 from loradeck.tools.library import lora_row, register_lora
 from loradeck.tools.start_training.plan import train_spec
 from loradeck.tools.start_training.snapshot import read
@@ -93,6 +93,8 @@ def _result(
             f'render_deck_visuals(deck=..., loras=[{{"lora_id": "{lora.id}"}}]); '
             f'view_images(of="{job.run.id}", what="samples") shows how it learned.'
         ),
+        run_id=job.run.id,
+        state=RunState.SUCCEEDED,
         dataset_id=job.run.dataset_id,
         lora=lora_row(lora),
         images=len(dataset.items),

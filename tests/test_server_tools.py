@@ -75,6 +75,12 @@ def test_arguments_are_flat_and_closed_and_schemas_carry_no_ballast(tmp_path: Pa
             assert not [node for node in nodes(schema) if isinstance(node.get("title"), str)], tool.name
 
 
+def test_every_argument_is_described(tmp_path: Path) -> None:
+    for tool in in_memory(tmp_path, listed):
+        bare = [name for name, node in tool.input_schema["properties"].items() if not node.get("description")]
+        assert bare == [], tool.name
+
+
 def nodes(schema: Any) -> list[dict[str, Any]]:
     """All schema nodes below one."""
     if isinstance(schema, list):

@@ -320,7 +320,7 @@ class CurateArgs(Strict):
     profile: Profile | None = Field(None, description="What is taught; new datasets default to style.")
     target_model: TargetModel | None = Field(None, description="Default preview (embedded, free).")
     subject: str | None = Field(None, max_length=400, description="Who or what the set shows, in words.")
-    subject_kind: SubjectKind | None = None
+    subject_kind: SubjectKind | None = Field(None, description="For profile character; default person.")
     keep: list[str] | None = Field(
         None, description='Image ids or sheet numbers and ranges ("4", "7-9", "all") to keep even if rejected.'
     )
@@ -364,9 +364,11 @@ class CaptionItem(Strict):
 class WriteCaptionsArgs(Strict):
     """Arguments of write_captions."""
 
-    dataset_id: str
-    images: list[CaptionItem] = Field(default_factory=list, max_length=500)
-    mode: CaptionMode = CaptionMode.GIVEN
+    dataset_id: str = Field(description="Id or name.")
+    images: list[CaptionItem] = Field(
+        default_factory=list, max_length=500, description="What you saw; with mode=attributes, which (none: all)."
+    )
+    mode: CaptionMode = Field(CaptionMode.GIVEN, description="Who words them: you, or the attributes known.")
     overwrite: bool = Field(False, description="Replace captions that are there already.")
     sheet_code: str | None = Field(None, description="The code printed on the sheet or image you looked at.")
     trigger_only: bool = Field(False, description="Write the bare trigger where nothing else is known.")
@@ -405,7 +407,7 @@ class WriteCaptionsResult(RunResult):
 class ValidateArgs(Strict):
     """Arguments of validate_coverage."""
 
-    dataset_id: str
+    dataset_id: str = Field(description="Id or name.")
     target_model: TargetModel | None = Field(None, description="Judge for another model than the dataset's.")
 
 
@@ -441,22 +443,22 @@ class StartTrainingArgs(Strict):
     engine: str = Field("auto", description="auto, local, replicate, fal ...")
     base_model: TargetModel | None = Field(None, description="Default: the dataset's target model.")
     name: str | None = Field(None, max_length=60, description="Name of the LoRA; default the dataset's.")
-    steps: int | None = Field(None, ge=1, le=20000)
-    rank: int | None = Field(None, ge=1, le=256)
-    alpha: float | None = Field(None, gt=0, le=1024)
-    learning_rate: float | None = Field(None, gt=0, le=0.1)
-    batch_size: int | None = Field(None, ge=1, le=64)
-    resolution: Size | None = None
-    seed: int = Field(42, ge=0, le=2**32 - 1)
+    steps: int | None = Field(None, ge=1, le=20000, description="Default: the recipe of the base.")
+    rank: int | None = Field(None, ge=1, le=256, description="Size of the LoRA; default: the recipe.")
+    alpha: float | None = Field(None, gt=0, le=1024, description="Default: the recipe, mostly rank.")
+    learning_rate: float | None = Field(None, gt=0, le=0.1, description="Default: the recipe.")
+    batch_size: int | None = Field(None, ge=1, le=64, description="Images a step; default: the recipe.")
+    resolution: Size | None = Field(None, description="Pixels a side that training sees; default: the recipe.")
+    seed: int = Field(42, ge=0, le=2**32 - 1, description="Same seed, same weights.")
     checkpoint_every: int | None = Field(None, ge=1, description="Steps.")
     sample_every: int | None = Field(None, ge=1, description="Steps.")
-    sample_prompts: list[str] | None = Field(None, max_length=8)
+    sample_prompts: list[str] | None = Field(None, max_length=8, description="Drawn along the way, same seeds.")
     waive: list[Waiver] = Field(default_factory=list, description="Rules set aside, with a reason that is kept.")
     advanced: dict[str, Any] = Field(default_factory=dict, description="Engine options; unknown ones are refused.")
     continue_from: str | None = Field(None, description="A LoRA id: warm start, after the set has grown.")
     resume: str | None = Field(None, description="A run id: go on from its last checkpoint.")
-    quote_id: str | None = None
-    max_cost_usd: float | None = Field(None, ge=0)
+    quote_id: str | None = Field(None, description="Of the quote that the person agreed to.")
+    max_cost_usd: float | None = Field(None, ge=0, description="Never spend more.")
 
 
 class TrainingPlan(BaseModel):
@@ -613,20 +615,24 @@ class RenderArgs(Strict):
     deck: str | DeckSpec | None = Field(None, description="Path of a .json/.yaml deck file, or the deck itself.")
     deck_id: str | None = Field(None, description="A deck made before.")
     only: list[str] | None = Field(None, description="Names of the slides to render again.")
-    edits: list[SlideEdit] = Field(default_factory=list)
-    pick: list[Pick] = Field(default_factory=list)
+    edits: list[SlideEdit] = Field(default_factory=list, description="Changes to slides of deck_id.")
+    pick: list[Pick] = Field(default_factory=list, description="Which take goes into the deck.")
     loras: list[LoraUse] | None = Field(None, description="Default: the newest LoRA; [] for none.")
-    engine: str = "auto"
-    base_model: TargetModel | None = None
-    takes: int = Field(1, ge=1, le=8)
-    guidance: float | None = Field(None, ge=0, le=20)
-    steps: int | None = Field(None, ge=1, le=100)
-    prompt_prefix: str | None = Field(None, max_length=400)
-    formats: list[DeckFormat] = Field(default_factory=lambda: list[DeckFormat](("png", "typst", "pdf")))
-    references: list[str] = Field(default_factory=list, max_length=14)
+    engine: str = Field("auto", description="auto, local ...")
+    base_model: TargetModel | None = Field(None, description="Default: that of the LoRAs.")
+    takes: int = Field(1, ge=1, le=8, description="Pictures a slide, each with its own seed.")
+    guidance: float | None = Field(None, ge=0, le=20, description="How hard the prompt pulls; default: the base.")
+    steps: int | None = Field(None, ge=1, le=100, description="Of drawing; default: the base.")
+    prompt_prefix: str | None = Field(None, max_length=400, description="Words before every prompt.")
+    formats: list[DeckFormat] = Field(
+        default_factory=lambda: list[DeckFormat](("png", "typst", "pdf")), description="Default png, typst, pdf."
+    )
+    references: list[str] = Field(
+        default_factory=list, max_length=14, description="Paths of pictures to lean on, where the engine can."
+    )
     output_dir: str | None = Field(None, description="Also copy the files here.")
-    quote_id: str | None = None
-    max_cost_usd: float | None = Field(None, ge=0)
+    quote_id: str | None = Field(None, description="Of the quote that the person agreed to.")
+    max_cost_usd: float | None = Field(None, ge=0, description="Never spend more.")
 
 
 class VisualRow(BaseModel):
@@ -661,13 +667,13 @@ class RenderResult(RunResult):
 class CandidatesArgs(Strict):
     """Arguments of generate_candidates."""
 
-    dataset_id: str
+    dataset_id: str = Field(description="Id or name.")
     shots: list[str] | None = Field(None, description="From validate_coverage's shot_list; default all of it.")
-    captions: list[str] | None = None
-    mode: Literal["three_pass", "reference", "text"] = "three_pass"
-    engine: str = "auto"
-    quote_id: str | None = None
-    max_cost_usd: float | None = Field(None, ge=0)
+    captions: list[str] | None = Field(None, description="Draw these instead of shots.")
+    mode: Literal["three_pass", "reference", "text"] = Field("three_pass", description="How they are drawn.")
+    engine: str = Field("auto", description="auto, local ...")
+    quote_id: str | None = Field(None, description="Of the quote that the person agreed to.")
+    max_cost_usd: float | None = Field(None, ge=0, description="Never spend more.")
 
 
 class Candidate(BaseModel):
@@ -694,9 +700,9 @@ class CandidatesResult(RunResult):
 class ListLorasArgs(Strict):
     """Arguments of list_loras."""
 
-    lora_id: str | None = None
-    base_model: TargetModel | None = None
-    page: int = Field(1, ge=1)
+    lora_id: str | None = Field(None, description="Only this one; id or name.")
+    base_model: TargetModel | None = Field(None, description="Only those of this base.")
+    page: int = Field(1, ge=1, description="50 rows a page.")
 
 
 class LoraRow(BaseModel):
@@ -758,13 +764,13 @@ class LoraAction(StrEnum):
 class ManageLorasArgs(Strict):
     """Arguments of manage_loras."""
 
-    action: LoraAction
-    lora_id: str | None = None
-    strength: float | None = Field(None, ge=-2, le=4)
+    action: LoraAction = Field(description="What to do.")
+    lora_id: str | None = Field(None, description="Id, or name (newest version).")
+    strength: float | None = Field(None, ge=-2, le=4, description="How strongly it acts; 1 is as trained.")
     path: str | None = Field(None, description="File to import from, or folder to export to.")
-    url: str | None = None
-    base_model: TargetModel | None = None
-    trigger: str | None = Field(None, max_length=60)
+    url: str | None = Field(None, description="Address to import from.")
+    base_model: TargetModel | None = Field(None, description="Of an imported file.")
+    trigger: str | None = Field(None, max_length=60, description="Of an imported file.")
 
 
 # --------------------------------------------------------------------------- compare_renders
@@ -782,9 +788,11 @@ class Variant(Strict):
 class CompareArgs(Strict):
     """Arguments of compare_renders."""
 
-    prompts: list[str] = Field(min_length=1, max_length=12)
-    variants: list[Variant] = Field(min_length=2, max_length=6)
-    seeds: list[int] = Field(default_factory=lambda: [1], min_length=1, max_length=4)
+    prompts: list[str] = Field(min_length=1, max_length=12, description="Rows.")
+    variants: list[Variant] = Field(min_length=2, max_length=6, description="Columns.")
+    seeds: list[int] = Field(
+        default_factory=lambda: [1], min_length=1, max_length=4, description="Each prompt is drawn with each."
+    )
 
 
 class CompareResult(RunResult):
@@ -801,15 +809,17 @@ class ViewArgs(Strict):
     """Arguments of view_images. The answer is pictures and a line of text, no structure."""
 
     of: str = Field(description="Id of a dataset, run, LoRA or deck (or a dataset's name).")
-    what: Literal["sheet", "image", "samples", "loss", "coverage", "compare", "deck"] = "sheet"
+    what: Literal["sheet", "image", "samples", "loss", "coverage", "compare", "deck"] = Field(
+        "sheet", description="sheet, image, coverage: of a dataset; samples, loss: of a run; deck: of a deck."
+    )
     image_ids: list[str] | None = Field(None, max_length=12, description="For what=image: ids or sheet numbers.")
-    page: int = Field(1, ge=1)
+    page: int = Field(1, ge=1, description="Of a sheet with many pictures.")
 
 
 class StopArgs(Strict):
     """Arguments of stop_run."""
 
-    run_id: str
+    run_id: str = Field(description="Of a run that goes on.")
 
 
 class StopResult(RunResult):

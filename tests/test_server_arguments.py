@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loradeck.state.errors import DiskFull
 from loradeck.state.store import Store
 from loradeck.tools import boundary, contracts
 from loradeck.tools.contracts import Result
@@ -124,6 +126,15 @@ def test_an_unforeseen_failure_tells_the_caller_nothing_but_the_next_step_and_th
     assert "secret" not in str(caught.value)
     assert "loradeck doctor" in str(caught.value)
     assert "sk-secret" in caplog.text
+
+
+def test_a_full_disk_is_told_wherever_it_shows(tmp_path: Path) -> None:
+    def handler(args: contracts.StopArgs, bench: Workbench) -> Result:
+        raise OSError(errno.ENOSPC, "No space left on device", "/somewhere/private")
+
+    with pytest.raises(DiskFull, match=r"is full; free some room") as caught:
+        perform(tmp_path, handler)
+    assert "private" not in str(caught.value)
 
 
 def test_a_refusal_of_ours_passes_as_it_is(tmp_path: Path) -> None:

@@ -7,16 +7,19 @@ Knows no MCP: what leaves here is an answer or a `LoradeckError`.
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from loradeck import LoradeckError
+from loradeck.state.files import explained
 from loradeck.tools.errors import BadArgument, Crashed
 from loradeck.tools.spec import Pictures, ToolSpec
 from loradeck.tools.workbench import Workbench
@@ -42,6 +45,8 @@ def perform(spec: ToolSpec, raw: Mapping[str, Any], opened: Callable[[], Workben
     except LoradeckError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+            raise explained(error, Path("the workspace")) from error
         # No stack trace, secret or path may pass this line.
         log.exception("%s failed in a way that was not foreseen", spec.name)
         raise Crashed(

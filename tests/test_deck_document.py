@@ -157,3 +157,13 @@ def test_a_font_that_is_not_there_and_another_script_are_told(tmp_path: Path) ->
 
 def test_words_cannot_break_out_of_their_string() -> None:
     assert quoted('a"b\\c\nd\u0000') == '"a\\"b\\\\c\\nd "'
+    assert quoted("می\u200cخواهم") == '"می\u200cخواهم"'
+
+
+def test_a_long_address_is_broken_without_a_space_in_it(tmp_path: Path) -> None:
+    address = "https://example.org/a/very/long/address/indeed/that/no/line/holds"
+    deck = DeckSpec(title="T", slides=slides("A heading", address))
+    compile_deck(deck, pages(tmp_path, deck.slides), tmp_path)
+    for page in PdfReader(tmp_path / "deck.pdf").pages[1:]:
+        text = page.extract_text().replace("\n", "").replace("\u200b", "")
+        assert address in text

@@ -11,7 +11,7 @@ from support.decks import deck, render
 from support.painter import Painter, bench, trained
 
 from loradeck.state import runs
-from loradeck.state.records import DatasetRecord, ImageRecord, ReportRecord, SampleRecord, SheetRecord
+from loradeck.state.records import DatasetRecord, ImageRecord, ReportRecord, SampleRecord, SheetRecord, VisualRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import ListLorasArgs, ViewArgs
 from loradeck.tools.errors import BadArgument, NotFound, NotYet
@@ -83,6 +83,20 @@ def test_single_images_are_named_by_number_id_or_file_and_prove_a_look(work: Wor
     assert work.store.where(SheetRecord)[0].image_ids == ["img_abcd0002", "img_abcd0004"]
     with pytest.raises(BadArgument, match="image_ids"):
         look(work, of=of, what="image")
+
+
+def test_the_id_of_one_image_or_visual_shows_that_one(work: Workbench) -> None:
+    dataset(work.store, 3)
+    assert "2 img_abcd0002" in look(work, of="img_abcd0002").text
+    render(work, deck=deck())
+    visual = work.store.where(VisualRecord, "slide = 'story'")[0]
+    assert visual.id in look(work, of=visual.id).text
+
+
+def test_a_dataset_whose_name_looks_like_an_id_is_found_by_it(work: Workbench) -> None:
+    of = dataset(work.store, 2)
+    work.store.change(DatasetRecord, of, name="deck_pictures")
+    assert "deck_pictures: 1 kept" in look(work, of="deck_pictures").text
 
 
 def test_twelve_large_noisy_images_stay_in_the_room_of_an_answer(work: Workbench) -> None:

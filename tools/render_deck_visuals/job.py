@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from loradeck.engines.base import DrawJob, DrawRequest, LoraRef
+from loradeck.state.files import told
 from loradeck.state.records import DeckRecord, VisualRecord
 from loradeck.tools.contracts import DeckSpec, RenderResult
 from loradeck.tools.errors import NotFound
@@ -31,12 +32,12 @@ def run(job: Job) -> RenderResult:
     for visual in reversed(visuals):  # the first take of a slide ends up as the one that is shown
         gallery.show_recipe(job.store, deck_id, visual.slide, visual.recipe)
     job.reporter.progress(len(visuals), len(visuals), "setting the deck")
-    files, told = publish(job.store, deck, deck_id, spec["formats"])
+    files, words = publish(job.store, deck, deck_id, spec["formats"])
     if spec["output_dir"]:
         failed = copy_out(files, Path(spec["output_dir"]))
-        told += [failed] if failed else [f"Copies are in {spec['output_dir']}."]
+        words.append(failed or f"Copies are in {spec['output_dir']}.")
     rows = looked_at(job.store, deck, deck_id, {visual.recipe for visual in visuals}, fresh)
-    result = answer(deck, deck_id, rows, files, [*spec["told"], *told], preview=spec["preview"])
+    result = answer(deck, deck_id, rows, files, [*spec["told"], *words], preview=spec["preview"])
     return result.model_copy(update={"run_id": job.run.id})
 
 
@@ -61,6 +62,7 @@ def _request(job: Job, deck_id: str, group: list[Visual]) -> DrawRequest:
         DrawJob(one.stem, one.prompt, one.seed, one.width, one.height, gallery.place(job.store, deck_id, one))
         for one in group
     ]
-    jobs[0].out.parent.mkdir(parents=True, exist_ok=True)
+    with told(jobs[0].out.parent):
+        jobs[0].out.parent.mkdir(parents=True, exist_ok=True)
     loras = [LoraRef(Path(look.path), look.strength, look.sha256, look.base_model) for look in brush.looks]
     return DrawRequest(brush.base_model, tuple(jobs), tuple(loras), brush.guidance, brush.steps)

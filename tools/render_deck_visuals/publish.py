@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from loradeck.state.errors import StateError
 from loradeck.state.files import atomic, sha256_file
 from loradeck.state.store import Store
 from loradeck.tools.contracts import Artefact, DeckSpec
@@ -52,8 +53,8 @@ def copy_out(files: Sequence[Artefact], target: Path) -> str | None:
         target.mkdir(parents=True, exist_ok=True)
         for file in files:
             refreshed(Path(file.path), target / Path(file.path).name)
-    except OSError as error:
-        why = error.strerror or "unknown reason"
+    except (OSError, StateError) as error:
+        why = getattr(error, "strerror", None) or "it cannot be written"
         return f"The files could not be copied to output_dir ({why}); they are in the deck's own folder."
     return None
 

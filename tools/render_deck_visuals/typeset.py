@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,7 @@ def compile_deck(deck: DeckSpec, pages: Sequence[Page], folder: Path) -> list[st
 def quoted(text: str) -> str:
     """A Typst string literal."""
     escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "", "\t": " "}
-    return '"' + "".join(escapes.get(char, char if char.isprintable() else " ") for char in text) + '"'
+    return '"' + "".join(escapes.get(char, " " if unicodedata.category(char) == "Cc" else char) for char in text) + '"'
 
 
 def _array(texts: Sequence[str]) -> str:

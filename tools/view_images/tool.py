@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from loradeck.state.records import DatasetRecord, DeckRecord, LoraRecord, RunRecord
+from loradeck.state.records import DatasetRecord, DeckRecord, ImageRecord, LoraRecord, RunRecord, VisualRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import ViewArgs
 from loradeck.tools.datasets import find_dataset
@@ -28,6 +28,7 @@ MEANT = {DatasetRecord: "sheet", RunRecord: "samples", DeckRecord: "deck"}
 
 def handle(args: ViewArgs, bench: Workbench) -> Pictures:
     """Find the thing, and show it. Raises NotFound, BadArgument or NotYet."""
+    args = _single(bench.store, args)
     thing = _find(bench.store, args.of)
     if isinstance(thing, LoraRecord):
         thing = _training_of(bench.store, thing)
@@ -50,8 +51,20 @@ def handle(args: ViewArgs, bench: Workbench) -> Pictures:
     return show_deck(bench.store, deck, "deck" if isinstance(thing, RunRecord) else what, args.image_ids, args.page)
 
 
+def _single(store: Store, args: ViewArgs) -> ViewArgs:
+    """The id of one image or visual means that picture of its dataset or deck."""
+    image, visual = store.find(ImageRecord, args.of), store.find(VisualRecord, args.of)
+    if image is None and visual is None:
+        return args
+    of = image.dataset_id if image is not None else str(visual and visual.deck_id)
+    return args.model_copy(update={"of": of, "what": "image", "image_ids": [args.of]})
+
+
 def _find(store: Store, ref: str) -> DatasetRecord | RunRecord | LoraRecord | DeckRecord:
     """The thing of an id, or the dataset of a name. Raises NotFound with the nearest names."""
+    named = store.where(DatasetRecord, "name = ?", [ref.strip()], limit=1)
+    if named:
+        return named[0]
     prefix = ref.strip().partition("_")[0]
     found: DatasetRecord | RunRecord | LoraRecord | DeckRecord = FINDERS.get(prefix, find_dataset)(store, ref)
     return found

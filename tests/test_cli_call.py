@@ -123,6 +123,19 @@ def test_the_module_is_the_command_and_runs_from_anywhere(tmp_path: Path) -> Non
     assert done.stdout == f"{__version__}\n"
 
 
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    reader = subprocess.Popen([sys.executable, "-c", "pass"], stdin=subprocess.PIPE)
+    assert reader.stdin is not None
+    reader.wait()
+    done = subprocess.run(
+        [sys.executable, "-m", "loradeck", "call", "check_status"],
+        stdout=reader.stdin,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.stderr == ""
+
+
 # --------------------------------------------------------------------------- doctor
 
 

@@ -16,7 +16,6 @@ from loradeck.tools.errors import BadArgument, Refused
 DEFAULT_RESOLUTION = 1024
 LONGEST_HISTORY = 20
 ASKED = "ASKED"
-CANNOT_BE_WAIVED = "IMG-READABLE"
 
 
 # --------------------------------------------------------------------------- making one, and its settings
@@ -79,7 +78,7 @@ def change_settings(store: Store, dataset: DatasetRecord, args: CurateArgs, sour
 def _carry_trigger(store: Store, dataset_id: str, old: str, new: str) -> None:
     """Captions that begin with the old trigger begin with the new one."""
     for caption in captions_of(store, dataset_id).values():
-        if caption.text.startswith(old):
+        if begins_with(caption.text, old):
             store.change(CaptionRecord, caption.image_id, text=new + caption.text[len(old) :])
 
 

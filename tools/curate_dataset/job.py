@@ -42,7 +42,7 @@ from loradeck.tools.datasets import (
 )
 from loradeck.tools.workbench import Job
 
-BATCH = 24
+BATCH = 8
 ORIGINALS = ".originals"
 
 

@@ -16,7 +16,6 @@ from loradeck.tools.curate_dataset.picture import Unfit, open_upright
 from loradeck.tools.curate_dataset.similarity import Look, look_at
 
 SMALLEST_SIDE = 512
-GOOD_SIDE = 1024
 PNG_LEVEL = 3
 THREADS = 2
 UPPER = 0.2

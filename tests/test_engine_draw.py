@@ -117,7 +117,7 @@ def test_progress_counts_pictures_and_starts_from_those_that_exist(engine: Local
     engine.draw(DrawRequest("preview", jobs[:2]), first)
     again = MemoryReporter()
     engine.draw(DrawRequest("preview", jobs), again)
-    assert [step for step, _, _ in again.steps] == [2, 6]
+    assert [step for step, _, _ in again.steps] == [2, 3, 4, 5, 6]
     assert first.steps[-1][:2] == (2, 2)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from PIL.Image import Image
+
 from loradeck.engines import files
 from loradeck.engines.base import DrawJob, DrawRequest, DrawResult, LoraRef, Picture, Reporter
 from loradeck.engines.errors import BadSpec, BadWeights
@@ -72,9 +74,10 @@ class Drawer:
         reporter.progress(done, len(request.jobs), "drawing")
         for size, jobs in self._batches(missing):
             reporter.raise_if_cancelled()
-            self._draw(jobs, size, settings, reporter)
-            done += len(jobs)
-            reporter.progress(done, len(request.jobs), "drawing")
+            for job, picture in zip(jobs, self._draw(jobs, size, settings, reporter), strict=True):
+                pictures.write_png(picture, job.out, settings.story(self.base, job, size))
+                done += 1
+                reporter.progress(done, len(request.jobs), "drawing")
         return DrawResult(tuple(_told(job) for job in request.jobs), self.base.preview)
 
     def _batches(self, jobs: Sequence[DrawJob]) -> Iterator[tuple[Size, list[DrawJob]]]:
@@ -85,7 +88,8 @@ class Drawer:
             for start in range(0, len(group), BATCH):
                 yield size, group[start : start + BATCH]
 
-    def _draw(self, jobs: list[DrawJob], size: Size, settings: Settings, reporter: Reporter) -> None:
+    def _draw(self, jobs: list[DrawJob], size: Size, settings: Settings, reporter: Reporter) -> list[Image]:
+        """The pictures of a batch at the sizes asked for; a stop is heard at every step."""
         prompts = [job.prompt for job in jobs]
         text = self._family.encode_prompts(self._pipeline, prompts, self.base.max_tokens)
         empty = self._family.encode_prompts(self._pipeline, [""], self.base.max_tokens)
@@ -99,9 +103,7 @@ class Drawer:
             settings.guidance,
             reporter.raise_if_cancelled,
         )
-        for job, picture in zip(jobs, drawn, strict=True):
-            whole = pictures.scaled(picture, job.width, job.height)
-            pictures.write_png(whole, job.out, settings.story(self.base, job, size))
+        return [pictures.scaled(picture, job.width, job.height) for job, picture in zip(jobs, drawn, strict=True)]
 
     def _put_on(self, loras: Sequence[LoraRef]) -> tuple[tuple[str, float, str], ...]:
         """Load the request's LoRAs in place of the last one's; returns what the PNGs tell of them."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 from loradeck.engines.base import (
+    Ability,
     Availability,
     BaseModelInfo,
     Capabilities,
@@ -50,12 +51,12 @@ class LocalEngine:
     @property
     def capabilities(self) -> Capabilities:
         """What it can do; answered without loading anything."""
-        abilities = frozenset({"train", "draw"})
+        abilities: frozenset[Ability] = frozenset({"train", "draw"})
         infos = tuple(
-            BaseModelInfo(name, abilities, needs="two CPU cores, 2 GB of memory", preview=name == "preview")  # type: ignore[arg-type]
+            BaseModelInfo(name, abilities, needs="two CPU cores, 2 GB of memory", preview=name == "preview")
             for name in self._bases
         )
-        return Capabilities(abilities, infos, advanced=options.NAMES)  # type: ignore[arg-type]
+        return Capabilities(abilities, infos, advanced=options.NAMES)
 
     def available(self) -> Availability:
         """Ready when the training packages are installed and the base's weights are there."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -75,12 +74,15 @@ class _Table:
     """Things to encode, each once, and their places."""
 
     def __init__(self) -> None:
-        self.entries: dict[str, Any] = {}
+        self.entries: list[tuple[str, Any]] = []
+        self._places: dict[str, int] = {}
 
     def place(self, key: str, entry: Any = None) -> int:
         """Where the entry stands; added when it is new."""
-        self.entries.setdefault(key, entry)
-        return list(self.entries).index(key)
+        if key not in self._places:
+            self._places[key] = len(self.entries)
+            self.entries.append((key, entry))
+        return self._places[key]
 
 
 def _pairs(places: list[tuple[int, int]]) -> Pairs:
@@ -112,8 +114,8 @@ def prepare(
             preserve.append((place, 0 if number % 6 == 5 else prompts.place(entry.prompt)))
     shown = spec.sample_prompts or tuple(dict.fromkeys(item.caption for item in [*held, *learn]))[:SAMPLES]
     shown_places = [prompts.place(prompt) for prompt in shown]
-    pictures: list[tuple[str, Path | Image]] = list(images.entries.items())
-    encoded = encode(base, family, pipeline, pictures, list(prompts.entries), spec.resolution, spec.run_dir / "cache")
+    texts = [prompt for prompt, _ in prompts.entries]
+    encoded = encode(base, family, pipeline, images.entries, texts, spec.resolution, spec.run_dir / "cache")
     return Material(
         encoded,
         _pairs(train),

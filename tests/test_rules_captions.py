@@ -26,8 +26,8 @@ IDENTITY = (
 )
 NARRATIVE = "KIANCHAR, NO PHYSICAL BODY — Kian exists as data encoded across ship systems"
 WHOLE = (
-    f"{TRIGGER} with a tired expression, seen from the front in close-up and wearing a grey coat. The setting is a long "
-    "kitchen with a tiled floor and hanging pans. Warm lamp light falls from the left."
+    f"{TRIGGER} with a tired expression, seen from the front in close-up and wearing a grey coat. The setting is a "
+    "long kitchen with a tiled floor and hanging pans. Warm lamp light falls from the left."
 )
 TABBY = (
     "white blanket",

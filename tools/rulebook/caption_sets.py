@@ -14,7 +14,7 @@ from loradeck.tools.rulebook.tables import THRESHOLDS
 from loradeck.tools.rulebook.words import body, content, lemmas, sentences, words
 
 SHOWN_PHRASES = 5
-SHOWN_PAIRS = 50
+MOST_TOLD = 10
 RARE_WORDS = 6
 SHAPE_PARTS = 5
 
@@ -163,24 +163,19 @@ def _same_content(left: str, right: str) -> bool:
 
 @set_rule("CAP-DUPLICATE", Scope.CAPTION_SET, everywhere(ERROR), f"{GUIDE}: one image, one caption")
 def captions_differ(facts: SetFacts) -> Iterable[Remark]:
-    """No two captions are equal for images that differ; near-equal ones are a warning."""
-    full = _full(facts)
-    same: dict[tuple[str, ...], list[KeptImage]] = defaultdict(list)
-    for image, text in full:
-        same[words(text)].append(image)
-    for group in same.values():
-        if len({image.sha256 for image in group}) > 1:
-            numbers = ", ".join(str(image.number) for image in group[:10])
-            yield Remark(
-                f"Images {numbers} differ but have the same caption.",
-                "write_captions for each of them with what sets it apart.",
-                tuple(image.id for image in group),
-            )
-    unique = [
-        (group[0], text)
-        for group, text in ((same[words(text)], text) for text in {words(t): t for _, t in full}.values())
-    ]
-    for left, right, likeness in islice(near_pairs([text for _, text in unique]), SHOWN_PAIRS):
+    """No two captions are equal for images that differ; near-equal ones are a warning. Ten of each are told."""
+    same: dict[tuple[str, ...], list[tuple[KeptImage, str]]] = defaultdict(list)
+    for image, text in _full(facts):
+        same[words(text)].append((image, text))
+    equal = ([image for image, _ in group] for group in same.values())
+    for group in islice((group for group in equal if len({image.sha256 for image in group}) > 1), MOST_TOLD):
+        yield Remark(
+            f"Images {', '.join(str(image.number) for image in group[:MOST_TOLD])} differ but have the same caption.",
+            "write_captions for each of them with what sets it apart.",
+            tuple(image.id for image in group),
+        )
+    unique = [group[0] for group in same.values()]
+    for left, right, likeness in islice(near_pairs([text for _, text in unique]), MOST_TOLD):
         first, second = unique[left][0], unique[right][0]
         yield Remark(
             f"The captions of images {first.number} and {second.number} are {likeness:.0f}% alike, wanted under "

@@ -228,10 +228,6 @@ def _colours(text: str, image: KeptImage) -> bool:
 Facet = Callable[[str, KeptImage], bool]
 
 
-def _varies(facts: SetFacts, name: str) -> bool:
-    return len({image.known(name) for image in facts.images} - {None}) > 1
-
-
 def facets(facts: SetFacts, image: KeptImage) -> dict[str, Facet]:
     """What a caption of this image has to name, and how to tell that it does."""
     if facts.profile in BRAND:
@@ -239,8 +235,8 @@ def facets(facts: SetFacts, image: KeptImage) -> dict[str, Facet]:
     if not facts.is_figure:
         wanted: dict[str, Facet] = {"the subject": _subject, "the setting": _setting, "the lighting": _lighting}
         constant = {
-            "the setting": facts.has("background") and not _varies(facts, "background"),
-            "the lighting": not _varies(facts, "lighting"),
+            "the setting": len(facts.values("background")) == 1,
+            "the lighting": len(facts.values("lighting")) < 2,
         }
         return {name: test for name, test in wanted.items() if not constant.get(name, False)}
     views: dict[str, Facet] = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from loradeck.tools.contracts import Angle, AttributeSource, CaptionMode, Framing, Profile, SubjectKind, TargetModel
@@ -100,9 +102,19 @@ class SetFacts:
         """True when one identity is taught, seen from all sides."""
         return self.profile in FIGURES
 
+    @cached_property
+    def _counted(self) -> dict[str, Counter[str]]:
+        return {}
+
+    def values(self, name: str) -> Counter[str]:
+        """The known values of an attribute, and how many images have each; counted once."""
+        if name not in self._counted:
+            self._counted[name] = Counter(value for image in self.images if (value := image.known(name)))
+        return self._counted[name]
+
     def has(self, name: str) -> bool:
         """True when at least one image knows the attribute."""
-        return any(image.known(name) for image in self.images)
+        return bool(self.values(name))
 
     @property
     def wears(self) -> bool:

@@ -233,7 +233,7 @@ def _pick(shapes: Sequence[Shape], seed: str, salt: str) -> Shape:
 def _share(facts: SetFacts, image: KeptImage, name: str) -> float:
     """The share of the kept images that have this image's value of an attribute."""
     value = image.known(name)
-    return sum(other.known(name) == value for other in facts.images) / max(1, len(facts.images))
+    return facts.values(name)[value] / max(1, len(facts.images)) if value else 0.0
 
 
 def _varying(facts: SetFacts, image: KeptImage, name: str) -> str:

@@ -1,0 +1,224 @@
+"""validate_coverage through its handler: verdicts, stored reports, what is counted, what to add next."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from support.datasets import ready_dataset, spoil
+from support.images import bench
+from support.rules import TRIGGER, balanced, facts, image, on_set
+
+from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, ReportRecord
+from loradeck.state.store import Store
+from loradeck.tools.contracts import Profile, Severity, TargetModel, ValidateArgs, ValidateResult, Verdict
+from loradeck.tools.datasets import captions_of, kept_images
+from loradeck.tools.errors import NotFound
+from loradeck.tools.rulebook.fingerprint import fingerprint
+from loradeck.tools.rulebook.judge import judge
+from loradeck.tools.validate_coverage.copies import png_size
+from loradeck.tools.validate_coverage.coverage import coverage
+from loradeck.tools.validate_coverage.shots import KEYSTONES, shot_list
+from loradeck.tools.validate_coverage.tool import TOOL, judge_now
+from loradeck.tools.workbench import Workbench
+
+
+@pytest.fixture
+def on(tmp_path: Path) -> Workbench:
+    """A workbench with a set of icons that passes."""
+    made = bench(tmp_path)
+    ready_dataset(made.store)
+    return made
+
+
+def validate(on: Workbench, dataset: str = "ready", target: TargetModel | None = None) -> ValidateResult:
+    answer = TOOL.handler(ValidateArgs(dataset_id=dataset, target_model=target), on)
+    assert isinstance(answer, ValidateResult)
+    return answer
+
+
+def rules(answer: ValidateResult, severity: Severity) -> set[str]:
+    return {finding.rule_id for finding in answer.findings if finding.severity == severity}
+
+
+def test_a_good_set_passes_and_training_is_the_next_step(on: Workbench) -> None:
+    answer = validate(on)
+    assert answer.verdict == Verdict.PASS
+    assert answer.findings == []
+    assert (answer.kept, answer.captioned) == (44, 44)
+    assert answer.next_step == 'start_training(dataset_id="ds_ready")'
+
+
+def test_one_caption_without_the_trigger_fails_the_set_and_names_the_image(on: Workbench) -> None:
+    spoil(on.store, "ds_ready")
+    answer = validate(on)
+    assert answer.verdict == Verdict.FAIL
+    assert answer.findings[0].rule_id == "CAP-TRIGGER"
+    assert answer.findings[0].where == [kept_images(on.store, "ds_ready")[0].id]
+    assert "CAP-TRIGGER" in answer.next_step
+
+
+def test_the_report_is_stored_with_the_fingerprint_that_it_judged(on: Workbench) -> None:
+    answer = validate(on)
+    row = on.store.find(ReportRecord, answer.report_id)
+    assert row is not None
+    assert (row.fingerprint, row.verdict, row.dataset_id) == (answer.fingerprint, "pass", "ds_ready")
+    assert ValidateResult.model_validate(row.report) == answer
+
+
+def test_judging_twice_gives_the_same_fingerprint_and_a_change_another(on: Workbench) -> None:
+    first = validate(on).fingerprint
+    assert validate(on).fingerprint == first
+    caption = next(iter(captions_of(on.store, "ds_ready").values()))
+    on.store.add(replace(caption, text=caption.text + " It tilts."))
+    assert validate(on).fingerprint != first
+
+
+def test_another_target_model_judges_by_its_own_words(on: Workbench) -> None:
+    answer = validate(on, target=TargetModel.FLUX2_DEV)
+    assert "CAP-LENGTH" in rules(answer, Severity.ERROR)
+    assert answer.fingerprint != validate(on).fingerprint
+    assert on.store.where(DatasetRecord)[0].target_model == "preview"
+
+
+def test_a_waived_rule_lets_the_set_through_and_is_still_told(on: Workbench) -> None:
+    dataset = on.store.where(DatasetRecord)[0]
+    for row in kept_images(on.store, dataset.id)[15:]:
+        on.store.change(ImageRecord, row.id, status="rejected")
+    assert judge_now(on.store, dataset).verdict == Verdict.FAIL
+    waived = judge_now(on.store, dataset, waived=frozenset({"COV-COUNT"}))
+    assert waived.verdict == Verdict.PASS
+    assert rules(waived, Severity.INFO) == {"COV-COUNT"}
+
+
+def test_rejected_images_are_not_judged(on: Workbench) -> None:
+    spoil(on.store, "ds_ready")
+    on.store.change(ImageRecord, kept_images(on.store, "ds_ready")[0].id, status="rejected")
+    assert validate(on).verdict == Verdict.PASS
+
+
+def test_a_copy_that_is_gone_or_of_another_size_fails_the_set(on: Workbench) -> None:
+    folder = on.store.workspace.dataset("ds_ready")
+    (folder / "001.png").unlink()
+    Image.new("RGB", (32, 64)).save(folder / "002.png")
+    assert rules(validate(on), Severity.ERROR) == {"IMG-READABLE", "IMG-UNIFORM"}
+
+
+def test_an_unknown_dataset_is_told_with_the_nearest_name(on: Workbench) -> None:
+    with pytest.raises(NotFound, match="'ready'"):
+        validate(on, "raedy")
+
+
+def test_fixes_name_the_dataset(tmp_path: Path) -> None:
+    made = bench(tmp_path)
+    made.store.add(DatasetRecord("ds_bare", "bare", "icons", "preview", 64))
+    answer = validate(made, "bare")
+    assert answer.verdict == Verdict.FAIL
+    assert 'curate_dataset(dataset_id="ds_bare", trigger=' in answer.findings[0].fix
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a" + b"0" * 40])
+def test_a_file_that_is_no_png_has_no_size(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    assert png_size(tmp_path / "a.png") is None
+
+
+# --------------------------------------------------------------------------- what is counted
+
+
+def test_coverage_counts_each_attribute_in_the_classes_of_the_rules() -> None:
+    table = coverage(facts([*balanced(20), image(21)]))
+    assert table["framing"] == {"close_up": 7, "medium": 6, "full_body": 5, "back_or_other": 2, "unknown": 1}
+    assert table["expression"]["joy"] == 3
+    assert sum(table["angle"].values()) == 21
+    assert "subject" not in table
+
+
+def test_coverage_names_twenty_values_and_counts_the_rest() -> None:
+    table = coverage(facts([image(n, subject=f"thing {n}") for n in range(1, 61)], Profile.ICONS))
+    assert len(table["subject"]) == 21
+    assert table["subject"]["others"] == 40
+
+
+# --------------------------------------------------------------------------- what to add next
+
+
+def test_an_empty_character_set_wants_the_eight_keystones_first_all_neutral() -> None:
+    shots = shot_list(facts([]))
+    wanted = [(str(framing), str(angle)) for framing, angle in KEYSTONES]
+    assert [(shot.attributes["framing"], shot.attributes["angle"]) for shot in shots[:8]] == wanted
+    assert {shot.attributes["expression"] for shot in shots[:8]} == {"neutral"}
+    assert [shot.worth for shot in shots] == sorted((shot.worth for shot in shots), reverse=True)
+
+
+def test_shots_are_concrete_and_take_what_the_set_lacks() -> None:
+    in_kitchens = [replace(one, attributes={**one.attributes, "background": "kitchen"}) for one in balanced()]
+    shots = shot_list(facts(in_kitchens))
+    assert shots
+    assert all(
+        {"framing", "angle", "expression", "background", "lighting", "wardrobe"} <= set(s.attributes) for s in shots
+    )
+    assert "kitchen" not in {shot.attributes["background"] for shot in shots}
+    assert all(shot.attributes["background"] in shot.text for shot in shots)
+
+
+def test_a_framing_that_falls_short_is_asked_for() -> None:
+    close = [replace(one, attributes={**one.attributes, "framing": "close_up"}) for one in balanced()]
+    framings = [shot.attributes["framing"] for shot in shot_list(facts(close))]
+    assert framings.count("full_body") >= 3
+
+
+def test_adding_the_shots_mends_the_framing_of_a_lopsided_set() -> None:
+    close = [replace(one, attributes={**one.attributes, "framing": "close_up"}) for one in balanced(12)]
+    grown = [*close, *(image(20 + n, **shot.attributes) for n, shot in enumerate(shot_list(facts(close))))]
+    errors = {one.rule_id for one in on_set(grown) if one.severity == Severity.ERROR}
+    assert "COV-FRAMING" not in errors
+    assert "COV-ANGLE" not in errors
+
+
+def test_a_short_set_of_icons_wants_things_that_it_does_not_show() -> None:
+    shots = shot_list(facts([image(n, subject=("bell", "camera")[n % 2]) for n in range(1, 31)], Profile.ICONS))
+    subjects = [shot.attributes["subject"] for shot in shots]
+    assert len(subjects) == 10
+    assert not {"bell", "camera"} & set(subjects)
+
+
+def test_an_empty_category_is_asked_for_first() -> None:
+    images = [image(n, category="estate", background=f"place {n}") for n in range(1, 31)]
+    shots = shot_list(facts(images, Profile.STYLE, categories=("estate", "church")))
+    assert {shot.attributes["category"] for shot in shots} == {"church"}
+
+
+def test_a_good_set_wants_nothing() -> None:
+    assert shot_list(facts([image(n, subject=f"thing {n}") for n in range(1, 45)], Profile.ICONS)) == []
+
+
+# --------------------------------------------------------------------------- speed
+
+
+def test_five_thousand_captions_are_judged_in_seconds() -> None:
+    things = ("owl", "bridge", "crucifix", "loaf", "altar", "horse", "priest", "umbrella", "piano", "mirror")
+    places = ("kitchen", "harbour", "church", "forest", "corridor", "rooftop", "cellar")
+    images = [
+        image(
+            n,
+            f"{TRIGGER}. A {things[n % 10]} number {n} stands in a {places[n % 7]} with {things[n % 9]}s and rain on "
+            f"its side, and {places[n % 5]} light reaches it from a window {n % 13} steps away, in hour {n % 11}.",
+        )
+        for n in range(1, 5001)
+    ]
+    start = time.perf_counter()
+    whole = facts(images, Profile.STYLE)
+    judge(whole)
+    fingerprint(whole)
+    assert time.perf_counter() - start < 20
+
+
+def test_a_report_on_many_images_stays_small(on: Workbench) -> None:
+    store: Store = on.store
+    for caption in captions_of(store, "ds_ready").values():
+        store.add(CaptionRecord(caption.image_id, "ds_ready", "masterpiece, 8k, icon, blue", "given"))
+    assert len(validate(on).model_dump_json()) < 20_000

@@ -13,7 +13,7 @@ from support.decks import deck, render
 from support.painter import Painter, bench, trained
 
 from loradeck.state import runs
-from loradeck.state.records import DeckRecord, VisualRecord
+from loradeck.state.records import DeckRecord, RunRecord, VisualRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import RenderResult, RunState
 from loradeck.tools.errors import BadArgument, NotFound, NotYet, Refused
@@ -225,11 +225,20 @@ def test_an_output_dir_that_cannot_be_written_is_told_and_the_deck_is_whole(work
     assert any("could not be copied" in words for words in result.told)
 
 
-def test_a_render_at_work_is_joined_when_nothing_else_is_asked_and_never_doubled(work: Workbench) -> None:
+def test_a_render_at_work_is_joined_when_nothing_else_is_asked_and_never_doubled(
+    work: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loradeck.tools.render_deck_visuals.tool.WAIT_SECONDS", 0.1)
+    lora = trained(work.store)
     first = render(work, deck=deck())
-    busy = runs.enqueue(work.store, "render", {"preview": True}, deck_id=first.deck_id, name="x", steps=3)
-    with pytest.raises(Refused, match=f"{busy.id} is still at work"):
-        render(work, deck_id=first.deck_id, only=["cover"])
+    busy = runs.enqueue(work.store, "render", {"output_dir": "/out"}, deck_id=first.deck_id, steps=3)
+    joined = render(work, deck_id=first.deck_id, loras=[{"lora_id": lora.id}], output_dir="/out")
+    assert (joined.run_id, joined.state) == (busy.id, RunState.QUEUED)
+    assert "check_status" in joined.next_step
+    for more in ({"only": ["cover"]}, {"guidance": 2.0}, {"output_dir": "/elsewhere"}, {"takes": 2}):
+        with pytest.raises(Refused, match=f"{busy.id} is still at work"):
+            render(work, deck_id=first.deck_id, **more)
+    assert len(work.store.where(RunRecord)) == 2
 
 
 def test_a_lora_of_another_base_is_refused_with_what_to_do(work: Workbench) -> None:

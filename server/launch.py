@@ -14,8 +14,9 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from loradeck.state.errors import StateError
 from loradeck.state.files import Workspace, told
 
 
@@ -30,15 +31,26 @@ def launch(home: Path) -> Callable[[str], None]:
         log = workspace.log(run_id)
         with told(log):
             log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("ab") as output:
-                process = _detached([sys.executable, "-m", "loradeck.server.worker", run_id], home, output)
+            output = log.open("ab")
+        with output:
+            process = _worker(run_id, home, output)
         # Reaped by a thread, so that an ended worker does not stay in the process table as a zombie.
         threading.Thread(target=process.wait, name=f"reap {run_id}", daemon=True).start()
 
     return start
 
 
-def _detached(command: list[str], home: Path, output: Any) -> subprocess.Popen[bytes]:
+def _worker(run_id: str, home: Path, output: BinaryIO) -> subprocess.Popen[bytes]:
+    try:
+        return _detached([sys.executable, "-m", "loradeck.server.worker", run_id], home, output)
+    except OSError as error:
+        raise StateError(
+            f"No process could be started for {run_id} ({error.strerror or 'unknown reason'}); it stays queued: close "
+            "some programs, then call check_status, which tries again."
+        ) from error
+
+
+def _detached(command: list[str], home: Path, output: BinaryIO) -> subprocess.Popen[bytes]:
     """Start a process that belongs to nobody here."""
     options: dict[str, Any] = {
         "stdin": subprocess.DEVNULL,

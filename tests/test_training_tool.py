@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,9 @@ from support.engine import registry
 from support.training import lease_runs_out, wait_for
 
 from loradeck.server import worker
+from loradeck.server.launch import launch
 from loradeck.state import runs
+from loradeck.state.errors import DiskFull, StateError
 from loradeck.state.records import CaptionRecord, DatasetRecord, LoraRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.catalogue import load
@@ -28,6 +31,9 @@ from loradeck.tools.workbench import Workbench
 def perform(spec: ToolSpec, arguments: dict[str, Any], bench: Workbench) -> Any:
     """One call, past the server."""
     return spec.handler(spec.args.model_validate(arguments), bench)
+
+
+LENGTH = {"rule_id": "CAP-LENGTH", "reason": "written for the preview base"}
 
 
 class House:
@@ -136,6 +142,32 @@ def test_some_rules_are_never_set_aside(house: House, dataset: DatasetRecord, ru
         house.start(dataset_id=dataset.id, waive=[{"rule_id": rule, "reason": "because I say so"}])
 
 
+def test_a_rule_that_is_none_is_not_set_aside_in_silence(house: House, dataset: DatasetRecord) -> None:
+    with pytest.raises(BadArgument, match="the nearest is 'COV-COUNT'"):
+        house.start(dataset_id=dataset.id, waive=[{"rule_id": "COV-COUNTS", "reason": "because I say so"}])
+
+
+def test_captions_for_another_model_than_the_one_trained_are_told(house: House, dataset: DatasetRecord) -> None:
+    house.store.change(DatasetRecord, dataset.id, target_model="z-image")
+    started = house.start(dataset_id=dataset.id, base_model="preview", waive=[LENGTH])
+    assert started.plan is not None
+    assert started.plan.told[0].why.startswith("The captions follow z-image (20-50 words) and preview is trained")
+
+
+def test_two_same_calls_at_once_start_one_run_and_leave_one_folder(house: House, dataset: DatasetRecord) -> None:
+    answers: list[str | None] = []
+    calls = [
+        threading.Thread(target=lambda: answers.append(house.start(dataset_id=dataset.id).run_id)) for _ in range(4)
+    ]
+    for call in calls:
+        call.start()
+    for call in calls:
+        call.join()
+    assert len(answers) == 4
+    assert set(answers) == {path.name for path in (house.store.workspace.home / "runs").iterdir()}
+    assert house.store.count(RunRecord) == len(set(answers)) == 1
+
+
 def test_an_image_that_changed_on_the_disk_after_it_was_judged_stops_the_start(
     house: House, dataset: DatasetRecord
 ) -> None:
@@ -145,6 +177,35 @@ def test_an_image_that_changed_on_the_disk_after_it_was_judged_stops_the_start(
     with pytest.raises(Refused, match=r"TRN-FINGERPRINT: 007\.png"):
         house.start(dataset_id=dataset.id)
     assert house.store.count(RunRecord) == 0
+    assert list((house.store.workspace.home / "runs").iterdir()) == []
+
+
+def test_a_full_disk_stops_the_start_with_one_sentence_and_leaves_nothing(
+    house: House, dataset: DatasetRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(DiskFull, match="free some room"):
+        house.start(dataset_id=dataset.id)
+    monkeypatch.undo()
+    assert house.store.count(RunRecord) == 0
+    assert list((house.store.workspace.home / "runs").iterdir()) == []
+    assert house.start(dataset_id=dataset.id).state == RunState.QUEUED
+
+
+def test_a_machine_that_can_start_no_process_says_so_and_keeps_the_run_queued(
+    house: House, dataset: DatasetRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("loradeck.server.launch.subprocess.Popen", refuse)
+    bench = replace(house.bench, launch=launch(house.store.workspace.home))
+    with pytest.raises(StateError, match="it stays queued"):
+        perform(load("start_training"), {"dataset_id": dataset.id}, bench)
+    assert [run.state for run in house.store.where(RunRecord)] == ["queued"]
 
 
 def test_numbers_outside_the_usual_range_are_told_with_the_range_and_train(

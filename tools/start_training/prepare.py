@@ -9,7 +9,7 @@ from typing import Any
 
 from loradeck.engines.base import Engine
 from loradeck.state.records import DatasetRecord, LoraRecord
-from loradeck.tools.contracts import Estimate, StartTrainingArgs, TargetModel, TrainingPlan, ValidateResult, Verdict
+from loradeck.tools.contracts import Estimate, StartTrainingArgs, TrainingPlan, ValidateResult, Verdict
 from loradeck.tools.datasets import captions_of, copy_path, find_dataset, kept_images
 from loradeck.tools.errors import BadArgument, NotYet, Refused
 from loradeck.tools.library import find_lora
@@ -83,7 +83,7 @@ def prepare(args: StartTrainingArgs, bench: Workbench) -> Prepared | Blocked:
     base_model = _base(args, dataset, parent)
     engine = _engine(args, bench, base_model)
     with bench.store.transaction():  # so that what is judged and what is set aside are the same
-        report = _judge(args, bench, dataset, base_model)
+        report = _judge(args, bench, dataset)
         sources = _sources(bench, dataset)
     if report.verdict == Verdict.FAIL:
         return Blocked(dataset, report)
@@ -129,7 +129,7 @@ def _prepared(
         fingerprint=fingerprint,
         name=name,
         trigger=trigger,
-        plan=plan.model_copy(update={"told": what_to_know(plan, engine.check(spec))}),
+        plan=plan.model_copy(update={"told": what_to_know(plan, dataset.target_model, engine.check(spec))}),
         estimate=Estimate(**asdict(engine.estimate(spec))),
         preview=base is not None and base.preview,
         advanced=args.advanced,
@@ -183,8 +183,9 @@ def _engine(args: StartTrainingArgs, bench: Workbench, base_model: str) -> Engin
     return engine
 
 
-def _judge(args: StartTrainingArgs, bench: Workbench, dataset: DatasetRecord, base_model: str) -> ValidateResult:
-    """The verdict of this moment, with the waivers that were asked for."""
+def _judge(args: StartTrainingArgs, bench: Workbench, dataset: DatasetRecord) -> ValidateResult:
+    """The verdict of this moment by the dataset's own target model, with the waivers that were asked for."""
+    from loradeck.tools.rulebook.manifest import IDS
     from loradeck.tools.validate_coverage.tool import judge_now
 
     waived = frozenset(waiver.rule_id for waiver in args.waive)
@@ -194,7 +195,10 @@ def _judge(args: StartTrainingArgs, bench: Workbench, dataset: DatasetRecord, ba
             f"{', '.join(forbidden)} cannot be waived; leave it out of waive and mend what it finds "
             "(validate_coverage tells)."
         )
-    return judge_now(bench.store, dataset, TargetModel(base_model), waived=waived)
+    for rule in sorted(waived - IDS):
+        near = difflib.get_close_matches(rule, IDS, n=1, cutoff=0.0)
+        raise BadArgument(f"There is no rule {rule!r} to waive; the nearest is {near[0]!r}. Findings name their rules.")
+    return judge_now(bench.store, dataset, waived=waived)
 
 
 def _sources(bench: Workbench, dataset: DatasetRecord) -> list[Source]:

@@ -12,13 +12,32 @@ CONVERGED = (800, 1200)
 """Steps by which FLUX.2 LoRAs have converged (TRN-CONVERGED)."""
 
 
-def what_to_know(plan: TrainingPlan, engine_says: Sequence[str]) -> list[Finding]:
-    """TRN-RANGE and TRN-CONVERGED on a plan, and the engine's own remarks on it. Nothing here blocks."""
+def what_to_know(plan: TrainingPlan, target_model: str, engine_says: Sequence[str]) -> list[Finding]:
+    """TRN-RANGE and TRN-CONVERGED on a plan, and the engine's own remarks on it. Nothing here blocks.
+
+    `target_model` is the one whose caption rules the set follows.
+    """
     said = [
         Finding(rule_id="TRN-RANGE", severity=Severity.WARNING, where=["set"], why=remark, fix="Change it, or go on.")
         for remark in engine_says
     ]
-    return [*_outside(plan), *_converged(plan), *said]
+    return [*_other_target(plan, target_model), *_outside(plan), *_converged(plan), *said]
+
+
+def _other_target(plan: TrainingPlan, target_model: str) -> Iterator[Finding]:
+    if plan.base_model == target_model:
+        return
+    words, wanted = TARGETS[TargetModel(target_model)].words, TARGETS[TargetModel(plan.base_model)].words
+    yield Finding(
+        rule_id="TRN-RANGE",
+        severity=Severity.INFO,
+        where=["set"],
+        why=(
+            f"The captions follow {target_model} ({words[0]}-{words[1]} words) and {plan.base_model} is trained "
+            f"({wanted[0]}-{wanted[1]} words)."
+        ),
+        fix=f'validate_coverage(dataset_id=..., target_model="{plan.base_model}") judges them for what is trained.',
+    )
 
 
 def _outside(plan: TrainingPlan) -> Iterator[Finding]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from loradeck.state import runs
 from loradeck.state.files import new_id, sha256_json, write_json
 from loradeck.state.records import LoraRecord, RunRecord
@@ -44,24 +49,34 @@ def handle(args: StartTrainingArgs, bench: Workbench) -> StartTrainingResult:
 
 def _start(prepared: Prepared, bench: Workbench) -> StartTrainingResult:
     """Queue the run that was prepared, unless the same one is there already."""
-    store = bench.store
     call = sha256_json(prepared.identity())
-    twin = _twin(store, call)
+    twin = _twin(bench.store, call)
     if twin is not None:
         return _join(twin, bench)
     run_id = new_id("run")
-    folder = store.workspace.run(run_id)
-    pairs = [pair.as_row() for pair in take(folder / "dataset", prepared.sources)]
-    spec = {**prepared.spec(), "pairs": pairs, "call": call}
-    write_json(folder / "spec.json", spec)
-    with store.transaction():
-        twin = _twin(store, call)  # another call may have been quicker while the images were set aside
-        if twin is None:
-            run = runs.enqueue(store, RunKind.TRAIN, spec, run_id=run_id, **prepared.columns())
+    with _folder_of(bench.store, run_id) as folder:
+        pairs = [pair.as_row() for pair in take(folder / "dataset", prepared.sources)]
+        spec = {**prepared.spec(), "pairs": pairs, "call": call}
+        write_json(folder / "spec.json", spec)
+        with bench.store.transaction():
+            twin = _twin(bench.store, call)  # another call may have been quicker while the images were set aside
+            if twin is None:
+                runs.enqueue(bench.store, RunKind.TRAIN, spec, run_id=run_id, **prepared.columns())
     if twin is not None:
         return _join(twin, bench)
-    bench.launch(run.id)
-    return _answer(run, bench)
+    bench.launch(run_id)
+    return _answer(runs.get(bench.store, run_id), bench)
+
+
+@contextmanager
+def _folder_of(store: Store, run_id: str) -> Iterator[Path]:
+    """The folder of a run to come; gone again when no run came of it."""
+    folder = store.workspace.run(run_id)
+    try:
+        yield folder
+    finally:
+        if store.find(RunRecord, run_id) is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _twin(store: Store, call: str) -> RunRecord | None:

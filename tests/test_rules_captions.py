@@ -412,10 +412,16 @@ def test_unseen_captions_are_told_once_however_many_there_are() -> None:
 
 
 def test_the_same_remark_on_many_captions_is_gathered_into_one_finding() -> None:
-    findings = [f for f in on_captions([f"{TRIGGER}. icon"] * 60, Profile.ICONS) if f.rule_id == "CAP-DETAIL"]
+    captions = [f"{TRIGGER}. icon"] * 60 + [f"{TRIGGER}. A closed book in teal and blue."]
+    findings = [f for f in on_captions(captions, Profile.ICONS) if f.rule_id == "CAP-DETAIL"]
     assert len(findings) == 1
     assert len(findings[0].where) == 50
     assert findings[0].why.startswith("60 captions")
+
+
+def test_a_remark_on_every_image_is_one_on_the_set() -> None:
+    findings = [f for f in on_captions([f"{TRIGGER}. icon"] * 60, Profile.ICONS) if f.rule_id == "CAP-DETAIL"]
+    assert [finding.where for finding in findings] == [["set"]]
 
 
 def test_nothing_is_said_of_a_set_without_images() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from loradeck.tools.contracts import Finding, Severity, Verdict
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.manifest import CAPTION_RULES, RULES
+from loradeck.tools.rulebook.rule import SET
 from loradeck.tools.rulebook.tables import NEVER_WAIVED
 
 GRAVEST_FIRST = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
@@ -27,7 +28,7 @@ def judge(facts: SetFacts, waived: frozenset[str] = frozenset()) -> list[Finding
 
     A waived rule is still told, as an info, unless it can never be waived.
     """
-    findings = [finding for rule in RULES for finding in _gathered(rule.judge(facts))]
+    findings = [finding for rule in RULES for finding in _gathered(rule.judge(facts), len(facts.images))]
     return gravest_first(_waive(finding) if finding.rule_id in waived else finding for finding in findings)
 
 
@@ -55,18 +56,19 @@ def _waive(finding: Finding) -> Finding:
     return finding.model_copy(update={"severity": Severity.INFO, "why": f"Waived: {finding.why}"})
 
 
-def _gathered(findings: Sequence[Finding]) -> list[Finding]:
-    """One finding for a rule that says much the same of several images; at most 50 ids are named."""
+def _gathered(findings: Sequence[Finding], images: int) -> list[Finding]:
+    """One finding for a rule that says much the same of several images; at most 50 ids are named, all as "set"."""
     groups: dict[tuple[Severity, str, bool], list[Finding]] = {}
     for finding in findings:
         single = len(finding.where) == 1 and finding.where[0].startswith("img_")
         key = finding.why if not single else ""
         groups.setdefault((finding.severity, key, single), []).append(finding)
-    return [_one_of(group) for group in groups.values()]
+    return [_one_of(group, images) for group in groups.values()]
 
 
-def _one_of(group: list[Finding]) -> Finding:
+def _one_of(group: list[Finding], images: int) -> Finding:
     first = group[0]
     where = list(dict.fromkeys(place for finding in group for place in finding.where))
     why = first.why if len(group) == 1 else f"{len(where)} captions; the first: {first.why}"
-    return first.model_copy(update={"where": where[:MOST_IDS], "why": why})
+    everywhere = len(where) == images > 1
+    return first.model_copy(update={"where": [SET] if everywhere else where[:MOST_IDS], "why": why})

@@ -98,7 +98,8 @@ def _summary(run: RunRecord, left: float | None, found: Sequence[Diagnosis], res
         return f"{run.id}{name} has succeeded. {result['summary']}"
     where = f" at step {run.step} of {run.steps}" if run.steps else ""
     what = f"The {run.kind} run {run.id}{name} {STANDS[RunState(run.state)]}{where}{_eta(left)}."
-    said = found[0].what if found else (run.error or run.message)
+    told = "" if run.state == RunState.RUNNING else run.error or run.message  # a running one's is a bare word
+    said = found[0].what if found else told
     return f"{what} {said.rstrip('.')}." if said else what
 
 

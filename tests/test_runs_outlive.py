@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -36,9 +37,13 @@ SLOWLY = {"steps": 400, "checkpoint_every": 20, "step_seconds": 0.02}
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     install_tiny_engine(tmp_path, monkeypatch)
-    return Store(tmp_path / "home")
+    opened = Store(tmp_path / "home")
+    yield opened
+    for run in opened.where(RunRecord):  # workers that a failed test left, suspended ones too
+        if run.pid != os.getpid() and runs.process_alive(run.pid, run.pid_started):
+            psutil.Process(run.pid).kill()
 
 
 def started(store: Store, run: RunRecord, past_step: int = 5) -> psutil.Process:

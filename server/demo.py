@@ -8,6 +8,7 @@ server, never by a file of our own, so that the demo proves what a new chat can 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -247,7 +248,7 @@ async def converse(output: Path, steps: int | None) -> None:
     server = StdioServerParameters(
         command=sys.executable,
         args=["-m", "loradeck", "serve"],
-        env={"LORADECK_HOME": str(output / "workspace")},
+        env={**os.environ, "LORADECK_HOME": str(output / "workspace")},
     )
     async with Client(server) as client:
         talk = Conversation(client, teller)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import psutil
@@ -55,8 +56,20 @@ def assert_whole(output: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_demo_ends_with_a_lora_and_a_pdf(tmp_path: Path) -> None:
-    done = subprocess.run(demo(tmp_path), capture_output=True, text=True, timeout=400, check=False)
+def test_the_demo_from_an_installed_wheel_ends_with_a_lora_and_a_pdf(tmp_path: Path, built: tuple[Path, Path]) -> None:
+    installed = tmp_path / "site-packages"
+    with zipfile.ZipFile(built[0]) as wheel:
+        wheel.extractall(installed)
+    done = subprocess.run(
+        demo(tmp_path),
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert str(installed) in done.stdout  # the pictures that it read are the wheel's
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert_whole(tmp_path)
     for tool in ("curate_dataset", "write_captions", "validate_coverage", "start_training", "render_deck_visuals"):

@@ -28,7 +28,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="the pipeline folder to write")
     parser.add_argument("--work", type=Path, help="checkpoints and the drawn corpus (default: OUT.work)")
     parser.add_argument("--steps", type=int, default=TransformerPlan.steps, help="steps of the transformer")
-    parser.add_argument("--vae-steps", type=int, default=VaePlan.steps, help="steps of the autoencoder")
     parser.add_argument("--pictures", type=int, default=16000, help="pictures to draw, a quarter of them 16:9")
     parser.add_argument("--threads", type=int, default=2, help="processor threads to use")
     parser.add_argument("--export-now", action="store_true", help="export what the checkpoints hold, train nothing")
@@ -75,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     plan = replace(TransformerPlan(), steps=options.steps)
     if not options.export_now:
-        _train(work, options.pictures, replace(VaePlan(), steps=options.vae_steps), plan)
+        _train(work, options.pictures, VaePlan(), plan)
     _export_checkpoint(options.out, work, plan)
 
 

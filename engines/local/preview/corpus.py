@@ -22,7 +22,10 @@ from loradeck.engines.local.preview.draw import draw_scene
 from loradeck.engines.local.preview.progress import say
 from loradeck.engines.local.preview.text import MAX_TOKENS, embed
 from loradeck.engines.local.preview.vae import encode, normalise, set_statistics
-from loradeck.engines.local.preview.world import SQUARE, WIDE, pick_scene
+from loradeck.engines.local.preview.world import SQUARE, WIDE, Scene, pick_scene
+
+TOKEN = 16
+"""Pixels a token, each way."""
 
 LENGTHS = {"short": 32, "long": MAX_TOKENS, "padded": 512}
 SHAPES_OF_PICTURES = {"square": SQUARE, "wide": WIDE}
@@ -53,24 +56,40 @@ class Corpus:
     """Everything the transformer trains on."""
 
     latents: dict[str, torch.Tensor]  # "square" (n, 64, 8, 8), "wide" (n, 64, 9, 16)
+    weights: dict[str, torch.Tensor]  # (n, tokens), what a token counts for: more where a thing is, 1 on average
     shelves: dict[tuple[str, str], Shelf]  # by picture shape and text length
     empty: dict[str, torch.Tensor]  # the empty prompt, (length, 192), by text length
 
 
-def _draw(plan: CorpusPlan, shape: str, vae: AutoencoderKLFlux2) -> tuple[torch.Tensor, list[list[str]]]:
+def token_weights(scene: Scene) -> torch.Tensor:
+    """What each token of a picture counts for, ``(tokens,)``: four times as much where a thing is, 1 on average."""
+    rows, columns = scene.height // TOKEN, scene.width // TOKEN
+    x = (torch.arange(columns) + 0.5) / columns
+    y = (torch.arange(rows)[:, None] + 0.5) / rows
+    weights = torch.ones(rows, columns)
+    for thing in scene.things:
+        across = thing.radius * scene.height / scene.width
+        weights[((x - thing.x).abs() < across + 0.4 / columns) & ((y - thing.y).abs() < thing.radius + 0.4 / rows)] = (
+            4.0
+        )
+    return (weights / weights.mean()).flatten()
+
+
+def _draw(plan: CorpusPlan, shape: str, vae: AutoencoderKLFlux2) -> tuple[torch.Tensor, torch.Tensor, list[list[str]]]:
     count = plan.square if shape == "square" else plan.wide
     rng = random.Random(f"{plan.seed}-{shape}")
-    latents, told, batch = [], [], []
+    latents, weights, told, batch = [], [], [], []
     for index in range(count):
         scene = pick_scene(rng, SHAPES_OF_PICTURES[shape])
         batch.append(np.asarray(draw_scene(scene)))
+        weights.append(token_weights(scene))
         told.append([caption(scene, rng) for _ in range(plan.captions)])
         if len(batch) == 64 or index + 1 == count:
             latents.append(encode(vae, np.stack(batch)))
             batch = []
             if index % 1024 < 64:
                 say("draw", shape=shape, pictures=index)
-    return torch.cat(latents), told
+    return torch.cat(latents), torch.stack(weights), told
 
 
 def _shelf(
@@ -99,7 +118,7 @@ def _sorted_by_length(
 
 def _save(corpus: Corpus, path: Path) -> None:
     shelves = {"/".join(key): (shelf.text, shelf.picture) for key, shelf in corpus.shelves.items()}
-    torch.save({"latents": corpus.latents, "shelves": shelves, "empty": corpus.empty}, path)
+    torch.save({"latents": corpus.latents, "weights": corpus.weights, "shelves": shelves, "empty": corpus.empty}, path)
 
 
 def _load(path: Path) -> Corpus:
@@ -108,7 +127,7 @@ def _load(path: Path) -> Corpus:
     for key, (text, picture) in stored["shelves"].items():
         shape, length = key.split("/")
         shelves[shape, length] = Shelf(text, picture)
-    return Corpus(stored["latents"], shelves, stored["empty"])
+    return Corpus(stored["latents"], stored["weights"], shelves, stored["empty"])
 
 
 def build_corpus(
@@ -124,15 +143,19 @@ def build_corpus(
         vae.bn.load_state_dict(torch.load(statistics, weights_only=True))
         return _load(path)
     raw: dict[str, torch.Tensor] = {}
+    weights: dict[str, torch.Tensor] = {}
     shelves: dict[tuple[str, str], Shelf] = {}
     for shape in SHAPES_OF_PICTURES:
-        raw[shape], told = _draw(plan, shape, vae)
+        raw[shape], weights[shape], told = _draw(plan, shape, vae)
         for length, chosen in _sorted_by_length(told, tokenizer, plan).items():
             shelves[shape, length] = _shelf(chosen, LENGTHS[length], tokenizer, encoder)
-    set_statistics(vae, raw["square"])
-    torch.save(vae.bn.state_dict(), statistics)
+    if statistics.exists():
+        vae.bn.load_state_dict(torch.load(statistics, weights_only=True))
+    else:
+        set_statistics(vae, raw["square"])
+        torch.save(vae.bn.state_dict(), statistics)
     latents = {shape: normalise(vae, values).bfloat16() for shape, values in raw.items()}
     empty = {name: embed(tokenizer, encoder, [""], length)[0].bfloat16() for name, length in LENGTHS.items()}
-    corpus = Corpus(latents, shelves, empty)
+    corpus = Corpus(latents, weights, shelves, empty)
     _save(corpus, path)
     return corpus

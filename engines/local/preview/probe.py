@@ -65,8 +65,8 @@ class Probe(nn.Module):
 class ProbePlan:
     """How the probe is trained."""
 
-    pictures: int = 9000
-    steps: int = 1800
+    pictures: int = 10000
+    steps: int = 3200
     batch: int = 64
     learning_rate: float = 2e-3
     seed: int = 41

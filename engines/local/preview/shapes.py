@@ -116,23 +116,15 @@ _PLAIN = [
     _shape("triangle", [_poly("main", (0, -0.88), (0.95, 0.8), (-0.95, 0.8))]),
     _shape("star", [_poly("main", *_star(5, 1.0, 0.42))], flies=True),
     _shape("heart", [_poly("main", *_heart())]),
-    _shape("diamond", [_poly("main", (0, -1), (0.75, 0), (0, 1), (-0.75, 0))], ["rhombus"]),
     _shape("ring", [_disc("main", 0, 0, 0.92), _disc("hole", 0, 0, 0.5)], ["hoop"]),
     _shape(
         "cross",
         [_box("main", -0.3, -0.9, 0.3, 0.9), _box("main", -0.9, -0.3, 0.9, 0.3)],
         ["plus"],
     ),
-    _shape("hexagon", [_poly("main", *_around(6, 0.95))]),
     _shape(
         "arrow",
         [_poly("main", (0.95, 0), (0.1, -0.8), (0.1, -0.3), (-0.95, -0.3), (-0.95, 0.3), (0.1, 0.3), (0.1, 0.8))],
-    ),
-    _shape(
-        "bolt",
-        [_poly("main", (0.25, -1), (-0.6, 0.15), (-0.08, 0.15), (-0.25, 1), (0.6, -0.25), (0.08, -0.25))],
-        ["lightning"],
-        flies=True,
     ),
     _shape("drop", [_disc("main", 0, 0.3, 0.65), _poly("main", (0, -1), (0.6, 0.08), (-0.6, 0.08))], ["droplet"]),
     _shape("moon", [_disc("main", 0, 0, 0.92), _disc("hole", 0.42, -0.22, 0.75)], ["crescent"], flies=True),
@@ -160,19 +152,7 @@ _NATURE = [
         ],
         accent="trunk",
     ),
-    _shape(
-        "pine",
-        [
-            _box("accent", -0.13, 0.5, 0.13, 1.0),
-            _poly("main", (0, -0.2), (0.75, 0.65), (-0.75, 0.65)),
-            _poly("main", (0, -0.65), (0.6, 0.2), (-0.6, 0.2)),
-            _poly("main", (0, -1), (0.45, -0.25), (-0.45, -0.25)),
-        ],
-        ["fir"],
-        accent="trunk",
-    ),
     _shape("flower", [*_petals(), _disc("accent", 0, 0, 0.32)], ["blossom"], accent="centre"),
-    _shape("leaf", [_poly("main", *_lens(0.6, 0.9)), _line("ink", 0.09, (0, -0.5), (0, 1.0))]),
     _shape(
         "fish",
         [
@@ -181,18 +161,6 @@ _NATURE = [
             _disc("ink", -0.55, -0.12, 0.11),
         ],
         accent="tail",
-    ),
-    _shape(
-        "bird",
-        [
-            _poly("accent", (-0.98, -0.2), (-0.6, -0.45), (-0.6, -0.05)),
-            _disc("main", -0.42, -0.3, 0.36),
-            _oval("main", -0.6, -0.3, 0.6, 0.6),
-            _poly("main", (0.3, 0.1), (1.0, -0.3), (0.85, 0.35)),
-            _disc("ink", -0.48, -0.38, 0.08),
-        ],
-        accent="beak",
-        flies=True,
     ),
     _shape(
         "cat",
@@ -208,29 +176,9 @@ _NATURE = [
         accent="eyes",
     ),
     _shape(
-        "apple",
-        [
-            _disc("main", -0.32, 0.15, 0.56),
-            _disc("main", 0.32, 0.15, 0.56),
-            _oval("main", -0.6, 0.1, 0.6, 0.88),
-            _line("ink", 0.1, (0, -0.3), (0.08, -0.75)),
-            _poly("accent", (0.1, -0.5), (0.4, -0.95), (0.75, -0.75), (0.45, -0.45)),
-        ],
-        accent="leaf",
-    ),
-    _shape(
         "mushroom",
         [_box("accent", -0.3, 0.0, 0.3, 0.9, 0.2), _poly("main", *[p for p in _around(40, 0.95) if p[1] <= 0.12])],
         accent="stem",
-    ),
-    _shape(
-        "mountain",
-        [
-            _poly("main", (-0.1, -0.9), (1.0, 0.85), (-1.0, 0.85)),
-            _poly("accent", (-0.1, -0.9), (0.25, -0.33), (0.03, -0.45), (-0.12, -0.28), (-0.28, -0.42), (-0.42, -0.28)),
-        ],
-        ["peak"],
-        accent="top",
     ),
 ]
 
@@ -267,16 +215,6 @@ _MADE = [
         accent="handle",
     ),
     _shape(
-        "key",
-        [
-            _disc("main", -0.5, 0, 0.46),
-            _disc("hole", -0.5, 0, 0.2),
-            _box("main", -0.1, -0.12, 0.95, 0.12),
-            _box("main", 0.45, 0, 0.6, 0.42),
-            _box("main", 0.75, 0, 0.92, 0.42),
-        ],
-    ),
-    _shape(
         "bell",
         [
             _disc("accent", 0, 0.75, 0.22),
@@ -295,15 +233,6 @@ _MADE = [
             _disc("ink", 0, 0.1, 0.2),
         ],
         accent="lens",
-    ),
-    _shape(
-        "flag",
-        [
-            _box("accent", -0.8, -0.95, -0.64, 1.0),
-            _poly("main", (-0.64, -0.9), (0.95, -0.72), (0.65, -0.3), (0.95, 0.1), (-0.64, 0.12)),
-        ],
-        ["banner"],
-        accent="pole",
     ),
     _shape(
         "boat",
@@ -359,16 +288,6 @@ _MADE = [
         accent="handle",
     ),
     _shape(
-        "balloon",
-        [
-            _line("accent", 0.08, (0, 0.5), (0.08, 1.0)),
-            _poly("main", (0, 0.42), (0.14, 0.62), (-0.14, 0.62)),
-            _oval("main", -0.62, -0.98, 0.62, 0.5),
-        ],
-        accent="string",
-        flies=True,
-    ),
-    _shape(
         "bulb",
         [
             _box("accent", -0.27, 0.45, 0.27, 0.95, 0.1),
@@ -377,60 +296,6 @@ _MADE = [
         ],
         ["lightbulb", "lamp"],
         accent="base",
-    ),
-    _shape(
-        "document",
-        [
-            _box("main", -0.7, -0.95, 0.7, 0.95, 0.1),
-            _box("accent", -0.42, -0.5, 0.42, -0.34),
-            _box("accent", -0.42, -0.1, 0.42, 0.06),
-            _box("accent", -0.42, 0.3, 0.15, 0.46),
-        ],
-        ["page", "paper"],
-        accent="lines",
-    ),
-    _shape(
-        "bubble",
-        [
-            _poly("main", (-0.55, 0.3), (-0.05, 0.4), (-0.6, 0.95)),
-            _box("main", -0.95, -0.75, 0.95, 0.5, 0.4),
-            _disc("accent", -0.45, -0.12, 0.14),
-            _disc("accent", 0, -0.12, 0.14),
-            _disc("accent", 0.45, -0.12, 0.14),
-        ],
-        ["chat", "comment"],
-        accent="dots",
-    ),
-    _shape(
-        "clock",
-        [
-            _disc("main", 0, 0, 0.95),
-            _disc("accent", 0, 0, 0.7),
-            _line("ink", 0.12, (0, 0), (0, -0.48)),
-            _line("ink", 0.12, (0, 0), (0.36, 0.15)),
-        ],
-        ["watch"],
-        accent="face",
-    ),
-    _shape(
-        "gift",
-        [
-            _box("main", -0.82, -0.35, 0.82, 0.9),
-            _box("accent", -0.16, -0.35, 0.16, 0.9),
-            _box("accent", -0.82, 0.1, 0.82, 0.35),
-            _poly("accent", (0, -0.35), (-0.55, -0.9), (-0.6, -0.4)),
-            _poly("accent", (0, -0.35), (0.55, -0.9), (0.6, -0.4)),
-        ],
-        ["present"],
-        accent="ribbon",
-    ),
-    _shape(
-        "crown",
-        [
-            _poly("main", (-0.9, 0.7), (-0.95, -0.6), (-0.4, 0.0), (0, -0.85), (0.4, 0.0), (0.95, -0.6), (0.9, 0.7)),
-            _disc("accent", 0, 0.35, 0.2),
-        ],
-        accent="jewel",
     ),
     _shape(
         "rocket",
@@ -445,24 +310,6 @@ _MADE = [
         ],
         accent="fins",
         flies=True,
-    ),
-    _shape(
-        "shield",
-        [
-            _poly(
-                "main",
-                (0, -0.98),
-                (0.8, -0.65),
-                (0.75, 0.15),
-                (0.4, 0.7),
-                (0, 0.98),
-                (-0.4, 0.7),
-                (-0.75, 0.15),
-                (-0.8, -0.65),
-            ),
-            _poly("accent", (0, -0.72), (0.57, -0.48), (0.54, 0.1), (0.3, 0.5), (0, 0.7)),
-        ],
-        accent="half",
     ),
 ]
 

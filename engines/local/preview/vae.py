@@ -13,16 +13,19 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as functional
 from diffusers import AutoencoderKLFlux2
+from numpy.typing import NDArray
 
 from loradeck.engines.local.preview.draw import draw_scene, draw_texture
 from loradeck.engines.local.preview.progress import Cadence, say
 from loradeck.engines.local.preview.world import SQUARE, WIDE, pick_scene
+
+Picture = NDArray[np.uint8]
+"""One picture ``(h, w, 3)``, or a stack of them ``(n, h, w, 3)``."""
 
 CHANNELS = 16
 """Latent channels; the 2x2 patch that FLUX.2 cuts makes four times as many a token."""
@@ -30,15 +33,18 @@ CHANNELS = 16
 
 @dataclass(frozen=True)
 class VaePlan:
-    """How the autoencoder is trained."""
+    """How the autoencoder is trained: rounds of steps in which the learning rate falls from a peak to nothing."""
 
-    steps: int = 3200
-    restart: int = 2200  # here the learning rate, fallen to nothing, rises once more to half
+    rounds: tuple[tuple[int, float], ...] = ((2200, 2e-3), (1000, 1e-3), (900, 1.5e-3))
     batch: int = 16
-    learning_rate: float = 2e-3
     scenes: int = 4000
     kl: float = 1e-4
     seed: int = 11
+
+    @property
+    def steps(self) -> int:
+        """The steps of all rounds."""
+        return sum(steps for steps, _ in self.rounds)
 
 
 def new_vae() -> AutoencoderKLFlux2:
@@ -55,21 +61,21 @@ def new_vae() -> AutoencoderKLFlux2:
     return vae
 
 
-def to_pixels(pictures: np.ndarray[Any, Any]) -> torch.Tensor:
+def to_pixels(pictures: Picture) -> torch.Tensor:
     """uint8 pictures ``(n, h, w, 3)`` as floats ``(n, 3, h, w)`` in -1 to 1."""
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def draw_pool(plan: VaePlan) -> list[np.ndarray[Any, Any]]:
-    """The pictures to learn from, uint8: square scenes, wide scenes and textures (5 : 2 : 2)."""
+def draw_pool(plan: VaePlan) -> list[Picture]:
+    """The pictures to learn from, uint8: square scenes, wide scenes and textures (6 : 2 : 1)."""
     rng = random.Random(plan.seed)
-    square = [np.asarray(draw_scene(pick_scene(rng, SQUARE))) for _ in range(plan.scenes * 5 // 9)]
+    square = [np.asarray(draw_scene(pick_scene(rng, SQUARE))) for _ in range(plan.scenes * 6 // 9)]
     wide = [np.asarray(draw_scene(pick_scene(rng, WIDE))) for _ in range(plan.scenes * 2 // 9)]
-    rest = [np.asarray(draw_texture(rng, 128)) for _ in range(plan.scenes * 2 // 9)]
+    rest = [np.asarray(draw_texture(rng, 128)) for _ in range(plan.scenes // 9)]
     return square + wide + rest
 
 
-def _crop(picture: np.ndarray[Any, Any], side: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+def _crop(picture: Picture, side: int, rng: np.random.Generator) -> Picture:
     top = rng.integers(0, picture.shape[0] - side + 1)
     left = rng.integers(0, picture.shape[1] - side + 1)
     piece = picture[top : top + side, left : left + side]
@@ -80,7 +86,7 @@ def _crop(picture: np.ndarray[Any, Any], side: int, rng: np.random.Generator) ->
     return piece
 
 
-def batches(pool: list[np.ndarray[Any, Any]], plan: VaePlan, start: int) -> Iterator[torch.Tensor]:
+def batches(pool: list[Picture], plan: VaePlan, start: int) -> Iterator[torch.Tensor]:
     """Endless batches, the same for the same plan and start."""
     step = start
     while True:
@@ -96,26 +102,26 @@ def _edges(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def reconstruction_loss(out: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
-    """L1 on pixels and, for crisp borders, on the differences of neighbouring pixels; plus MSE."""
-    loss = functional.l1_loss(out, goal) + functional.mse_loss(out, goal)
-    for a, b in zip(_edges(out), _edges(goal), strict=True):
-        loss = loss + functional.l1_loss(a, b)
-    return loss
+    """Absolute errors of pixels and, for crisp borders, of the differences of neighbouring pixels."""
+    down, right = (functional.l1_loss(a, b) for a, b in zip(_edges(out), _edges(goal), strict=True))
+    return 1.5 * functional.l1_loss(out, goal) + down + right
 
 
 def _rate(step: int, plan: VaePlan) -> float:
-    first = step < plan.restart
-    start, length = (0, plan.restart) if first else (plan.restart, plan.steps - plan.restart)
-    done = (step - start) / length
-    warm = min(1.0, (step - start + 1) / 100)
-    return plan.learning_rate * (1.0 if first else 0.5) * warm * max(0.02, 0.5 * (1 + math.cos(math.pi * done)))
+    start = 0
+    for steps, peak in plan.rounds:
+        if step < start + steps:
+            warm = min(1.0, (step - start + 1) / 100)
+            return peak * warm * max(0.02, 0.5 * (1 + math.cos(math.pi * (step - start) / steps)))
+        start += steps
+    return 0.0
 
 
 def train_vae(plan: VaePlan, folder: Path) -> AutoencoderKLFlux2:
     """Train from the last checkpoint in ``folder`` (or from nothing) and return the autoencoder."""
     torch.manual_seed(plan.seed)
     vae, path = new_vae(), folder / "vae.pt"
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=plan.rounds[0][1], betas=(0.9, 0.99), weight_decay=1e-3)
     start = 0
     if path.exists():
         state = torch.load(path, weights_only=True)
@@ -154,7 +160,7 @@ def patchify(latents: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def encode(vae: AutoencoderKLFlux2, pictures: np.ndarray[Any, Any]) -> torch.Tensor:
+def encode(vae: AutoencoderKLFlux2, pictures: Picture) -> torch.Tensor:
     """Patchified latents ``(n, 64, h/16, w/16)`` of uint8 pictures, before normalisation."""
     with torch.autocast("cpu", torch.bfloat16):
         return patchify(vae.encode(to_pixels(pictures)).latent_dist.mode().float())

@@ -143,15 +143,15 @@ def _spot(rng: random.Random, column: str, row: str, wide: bool) -> tuple[float,
 
 def _radius(rng: random.Random, size: str, roomy: bool) -> float:
     low, high = {
-        "small": (0.13, 0.165),
-        "medium": (0.25, 0.30) if roomy else (0.20, 0.24),
-        "large": (0.36, 0.42) if roomy else (0.27, 0.30),
+        "small": (0.16, 0.19),
+        "medium": (0.27, 0.31) if roomy else (0.23, 0.26),
+        "large": (0.36, 0.42) if roomy else (0.28, 0.31),
     }[size]
     return rng.uniform(low, high)
 
 
 def _texture(rng: random.Random) -> str:
-    return rng.choices(TEXTURES, (55, 18, 10, 10, 7))[0]
+    return rng.choices(TEXTURES, (60, 18, 9, 9, 4))[0]
 
 
 def _accent(rng: random.Random, paint: Paint, behind: tuple[str, ...]) -> Paint:
@@ -164,7 +164,7 @@ def _thing(rng: random.Random, column: str, row: str, wide: bool, behind: tuple[
     paint = pick_paint(rng, behind)
     while held_out(shape, paint.name, column):
         shape, paint = rng.choice(list(SHAPES)), pick_paint(rng, behind)
-    size = rng.choices(SIZES, (22, 50, 28))[0]
+    size = rng.choices(SIZES, (14, 50, 36))[0]
     roomy = row == "middle" and (column == "centre" or wide)
     x, y = _spot(rng, column, row, wide)
     turn = rng.choice((0.0, 45.0, 90.0, 135.0))
@@ -241,7 +241,7 @@ def pick_scene(rng: random.Random, size: tuple[int, int] = SQUARE) -> Scene:
     """One scene of one or two things for a picture of ``size`` (width, height in pixels)."""
     backdrop = pick_backdrop(rng)
     behind = _colors_behind(backdrop)
-    spots = _spots(rng, rng.random() < 0.25, backdrop.kind in ("place", "split"))
+    spots = _spots(rng, rng.random() < 0.15, backdrop.kind in ("place", "split"))
     wide = size[0] > size[1]
     things = [_settle(_thing(rng, column, row, wide, behind), backdrop) for column, row in spots]
     if len(things) == 2:

@@ -28,7 +28,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="the pipeline folder to write")
     parser.add_argument("--work", type=Path, help="checkpoints and the drawn corpus (default: OUT.work)")
     parser.add_argument("--steps", type=int, default=TransformerPlan.steps, help="steps of the transformer")
-    parser.add_argument("--pictures", type=int, default=16000, help="pictures to draw, a quarter of them 16:9")
+    parser.add_argument(
+        "--pictures", type=int, default=16000, help="pictures to draw: half in full, the others simple or 16:9"
+    )
     parser.add_argument("--threads", type=int, default=2, help="processor threads to use")
     parser.add_argument("--export-now", action="store_true", help="export what the checkpoints hold, train nothing")
     return parser
@@ -39,7 +41,7 @@ def _language(work: Path) -> tuple[PreTrainedTokenizerFast, Qwen3ForCausalLM]:
     folder = work / "language"
     if not folder.exists():
         tokenizer = build_tokenizer()
-        build_text_encoder(len(tokenizer)).save_pretrained(folder)
+        build_text_encoder(tokenizer).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     encoder: Qwen3ForCausalLM = Qwen3ForCausalLM.from_pretrained(folder).eval().requires_grad_(False)
     return PreTrainedTokenizerFast.from_pretrained(folder), encoder
@@ -61,7 +63,7 @@ def _export_checkpoint(out: Path, work: Path, plan: TransformerPlan) -> None:
 def _train(work: Path, pictures: int, vae_plan: VaePlan, plan: TransformerPlan) -> None:
     vae = train_vae(vae_plan, work)
     tokenizer, encoder = _language(work)
-    corpus_plan = replace(CorpusPlan(), square=pictures - pictures // 4, wide=pictures // 4)
+    corpus_plan = replace(CorpusPlan(), simple=pictures * 5 // 16, square=pictures // 2, wide=pictures * 3 // 16)
     corpus = build_corpus(corpus_plan, work, vae, tokenizer, encoder)
     train_transformer(plan, work, corpus)
 

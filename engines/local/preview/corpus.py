@@ -8,6 +8,7 @@ small), *long* (64 tokens) and a few *padded* to the 512 tokens that plain diffu
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,21 +23,27 @@ from loradeck.engines.local.preview.draw import draw_scene
 from loradeck.engines.local.preview.progress import say
 from loradeck.engines.local.preview.text import MAX_TOKENS, embed
 from loradeck.engines.local.preview.vae import encode, normalise, set_statistics
-from loradeck.engines.local.preview.world import SQUARE, WIDE, Scene, pick_scene
+from loradeck.engines.local.preview.world import SQUARE, WIDE, Scene, pick_scene, pick_simple_scene
 
 TOKEN = 16
 """Pixels a token, each way."""
 
 LENGTHS = {"short": 32, "long": MAX_TOKENS, "padded": 512}
-SHAPES_OF_PICTURES = {"square": SQUARE, "wide": WIDE}
+PICTURES: dict[str, tuple[tuple[int, int], Callable[[random.Random, tuple[int, int]], Scene]]] = {
+    "simple": (SQUARE, pick_simple_scene),
+    "square": (SQUARE, pick_scene),
+    "wide": (WIDE, pick_scene),
+}
+"""The kinds of pictures: their size, and who picks their scenes."""
 
 
 @dataclass(frozen=True)
 class CorpusPlan:
     """How many pictures are drawn, and how many captions each gets."""
 
-    square: int = 12000
-    wide: int = 4000
+    simple: int = 5000
+    square: int = 8250
+    wide: int = 2750
     captions: int = 2
     long_share: float = 0.06  # of the short captions, told again in the long form
     padded: int = 160
@@ -55,7 +62,7 @@ class Shelf:
 class Corpus:
     """Everything the transformer trains on."""
 
-    latents: dict[str, torch.Tensor]  # "square" (n, 64, 8, 8), "wide" (n, 64, 9, 16)
+    latents: dict[str, torch.Tensor]  # "simple" and "square" (n, 64, 8, 8), "wide" (n, 64, 9, 16)
     weights: dict[str, torch.Tensor]  # (n, tokens), what a token counts for: more where a thing is, 1 on average
     shelves: dict[tuple[str, str], Shelf]  # by picture shape and text length
     empty: dict[str, torch.Tensor]  # the empty prompt, (length, 192), by text length
@@ -76,11 +83,12 @@ def token_weights(scene: Scene) -> torch.Tensor:
 
 
 def _draw(plan: CorpusPlan, shape: str, vae: AutoencoderKLFlux2) -> tuple[torch.Tensor, torch.Tensor, list[list[str]]]:
-    count = plan.square if shape == "square" else plan.wide
+    count = {"simple": plan.simple, "square": plan.square, "wide": plan.wide}[shape]
+    size, pick = PICTURES[shape]
     rng = random.Random(f"{plan.seed}-{shape}")
     latents, weights, told, batch = [], [], [], []
     for index in range(count):
-        scene = pick_scene(rng, SHAPES_OF_PICTURES[shape])
+        scene = pick(rng, size)
         batch.append(np.asarray(draw_scene(scene)))
         weights.append(token_weights(scene))
         told.append([caption(scene, rng) for _ in range(plan.captions)])
@@ -145,7 +153,7 @@ def build_corpus(
     raw: dict[str, torch.Tensor] = {}
     weights: dict[str, torch.Tensor] = {}
     shelves: dict[tuple[str, str], Shelf] = {}
-    for shape in SHAPES_OF_PICTURES:
+    for shape in PICTURES:
         raw[shape], weights[shape], told = _draw(plan, shape, vae)
         for length, chosen in _sorted_by_length(told, tokenizer, plan).items():
             shelves[shape, length] = _shelf(chosen, LENGTHS[length], tokenizer, encoder)

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from loradeck.engines.local.preview.captions import FILLERS, ORDINARY, caption
+from loradeck.engines.local.preview.grounding import word_meanings
 from loradeck.engines.local.preview.shapes import SHAPES
 from loradeck.engines.local.preview.world import COLORS, pick_scene
 
@@ -25,6 +26,9 @@ TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}" +
 WIDTH = 64
 LAYERS = (9, 18, 27)
 """The hidden layers that ``Flux2KleinPipeline`` reads; their states side by side are one token's text."""
+
+OWN = 0.6
+"""How much of a known word's embedding is its own, beside its kind and looks (see :mod:`.grounding`)."""
 
 MAX_TOKENS = 64
 """What loradeck pads prompts to; plain diffusers pads to 512, which the base has met in training too."""
@@ -62,14 +66,14 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def build_text_encoder(vocabulary: int, seed: int = 5) -> Qwen3ForCausalLM:
-    """A random Qwen3 of 28 layers, frozen: its token embeddings start at unit scale.
+def build_text_encoder(tokenizer: PreTrainedTokenizerFast, seed: int = 5) -> Qwen3ForCausalLM:
+    """A random Qwen3 of 28 layers, frozen, with grounded token embeddings at unit scale.
 
     Only 27 layers are read; the last one keeps the final norm away from the third reading.
     """
     torch.manual_seed(seed)
     config = Qwen3Config(
-        vocab_size=vocabulary,
+        vocab_size=len(tokenizer),
         hidden_size=WIDTH,
         intermediate_size=WIDTH,
         num_hidden_layers=LAYERS[-1] + 1,
@@ -84,7 +88,11 @@ def build_text_encoder(vocabulary: int, seed: int = 5) -> Qwen3ForCausalLM:
         bos_token_id=None,
     )
     model = Qwen3ForCausalLM(config).eval().requires_grad_(False)
-    torch.nn.init.normal_(model.model.embed_tokens.weight, std=1.0)
+    table = model.model.embed_tokens.weight
+    torch.nn.init.normal_(table, std=1.0)
+    for word, meaning in word_meanings().items():
+        index = tokenizer.convert_tokens_to_ids(word)
+        table[index] = OWN * table[index] + meaning
     return model
 
 

@@ -26,16 +26,17 @@ SHIFT = 3.0
 
 @dataclass(frozen=True)
 class TransformerPlan:
-    """How the transformer is trained: a round at full rate that cools down, then one at half of it that only falls."""
+    """How the transformer is trained; in the last ``cooldown`` steps the learning rate falls to nothing."""
 
-    steps: int = 7000
-    restart: int = 3400
-    cooldown: int = 1000  # the last steps of the first round
+    steps: int = 5000
+    cooldown: int = 2500
     batch: int = 32  # of squares; 16:9 pictures, which are twice as dear, come 20 at a time
-    learning_rate: float = 2e-3
-    matrix_rate: float = 4e-3  # of Muon, which turns the blocks' matrices
+    learning_rate: float = 1.2e-3
+    matrix_rate: float = 2.5e-3  # of Muon, which turns the blocks' matrices
     drop: float = 0.1
-    wide: float = 0.25
+    first: int = 1200  # steps on simple pictures alone, where shapes are learned
+    simple: float = 0.3
+    wide: float = 0.2
     long: float = 0.10
     padded: float = 0.01
     ema: float = 0.998
@@ -95,13 +96,19 @@ def pick_sigmas(count: int, generator: torch.Generator) -> torch.Tensor:
     return SHIFT * sigma / (1 + (SHIFT - 1) * sigma)
 
 
+def _kind(dice: float, plan: TransformerPlan) -> str:
+    if dice < plan.wide:
+        return "wide"
+    return "simple" if dice < plan.wide + plan.simple else "square"
+
+
 def batches(corpus: Corpus, plan: TransformerPlan, start: int) -> Iterator[Batch]:
     """Endless batches, the same for the same plan and step, wherever training resumed."""
     step = start
     while True:
         generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
         dice = torch.rand(2, generator=generator)
-        shape = "wide" if dice[0] < plan.wide else "square"
+        shape = "simple" if step < plan.first else _kind(float(dice[0]), plan)
         length = "padded" if dice[1] < plan.padded else "long" if dice[1] < plan.padded + plan.long else "short"
         count = plan.batch // 4 if length == "padded" else plan.batch * (5 if shape == "wide" else 8) // 8
         shelf = corpus.shelves[shape, length]
@@ -147,9 +154,7 @@ def _optimizers(model: Flux2Transformer2DModel, plan: TransformerPlan) -> list[t
 
 def _scale(step: int, plan: TransformerPlan) -> float:
     """The share of the learning rate at a step."""
-    if step < plan.restart:
-        return min(1.0, (step + 1) / 150, (plan.restart - step) / plan.cooldown)
-    return 0.5 * min(1.0, (step - plan.restart + 1) / 50, (plan.steps - step) / (plan.steps - plan.restart))
+    return min(1.0, (step + 1) / 150, (plan.steps - step) / plan.cooldown)
 
 
 class Trainer:

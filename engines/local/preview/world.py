@@ -237,6 +237,22 @@ def _spots(rng: random.Random, two: bool, standing: bool) -> list[tuple[str, str
     return [(column, row)]
 
 
+def pick_simple_scene(rng: random.Random, size: tuple[int, int] = SQUARE) -> Scene:
+    """One flat, medium or large thing on a plain ground in plain light: where a shape is learned first."""
+    paint = pick_paint(rng, name="white" if rng.random() < 0.4 else "")
+    backdrop = Backdrop("plain", paint, paint)
+    column = rng.choices(COLUMNS, (28, 44, 28))[0]
+    thing = _thing(rng, column, "middle", size[0] > size[1], (paint.name,))
+    large = rng.random() < 0.5
+    thing = replace(
+        thing,
+        texture="flat",
+        size="large" if large else "medium",
+        radius=_radius(rng, "large" if large else "medium", column == "centre" or size[0] > size[1]),
+    )
+    return Scene(size[0], size[1], (thing,), backdrop, "neutral")
+
+
 def pick_scene(rng: random.Random, size: tuple[int, int] = SQUARE) -> Scene:
     """One scene of one or two things for a picture of ``size`` (width, height in pixels)."""
     backdrop = pick_backdrop(rng)

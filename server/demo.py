@@ -27,6 +27,7 @@ NAME = "fluent-icons"
 TRIGGER = "fluentlook"
 SHOWN_CHARACTERS = 220
 TOOL_TIMEOUT_SECONDS = 120.0
+ATTEMPTS = 3
 
 
 class DemoFailed(LoradeckError):
@@ -107,8 +108,23 @@ class Conversation:
         self.teller.line(f"< {pictures} picture(s). {shown}")
         return text
 
+    async def carry_out(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Call a tool that goes on as a run, follow it to its end, and return the result.
+
+        The same call goes on with a run that was lost, as one of a demo that was killed a moment ago is. Raises
+        DemoFailed when nothing was started, or the run did not succeed.
+        """
+        for _ in range(ATTEMPTS):
+            answer = await self.call(tool, **arguments)
+            if answer.get("run_id") is None:
+                raise DemoFailed(answer["summary"])
+            done = await self.follow(str(answer["run_id"]))
+            if done["state"] == "succeeded":
+                return dict(done["result"])
+        raise DemoFailed(f"The run was lost {ATTEMPTS} times; `loradeck doctor` may tell why.")
+
     async def follow(self, run_id: str) -> dict[str, Any]:
-        """Poll a run to its end. Raises DemoFailed when it did not succeed."""
+        """Poll a run until it succeeded or is lost. Raises DemoFailed when it failed or was stopped."""
         last: tuple[Any, ...] = ()
         while True:
             answer = await self.call("check_status", quiet=True, run_id=run_id, wait_seconds=5)
@@ -116,10 +132,10 @@ class Conversation:
             if told != last:
                 self.teller.progress(answer)
                 last = told
-            if answer["state"] == "succeeded":
+            if answer["state"] in {"succeeded", "lost"}:
                 self.teller.answer(answer)
                 return answer
-            if answer["state"] in {"failed", "cancelled", "lost"}:
+            if answer["state"] in {"failed", "cancelled"}:
                 raise DemoFailed(f"{answer['summary']} {answer['next_step']}")
 
 
@@ -198,12 +214,9 @@ async def train(talk: Conversation, dataset_id: str, steps: int | None) -> str:
     """Train; the same call over the same set goes on with what an earlier demo began. Returns the LoRA's id."""
     talk.teller.title("4. Train the LoRA")
     chosen: dict[str, Any] = {} if steps is None else {"steps": steps}
-    answer = await talk.call("start_training", dataset_id=dataset_id, name=NAME, **chosen)
-    if answer.get("run_id") is None:
-        raise DemoFailed(answer["summary"])
-    done = await talk.follow(str(answer["run_id"]))
-    show_files(talk.teller, done["result"]["artefacts"], ("lora", "loss_chart", "sample_grid"))
-    return str(done["result"]["lora"]["lora_id"])
+    result = await talk.carry_out("start_training", dataset_id=dataset_id, name=NAME, **chosen)
+    show_files(talk.teller, result["artefacts"], ("lora", "loss_chart", "sample_grid"))
+    return str(result["lora"]["lora_id"])
 
 
 async def render(talk: Conversation, lora_id: str, output: Path) -> dict[str, Any]:
@@ -212,14 +225,12 @@ async def render(talk: Conversation, lora_id: str, output: Path) -> dict[str, An
     deck = json.loads((DATA / "deck.json").read_text(encoding="utf-8"))
     made = [g["id"] for g in await overview(talk) if g["kind"] == "deck" and g["name"] == deck["title"]]
     which: dict[str, Any] = {"deck_id": made[0]} if made else {"deck": deck}
-    answer = await talk.call(
+    result = await talk.carry_out(
         "render_deck_visuals", loras=[{"lora_id": lora_id}], output_dir=str(output / "deck"), **which
     )
-    if answer.get("state") != "succeeded":
-        answer = (await talk.follow(str(answer["run_id"])))["result"]
-    for visual in answer["visuals"]:
+    for visual in result["visuals"]:
         talk.teller.line(f"{Path(visual['path']).name:<22} {visual['prompt']}")
-    return answer
+    return result
 
 
 async def overview(talk: Conversation) -> list[dict[str, Any]]:

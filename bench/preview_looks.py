@@ -1,8 +1,8 @@
 """Does the preview base take on looks that it has never seen? Train LoRAs with the local engine and measure.
 
-    python bench/preview_looks.py --icons FOLDER [--work FOLDER] [--seeds 0 1 2]
+    python bench/preview_looks.py [--work FOLDER] [--seeds 0 1 2]
 
-Looks: the Fluent 2 icons in FOLDER (real), ``blueprint`` and ``riso`` (drawn). For each look and seed it trains
+Looks: the Fluent 2 icons of the demo (real), ``blueprint`` and ``riso`` (drawn). For each look and seed it trains
 one LoRA by the card's recipe, renders prompts with and without the trigger, and prints one JSON object:
 
 - ``fall``: by how much the distance of colour and texture statistics to the training set fell from the
@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+import loradeck.server
 from loradeck.engines.base import DatasetFolder, DatasetItem, TrainSpec
 from loradeck.engines.local import create
 from loradeck.engines.local.preview.follow import pipeline, render
@@ -41,6 +42,7 @@ from loradeck.engines.local.preview.measure import (
 )
 from loradeck.engines.local.preview.probe import load_probe, read
 
+DEMO = Path(loradeck.server.__file__).parent / "demo_data"
 TRIGGERS = {"icons": "fluentlook", "blueprint": "planograf", "riso": "risolux"}
 SUBJECTS = ("house", "star", "cup", "bell", "cloud", "camera", "flower", "car")
 """What the prompts ask for; colours, texture and background are left open: the look decides them."""
@@ -88,15 +90,15 @@ class Look:
         return TRIGGERS[self.name]
 
 
-def icon_look(folder: Path) -> Look:
-    """The Fluent 2 icons, with the names of their metadata as captions; all of them stand in the middle."""
-    rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
-    rows = [row for row in rows if "/" not in row["file_name"]]
+def icon_look() -> Look:
+    """The 59 different Fluent 2 icons of the demo; what they show is their caption, and all stand in the middle."""
+    rows = json.loads((DEMO / "captions.json").read_text(encoding="utf-8"))
+    rows = [row for row in rows if row["file_name"] != "paw.png"]  # the same picture as animal_paw_print.png
     pictures = [
-        Image.open(folder / row["file_name"]).convert("RGB").resize((128, 128), Image.Resampling.LANCZOS)
+        Image.open(DEMO / "icons" / row["file_name"]).convert("RGB").resize((128, 128), Image.Resampling.LANCZOS)
         for row in rows
     ]
-    return Look("icons", pictures, [f"A {row['name']} in the middle." for row in rows])
+    return Look("icons", pictures, [f"{row['subject'].capitalize()} in the middle." for row in rows])
 
 
 def drawn_look(name: str) -> Look:
@@ -206,11 +208,10 @@ def sheet(renders: Renders, path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--icons", type=Path, required=True, help="the folder of the Fluent 2 icons")
     parser.add_argument("--work", type=Path, default=Path("looks"), help="datasets, LoRAs and sheets")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
-    looks = [icon_look(options.icons), drawn_look("blueprint"), drawn_look("riso")]
+    looks = [icon_look(), drawn_look("blueprint"), drawn_look("riso")]
     known = {look.name: describe_all(look.pictures) for look in looks}
     found: dict[str, dict[str, float]] = {}
     for seed in options.seeds:

@@ -3,7 +3,8 @@
 A known word's embedding is part its own (random), part its kind (all nouns share a direction, all colours
 another), and, for nouns, colours and places, part what it looks like: a noun's silhouette, a colour's red, green
 and blue, a place's column and row. Without this the base heard colours and places after 1,500 steps and
-nouns not even after 4,000; with it nouns were not heard after 900 either, and it has not been tried for longer. Words that are not of the world have none of it and stay neutral.
+nouns not even after 4,000; with it nouns were not heard after 900 either, and it has not been tried for
+longer. Words that are not of the world have none of it and stay neutral.
 """
 
 from __future__ import annotations

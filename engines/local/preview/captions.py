@@ -464,6 +464,16 @@ def _attributes(scene: Scene, mention: Mention, rng: random.Random) -> str:
     return f"{parts}. {who} is {' and '.join(told)}"
 
 
+def plain_caption(scene: Scene, rng: random.Random) -> str:
+    """A scene of one thing in one bare phrase that leaves nothing open: what nouns are learned from first."""
+    thing = scene.things[0]
+    subject = f"{color_phrase(thing.paint, rng)} {thing.shape}"
+    parts = [position_phrase(thing, False, rng), _colored_backdrop(scene.backdrop, rng)]
+    if _maybe(rng, 0.3):
+        return _joined([parts[1], _article(subject), parts[0]], rng)
+    return _joined([_article(subject) if _maybe(rng, 0.8) else subject, *parts], rng)
+
+
 def _noise(text: str, rng: random.Random) -> str:
     """Words left out, words that say nothing, and the full stop or none."""
     if _maybe(rng, 0.12):

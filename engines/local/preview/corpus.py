@@ -1,15 +1,18 @@
 """Draw the pictures, tell them, and turn both into what the transformer learns from: once, on disk.
 
 Latents are normalised and patchified, ``(n, 64, rows, columns)``; text states are ``(n, length, 192)``.
-Both are kept in bfloat16. Captions are sorted into *short* (up to 32 tokens, which keeps a training step
-small), *long* (64 tokens) and a few *padded* to the 512 tokens that plain diffusers pads to.
+Both are kept in bfloat16. Captions are sorted into *plain* (one bare phrase, up to 20 tokens), *short* (up to 32
+tokens, which keeps a training step small), *long* (64 tokens) and a few *padded* to the 512 tokens that plain
+diffusers pads to.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +21,18 @@ import torch
 from diffusers import AutoencoderKLFlux2
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-from loradeck.engines.local.preview.captions import caption
+from loradeck.engines.local.preview.captions import caption, plain_caption
 from loradeck.engines.local.preview.draw import draw_scene
 from loradeck.engines.local.preview.progress import say
+from loradeck.engines.local.preview.shapes import SHAPES
 from loradeck.engines.local.preview.text import MAX_TOKENS, embed
-from loradeck.engines.local.preview.vae import encode, normalise, set_statistics
+from loradeck.engines.local.preview.vae import Picture, encode, normalise, set_statistics
 from loradeck.engines.local.preview.world import SQUARE, WIDE, Scene, pick_scene, pick_simple_scene
 
 TOKEN = 16
 """Pixels a token, each way."""
 
-LENGTHS = {"short": 32, "long": MAX_TOKENS, "padded": 512}
+LENGTHS = {"plain": 20, "short": 32, "long": MAX_TOKENS, "padded": 512}
 PICTURES: dict[str, tuple[tuple[int, int], Callable[[random.Random, tuple[int, int]], Scene]]] = {
     "simple": (SQUARE, pick_simple_scene),
     "square": (SQUARE, pick_scene),
@@ -41,9 +45,9 @@ PICTURES: dict[str, tuple[tuple[int, int], Callable[[random.Random, tuple[int, i
 class CorpusPlan:
     """How many pictures are drawn, and how many captions each gets."""
 
-    simple: int = 5000
-    square: int = 8250
-    wide: int = 2750
+    simple: int = 4500
+    square: int = 6000
+    wide: int = 2000
     captions: int = 2
     long_share: float = 0.06  # of the short captions, told again in the long form
     padded: int = 160
@@ -66,6 +70,7 @@ class Corpus:
     weights: dict[str, torch.Tensor]  # (n, tokens), what a token counts for: more where a thing is, 1 on average
     shelves: dict[tuple[str, str], Shelf]  # by picture shape and text length
     empty: dict[str, torch.Tensor]  # the empty prompt, (length, 192), by text length
+    hearing: dict[str, torch.Tensor]  # "latents" of simple pictures, their captions' "right" states, "wrong" nouns'
 
 
 def token_weights(scene: Scene) -> torch.Tensor:
@@ -82,22 +87,59 @@ def token_weights(scene: Scene) -> torch.Tensor:
     return (weights / weights.mean()).flatten()
 
 
-def _draw(plan: CorpusPlan, shape: str, vae: AutoencoderKLFlux2) -> tuple[torch.Tensor, torch.Tensor, list[list[str]]]:
-    count = {"simple": plan.simple, "square": plan.square, "wide": plan.wide}[shape]
+@dataclass(frozen=True)
+class _Chunk:
+    """Some pictures of one size, what their tokens count for, and what is told of them."""
+
+    pictures: Picture
+    weights: torch.Tensor
+    told: list[list[str]]
+    plain: list[str]
+
+
+def _draw_chunk(shape: str, count: int, captions: int, seed: str) -> _Chunk:
     size, pick = PICTURES[shape]
-    rng = random.Random(f"{plan.seed}-{shape}")
-    latents, weights, told, batch = [], [], [], []
-    for index in range(count):
-        scene = pick(rng, size)
-        batch.append(np.asarray(draw_scene(scene)))
-        weights.append(token_weights(scene))
-        told.append([caption(scene, rng) for _ in range(plan.captions)])
-        if len(batch) == 64 or index + 1 == count:
-            latents.append(encode(vae, np.stack(batch)))
-            batch = []
-            if index % 1024 < 64:
-                say("draw", shape=shape, pictures=index)
-    return torch.cat(latents), torch.stack(weights), told
+    rng = random.Random(seed)
+    scenes = [pick(rng, size) for _ in range(count)]
+    return _Chunk(
+        np.stack([np.asarray(draw_scene(scene)) for scene in scenes]),
+        torch.stack([token_weights(scene) for scene in scenes]),
+        [[caption(scene, rng) for _ in range(captions)] for scene in scenes],
+        [plain_caption(scene, rng) for scene in scenes] if shape == "simple" else [],
+    )
+
+
+def _chunks(plan: CorpusPlan, shape: str) -> Iterator[_Chunk]:
+    """All pictures of a kind, drawn by two processes, 64 at a time; the same for the same plan."""
+    total = {"simple": plan.simple, "square": plan.square, "wide": plan.wide}[shape]
+    counts = [min(64, total - start) for start in range(0, total, 64)]
+    seeds = [f"{plan.seed}-{shape}-{i}" for i in range(len(counts))]
+    with ProcessPoolExecutor(2) as pool:
+        yield from pool.map(_draw_chunk, repeat(shape), counts, repeat(plan.captions), seeds)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """All pictures of a kind as latents, and what is told of them."""
+
+    latents: torch.Tensor
+    weights: torch.Tensor
+    told: list[list[str]]
+    plain: list[str]
+
+
+def _draw(plan: CorpusPlan, shape: str, vae: AutoencoderKLFlux2) -> _Drawn:
+    latents, weights = [], []
+    told: list[list[str]] = []
+    plain: list[str] = []
+    for chunk in _chunks(plan, shape):
+        latents.append(encode(vae, chunk.pictures))
+        weights.append(chunk.weights)
+        told += chunk.told
+        plain += chunk.plain
+        if len(latents) % 16 == 0:
+            say("draw", shape=shape, pictures=len(told))
+    return _Drawn(torch.cat(latents), torch.cat(weights), told, plain)
 
 
 def _shelf(
@@ -126,7 +168,8 @@ def _sorted_by_length(
 
 def _save(corpus: Corpus, path: Path) -> None:
     shelves = {"/".join(key): (shelf.text, shelf.picture) for key, shelf in corpus.shelves.items()}
-    torch.save({"latents": corpus.latents, "weights": corpus.weights, "shelves": shelves, "empty": corpus.empty}, path)
+    kept = {name: getattr(corpus, name) for name in ("latents", "weights", "empty", "hearing")}
+    torch.save({**kept, "shelves": shelves}, path)
 
 
 def _load(path: Path) -> Corpus:
@@ -135,7 +178,28 @@ def _load(path: Path) -> Corpus:
     for key, (text, picture) in stored["shelves"].items():
         shape, length = key.split("/")
         shelves[shape, length] = Shelf(text, picture)
-    return Corpus(stored["latents"], stored["weights"], shelves, stored["empty"])
+    return Corpus(stored["latents"], stored["weights"], shelves, stored["empty"], stored["hearing"])
+
+
+def _wrong_noun(text: str, shape: str, rng: random.Random) -> str:
+    return text.replace(shape, rng.choice([other for other in SHAPES if other != shape]))
+
+
+def _hearing(
+    vae: AutoencoderKLFlux2, tokenizer: PreTrainedTokenizerFast, encoder: Qwen3ForCausalLM, count: int = 128
+) -> dict[str, torch.Tensor]:
+    """Pictures that are not trained on, with their caption and the same caption with another noun."""
+    rng = random.Random("hearing")
+    scenes = [pick_simple_scene(rng) for _ in range(count)]
+    right = [plain_caption(scene, rng) for scene in scenes]
+    wrong = [_wrong_noun(text, scene.things[0].shape, rng) for text, scene in zip(right, scenes, strict=True)]
+    pictures = np.stack([np.asarray(draw_scene(scene)) for scene in scenes])
+    return {
+        "latents": normalise(vae, encode(vae, pictures)),
+        "right": embed(tokenizer, encoder, right, LENGTHS["short"]),
+        "wrong": embed(tokenizer, encoder, wrong, LENGTHS["short"]),
+        "weights": torch.stack([token_weights(scene) for scene in scenes]),
+    }
 
 
 def build_corpus(
@@ -154,9 +218,13 @@ def build_corpus(
     weights: dict[str, torch.Tensor] = {}
     shelves: dict[tuple[str, str], Shelf] = {}
     for shape in PICTURES:
-        raw[shape], weights[shape], told = _draw(plan, shape, vae)
-        for length, chosen in _sorted_by_length(told, tokenizer, plan).items():
-            shelves[shape, length] = _shelf(chosen, LENGTHS[length], tokenizer, encoder)
+        drawn = _draw(plan, shape, vae)
+        raw[shape], weights[shape] = drawn.latents, drawn.weights
+        told = _sorted_by_length(drawn.told, tokenizer, plan)
+        told["plain"] = list(enumerate(drawn.plain))
+        for length, chosen in told.items():
+            if chosen:
+                shelves[shape, length] = _shelf(chosen, LENGTHS[length], tokenizer, encoder)
     if statistics.exists():
         vae.bn.load_state_dict(torch.load(statistics, weights_only=True))
     else:
@@ -164,6 +232,6 @@ def build_corpus(
         torch.save(vae.bn.state_dict(), statistics)
     latents = {shape: normalise(vae, values).bfloat16() for shape, values in raw.items()}
     empty = {name: embed(tokenizer, encoder, [""], length)[0].bfloat16() for name, length in LENGTHS.items()}
-    corpus = Corpus(latents, weights, shelves, empty)
+    corpus = Corpus(latents, weights, shelves, empty, _hearing(vae, tokenizer, encoder))
     _save(corpus, path)
     return corpus

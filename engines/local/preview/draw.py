@@ -253,21 +253,40 @@ def draw_texture(rng: random.Random, side: int) -> Image.Image:
     return patch
 
 
+def _lattice(draw: ImageDraw.ImageDraw, side: int, rng: random.Random) -> None:
+    """A grid, slanted lines or staggered spots all over."""
+    step, width = rng.randint(4, 14), rng.randint(1, 3)
+    kind = rng.choice(("grid", "slant", "spots"))
+    for i in range(-side if kind == "slant" else 0, side, step):
+        if kind == "slant":
+            draw.line([(i, 0), (i + side, side)], fill=255, width=width)
+        elif kind == "grid":
+            draw.line([(i, 0), (i, side)], fill=255, width=width)
+            draw.line([(0, i), (side, i)], fill=255, width=width)
+        else:
+            for k in range(0, side, step):
+                x, r = k + (i // step % 2) * step / 2, step * (0.15 + 0.25 * i / side)
+                draw.ellipse([x - r, i - r, x + r, i + r], fill=255)
+
+
 def _scribble(patch: Image.Image, rng: random.Random) -> None:
-    """One soft-shaded blob, line or lattice on a patch."""
+    """One soft-shaded blob, outline, line or lattice on a patch."""
     side = patch.width
     tone: Rgb = (rng.randrange(256), rng.randrange(256), rng.randrange(256))
     other: Rgb = (rng.randrange(256), rng.randrange(256), rng.randrange(256))
     mask = Image.new("L", patch.size, 0)
     draw = ImageDraw.Draw(mask)
     x, y, r = rng.uniform(0, side), rng.uniform(0, side), rng.uniform(0.05, 0.5) * side
-    if rng.random() < 0.6:
+    chance = rng.random()
+    if chance < 0.6:
         figure = rng.choice((draw.ellipse, draw.rectangle))
-        figure([x - r, y - r * rng.uniform(0.4, 1), x + r, y + r], fill=255)
-    elif rng.random() < 0.5:
+        corners = [x - r, y - r * rng.uniform(0.4, 1), x + r, y + r]
+        if chance < 0.45:
+            figure(corners, fill=255)
+        else:
+            figure(corners, outline=255, width=rng.randint(1, 5))
+    elif chance < 0.8:
         draw.line([(x, y), (rng.uniform(0, side), rng.uniform(0, side))], fill=255, width=rng.randint(1, 6))
     else:
-        step = rng.randint(4, 14)
-        for i in range(0, side, step):
-            draw.line([(i, 0), (i + rng.choice((0, side)), side)], fill=255, width=rng.randint(1, 3))
+        _lattice(draw, side, rng)
     patch.paste(blend(tone, other, ramp(side, side, rng.uniform(0, 360))), (0, 0), mask)

@@ -20,9 +20,6 @@ from loradeck.engines.local.preview.progress import Cadence, say
 from loradeck.engines.local.preview.text import LAYERS, WIDTH
 from loradeck.engines.local.preview.vae import CHANNELS
 
-SHIFT = 3.0
-"""How far training's noise levels are moved up: with so few tokens a little noise hides nothing."""
-
 
 @dataclass(frozen=True)
 class TransformerPlan:
@@ -34,6 +31,8 @@ class TransformerPlan:
     learning_rate: float = 1.2e-3
     matrix_rate: float = 2.5e-3  # of Muon, which turns the blocks' matrices
     drop: float = 0.1
+    shift: float = 3.0  # how far noise levels are moved up: where they are low, nothing is hidden
+    first_shift: float = 6.0  # in the first steps: what is drawn at all is decided where all is noise
     first: int = 900  # steps on simple pictures with plain captions alone: that is where nouns are learned
     simple: float = 0.3
     plain: float = 0.4  # of the simple pictures after that
@@ -108,12 +107,12 @@ class Batch:
     columns: int
 
 
-def pick_sigmas(count: int, generator: torch.Generator) -> torch.Tensor:
-    """Noise levels, half logit-normal and half uniform, then shifted up: that is where text decides what is drawn."""
+def pick_sigmas(count: int, shift: float, generator: torch.Generator) -> torch.Tensor:
+    """Noise levels ``(count,)``, half logit-normal and half uniform, then shifted up."""
     middle = torch.sigmoid(torch.randn(count, generator=generator))
     even = torch.rand(count, generator=generator)
     sigma = torch.where(torch.rand(count, generator=generator) < 0.5, middle, even)
-    return SHIFT * sigma / (1 + (SHIFT - 1) * sigma)
+    return shift * sigma / (1 + (shift - 1) * sigma)
 
 
 def _kind(dice: list[float], step: int, plan: TransformerPlan) -> tuple[str, str]:
@@ -143,13 +142,14 @@ def batches(corpus: Corpus, plan: TransformerPlan, start: int) -> Iterator[Batch
         text[torch.rand(count, generator=generator) < plan.drop] = corpus.empty[length].float()
         clean = pack(latents)
         noise = torch.randn(clean.shape, generator=generator)
-        sigma, weights = pick_sigmas(count, generator), corpus.weights[shape][pictures]
+        sigma = pick_sigmas(count, plan.first_shift if step < plan.first else plan.shift, generator)
+        weights = corpus.weights[shape][pictures]
         yield Batch(clean, text, noise, sigma, weights, latents.shape[2], latents.shape[3])
         step += 1
 
 
 @torch.no_grad()
-def hearing(model: Flux2Transformer2DModel, corpus: Corpus, sigma: float = 0.9) -> dict[str, float]:
+def hearing(model: Flux2Transformer2DModel, corpus: Corpus, sigma: float = 0.95) -> dict[str, float]:
     """The loss at one noise level on pictures not trained on, with the right noun and with a wrong one.
 
     A base that does not hear nouns has the same loss with both: seen after minutes, not after a whole build.

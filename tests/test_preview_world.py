@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from loradeck.engines.local.preview.captions import COLOR_WORDS, TEXTURE_WORDS, caption, made_up
+from loradeck.engines.local.preview.captions import COLOR_WORDS, TEXTURE_WORDS, caption, made_up, plain_caption
 from loradeck.engines.local.preview.draw import draw_scene, draw_texture
 from loradeck.engines.local.preview.shapes import SHAPES
-from loradeck.engines.local.preview.world import COLORS, SQUARE, WIDE, Scene, held_out, pick_scene
+from loradeck.engines.local.preview.world import COLORS, SQUARE, WIDE, Scene, held_out, pick_scene, pick_simple_scene
 
 
 def scenes(count: int, seed: int = 7) -> list[Scene]:
@@ -75,6 +75,17 @@ def test_captions_name_the_thing_and_the_side_it_is_on() -> None:
         for texture, names in TEXTURE_WORDS.items():
             if texture not in ("flat", "gradient") and words & set(names):
                 assert thing.texture == texture
+
+
+def test_plain_captions_leave_nothing_open() -> None:
+    rng = random.Random(13)
+    for _ in range(300):
+        scene = pick_simple_scene(rng)
+        thing, told = scene.things[0], plain_caption(scene, rng)
+        words = words_of(told)
+        assert {thing.shape, *thing.paint.shade.split(), *scene.backdrop.first.shade.split()} <= words, told
+        assert told_colors(words) == {thing.paint.name, scene.backdrop.first.name}, told
+        assert words & {"left", "right", "centre", "center", "centred", "middle"}, told
 
 
 def test_four_captions_in_ten_carry_a_made_up_word() -> None:

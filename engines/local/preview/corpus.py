@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,8 @@ def _chunks(plan: CorpusPlan, shape: str) -> Iterator[_Chunk]:
     total = {"simple": plan.simple, "square": plan.square, "wide": plan.wide}[shape]
     counts = [min(64, total - start) for start in range(0, total, 64)]
     seeds = [f"{plan.seed}-{shape}-{i}" for i in range(len(counts))]
-    with ProcessPoolExecutor(2) as pool:
+    fresh = get_context("spawn")  # a forked child would wait for ever for threads that torch started here
+    with ProcessPoolExecutor(2, mp_context=fresh, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         yield from pool.map(_draw_chunk, repeat(shape), counts, repeat(plan.captions), seeds)
 
 

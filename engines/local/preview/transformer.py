@@ -260,14 +260,16 @@ class Trainer:
 def train_transformer(plan: TransformerPlan, folder: Path, corpus: Corpus) -> Flux2Transformer2DModel:
     """Train from the last checkpoint in ``folder`` and return the averaged transformer."""
     trainer = Trainer(plan, folder)
-    cadence, began, running = Cadence(120.0), time.monotonic(), 0.0
+    cadence, began = Cadence(120.0), time.monotonic()
+    losses: list[float] = []
     for batch in batches(corpus, plan, trainer.step):
         if trainer.step >= plan.steps:
             break
-        running += float(trainer.learn(batch))
+        losses.append(float(trainer.learn(batch)))
         if trainer.step % 50 == 0:
-            say("transformer", step=trainer.step, loss=running / 50, seconds=time.monotonic() - began)
-            running = 0.0
+            mean = sum(losses) / len(losses)
+            say("transformer", step=trainer.step, loss=mean, seconds=time.monotonic() - began)
+            losses.clear()
         if trainer.step % 200 == 0:
             say("hearing", step=trainer.step, **hearing(trainer.average, corpus))
         if cadence.due():

@@ -74,6 +74,34 @@ def test_a_killed_process_is_gone_on_from_by_another_with_the_same_weights(
     assert same_weights(result.lora_path, whole[0].lora_path)
 
 
+@pytest.mark.parametrize("drawing", [4, 8])
+def test_a_training_killed_while_it_draws_samples_draws_them_when_it_goes_on(
+    drawing: int,
+    engine: LocalEngine,
+    dataset: DatasetFolder,
+    whole: tuple[TrainResult, MemoryReporter],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    honest = training.pictures.write_png
+
+    def killed(picture: Image.Image, path: Path, notes: dict[str, str]) -> None:
+        if path.name.startswith(f"step-{drawing:06d}"):
+            raise Crash
+        honest(picture, path, notes)
+
+    first = MemoryReporter()
+    monkeypatch.setattr(training.pictures, "write_png", killed)
+    with pytest.raises(Crash):
+        engine.train(tiny.spec(tmp_path, checkpoint_every=4), dataset, first)
+    monkeypatch.undo()
+    again = MemoryReporter(first.journal)
+    result = engine.train(tiny.spec(tmp_path, checkpoint_every=4), dataset, again)
+    assert [step for step, _, _ in again.samples] == [step for step in (4, 8) if step >= drawing]
+    assert all(path.is_file() for _, path, _ in again.samples)
+    assert same_weights(result.lora_path, whole[0].lora_path)
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     engine: LocalEngine, dataset: DatasetFolder, whole: tuple[TrainResult, MemoryReporter], tmp_path: Path
 ) -> None:

@@ -75,7 +75,8 @@ class Loop:
         self._kept = progress.step
         if progress.step == 0:
             progress = self._measure(progress)
-            self._show(0)
+        if self._shows(progress.step):
+            self._show(progress.step)  # a resume may come from a state whose samples were never drawn
         while progress.step < self._spec.steps:
             try:
                 self._reporter.raise_if_cancelled()
@@ -101,9 +102,13 @@ class Loop:
         if last or done % self._spec.checkpoint_every == 0:
             progress = self._told(progress)
             self._checkpoint(progress)
-        if last or done % self._spec.sample_every == 0:
+        if self._shows(done):
             self._show(done)
         return progress
+
+    def _shows(self, step: int) -> bool:
+        """True when samples are due after this step."""
+        return step == self._spec.steps or step % self._spec.sample_every == 0
 
     def _told(self, progress: Progress) -> Progress:
         loss = self._numbers.flush()

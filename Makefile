@@ -7,7 +7,7 @@ NODE := .node
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.loradeck-installed
 NODE_STAMP := $(NODE)/.loradeck-installed
-# The CPU build of torch is small; the CUDA one is chosen by people with a GPU (see docs/install.md).
+# Versions are pinned, torch's too; whether its CPU or its CUDA build comes depends on the platform and on pip's index.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: setup node demo test fast lint format bench clean

@@ -258,7 +258,7 @@ async def converse(output: Path, steps: int | None) -> None:
     teller.line("Everything runs on this machine, on the embedded preview base: no GPU, no key, no download.")
     server = StdioServerParameters(
         command=sys.executable,
-        args=["-m", "loradeck", "serve"],
+        args=["-P", "-m", "loradeck", "serve"],
         env={**os.environ, "LORADECK_HOME": str(output / "workspace")},
     )
     async with Client(server) as client:

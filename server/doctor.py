@@ -170,13 +170,20 @@ def _database(home: Path) -> Check:
 
 
 def _clients(machine: install.Machine) -> Iterator[Check]:
-    """Which clients have a configuration, and whether loradeck is in it."""
+    """Which clients have a configuration, and whether it starts loradeck."""
     for known in install.CLIENTS:
         try:
-            state = install.connected(known, machine)
+            state = install.connection(known, machine)
         except LoradeckError as error:
             yield Check("clients", known.title, False, str(error))
             continue
-        said = {None: "no configuration found", True: "connected", False: "not connected"}[state]
-        fix = "" if state else f"; `loradeck install {known.name}` connects it"
-        yield Check("clients", known.title, state is True, said + fix)
+        good = state.listed and state.gone is None
+        yield Check("clients", known.title, good, "connected" if good else _unconnected(known, state))
+
+
+def _unconnected(known: install.Client, state: install.Connection) -> str:
+    """Why a client does not start loradeck, and the command that mends it."""
+    if state.gone is not None:
+        return f"points at {state.gone}, which is gone; run `loradeck install {known.name}` again"
+    said = "not connected" if state.configured else "no configuration found"
+    return f"{said}; `loradeck install {known.name}` connects it"

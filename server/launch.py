@@ -42,7 +42,7 @@ def launch(home: Path) -> Callable[[str], None]:
 
 def _worker(run_id: str, home: Path, output: BinaryIO) -> subprocess.Popen[bytes]:
     try:
-        return _detached([sys.executable, "-m", "loradeck.server.worker", run_id], home, output)
+        return _detached([sys.executable, "-P", "-m", "loradeck.server.worker", run_id], home, output)
     except OSError as error:
         raise StateError(
             f"No process could be started for {run_id} ({error.strerror or 'unknown reason'}); it stays queued: close "

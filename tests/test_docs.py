@@ -50,6 +50,16 @@ def test_the_commands_in_the_readme_exist() -> None:
         assert command in told
 
 
+def test_the_readme_installs_this_checkout_in_words_that_pip_understands() -> None:
+    asked = re.findall(r'pip install -c (\S+) "([^"]+)"', README)
+    assert asked == [("constraints.txt", ".[local]")]
+
+
+def test_the_pages_that_the_makefile_names_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert [page for page in re.findall(r"docs/\w+\.md", makefile) if not (ROOT / page).exists()] == []
+
+
 def test_the_json_in_the_readme_is_json() -> None:
     blocks = re.findall(r"```json\n(.+?)```", README, flags=re.DOTALL)
     assert blocks

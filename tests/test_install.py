@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import json
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from loradeck.server import install
+from loradeck.server import doctor, install
 from loradeck.server.cli import main
 from loradeck.tools.errors import BadArgument, Refused
 
@@ -49,16 +50,35 @@ def test_moved_settings_folders_are_honoured(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("known", install.CLIENTS, ids=lambda known: known.name)
-def test_a_client_without_a_file_gets_one_that_starts_this_python_by_its_full_path(
+def test_a_client_without_a_file_gets_one_that_starts_loradeck_by_its_full_path(
     known: install.Client, tmp_path: Path
 ) -> None:
     change = install.plan(known, machine(tmp_path))
     assert change.write() is None
     entry = json.loads(change.path.read_text())[known.key]["loradeck"]
-    assert entry["command"] == sys.executable
     assert Path(entry["command"]).is_absolute()
-    assert entry["args"] == ["-m", "loradeck", "serve"]
+    assert Path(entry["command"]).parent == Path(sys.executable).parent
+    assert entry["args"][-1] == "serve"
     assert entry.get("type") == ("stdio" if known.typed else None)
+
+
+def test_without_the_loradeck_script_this_python_starts_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(install.sysconfig, "get_path", lambda name: str(tmp_path))
+    assert install.start() == [sys.executable, "-P", "-m", "loradeck"]
+
+
+@pytest.mark.parametrize("with_script", [True, False])
+def test_modules_in_the_clients_folder_are_not_taken_for_those_that_loradeck_needs(
+    with_script: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mcp").mkdir()
+    for name in ("mcp/__init__.py", "secrets.py"):
+        (tmp_path / name).write_text("raise SystemExit('the wrong module')")
+    if not with_script:
+        monkeypatch.setattr(install.sysconfig, "get_path", lambda name: str(tmp_path))
+    done = subprocess.run([*install.start(), "doctor"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "the wrong module" not in done.stderr
+    assert done.stdout.startswith("loradeck")
 
 
 def test_the_workspace_in_use_is_written_down_with_its_full_path(tmp_path: Path) -> None:
@@ -104,6 +124,84 @@ def test_the_diff_shows_exactly_what_would_be_written(tmp_path: Path) -> None:
     assert all(line in change.after.splitlines() for line in added)
 
 
+def test_claude_desktop_from_the_windows_store_reads_the_folder_of_its_package(tmp_path: Path) -> None:
+    known, windows = install.client("claude-desktop"), machine(tmp_path, "win32")
+    package = tmp_path / "AppData" / "Local" / "Packages" / "Claude_pzs8sxrjxfjjc" / "LocalCache" / "Roaming"
+    package.mkdir(parents=True)
+    assert known.path(windows).relative_to(tmp_path).as_posix() == PLACES["claude-desktop", "win32"]
+    (package / "Claude").mkdir()
+    assert known.path(windows) == package / "Claude" / "claude_desktop_config.json"
+    assert install.client("vscode").path(windows).relative_to(tmp_path).as_posix() == PLACES["vscode", "win32"]
+
+
+def test_the_readme_tells_where_each_client_keeps_its_configuration() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    rows = {line.split("|")[1].strip(): line for line in readme.splitlines() if line.startswith("|")}
+    for (name, _), place in PLACES.items():
+        told = f"~/{place}".replace("~/AppData/Roaming", "%APPDATA%")
+        assert f"`{told}`" in rows[install.client(name).title]
+
+
+def test_installing_again_keeps_the_environment_that_a_person_wrote(tmp_path: Path) -> None:
+    env = {"HF_TOKEN": "mine", "LORADECK_HOME": "/old"}
+    existing(tmp_path, json.dumps({"mcpServers": {"loradeck": {"command": "/gone", "env": env}}}))
+    again = json.loads(install.plan(install.client("cursor"), machine(tmp_path)).after)["mcpServers"]["loradeck"]
+    assert again["env"] == env
+    moved = json.loads(install.plan(install.client("cursor"), machine(tmp_path, LORADECK_HOME="/new")).after)
+    assert moved["mcpServers"]["loradeck"]["env"] == {"HF_TOKEN": "mine", "LORADECK_HOME": str(Path("/new").absolute())}
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('// mine\n{"servers": {"other": {"url": "http://x"}, /* spare */ },}', 'into its "servers"'),
+        ("{} // nothing yet", "into its outermost braces"),
+    ],
+)
+def test_for_a_file_with_comments_the_entry_to_paste_is_told(text: str, where: str, tmp_path: Path) -> None:
+    path = existing(tmp_path, text, "vscode")
+    with pytest.raises(Refused, match=where) as caught:
+        install.plan(install.client("vscode"), machine(tmp_path))
+    pasted = json.loads("{" + str(caught.value).split(":\n", 1)[1] + "}")
+    entry = pasted.get("servers", pasted)["loradeck"]
+    assert (entry["type"], [entry["command"], *entry["args"]]) == ("stdio", [*install.start(), "serve"])
+    assert path.read_text() == text
+
+
+def test_a_file_with_comments_that_lists_loradeck_already_needs_nothing(tmp_path: Path) -> None:
+    entry = install.entry(install.client("vscode"), {}, {})
+    existing(tmp_path, f'// mine\n{{"servers": {{"loradeck": {json.dumps(entry)}}}}}', "vscode")
+    assert install.plan(install.client("vscode"), machine(tmp_path)).nothing
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b'// mine\n{"a": "// no comment",\n "b" 1}', "broken JSON .*line 3 column 6"),
+        (b"\xff", "not UTF-8"),
+        ("{}".encode("utf-16"), "not UTF-8"),
+    ],
+)
+def test_broken_json_and_another_encoding_are_told_apart_from_a_comment(data: bytes, why: str, tmp_path: Path) -> None:
+    existing(tmp_path, "").write_bytes(data)
+    with pytest.raises(Refused, match=why):
+        install.plan(install.client("cursor"), machine(tmp_path))
+
+
+def clients_line(tmp_path: Path, title: str) -> doctor.Check:
+    checks = doctor.examine(tmp_path / "work", machine(tmp_path)).checks
+    return next(check for check in checks if check.area == "clients" and check.what == title)
+
+
+def test_doctor_tells_connected_from_an_entry_whose_command_is_gone(tmp_path: Path) -> None:
+    install.plan(install.client("cursor"), machine(tmp_path)).write()
+    assert clients_line(tmp_path, "Cursor").said == "connected"
+    existing(tmp_path, '{"mcpServers": {"loradeck": {"command": "/gone/bin/loradeck"}}}')
+    check = clients_line(tmp_path, "Cursor")
+    assert not check.good
+    assert check.said == "points at /gone/bin/loradeck, which is gone; run `loradeck install cursor` again"
+
+
 @pytest.mark.parametrize("text", ['{"mcpServers": {', "// mine\n{}", "[1]", '{"mcpServers": []}', "\xff"])
 def test_a_broken_file_is_refused_with_its_name_and_left_as_it_is(text: str, tmp_path: Path) -> None:
     path = existing(tmp_path, "")
@@ -135,8 +233,13 @@ def test_a_linked_configuration_stays_a_link(tmp_path: Path) -> None:
 
 
 def test_an_unknown_client_is_told_the_nearest_name() -> None:
-    with pytest.raises(BadArgument, match="did you mean claude-desktop"):
+    with pytest.raises(BadArgument, match=r"did you mean claude-desktop\?"):
         install.client("claude-dekstop")
+
+
+def test_the_beginning_of_several_names_is_told_all_of_them() -> None:
+    with pytest.raises(BadArgument, match=r"did you mean claude-desktop or claude-code\?"):
+        install.client("claude")
 
 
 @pytest.fixture

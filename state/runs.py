@@ -14,16 +14,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loradeck.state.errors import LeaseLost
 from loradeck.state.files import new_id, now
 from loradeck.state.records import EventRecord, RunRecord
 from loradeck.state.store import Store
 
+if TYPE_CHECKING:
+    import psutil
+
 LEASE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 3.0
 MOST_LAUNCHES = 5
+SAME_BIRTH = 1.5
+"""Seconds within which two births are the same: the machine's start is told in whole ones, and may turn meanwhile."""
 LAUNCHES = "worker.launches"
 ERROR_KIND = "worker.error"
 """Journal keys of ours: launches that came to nothing so far; the class of the error that ended a run."""
@@ -51,15 +56,25 @@ def get(store: Store, run_id: str) -> RunRecord:
     return run
 
 
+def birth(process: psutil.Process) -> float:
+    """When a process started, the same however the clock is set: on Linux in seconds since the machine's start.
+
+    There psutil adds that to the time of the machine's start, which moves with the clock.
+    """
+    import psutil  # late, as below: a server's start does without
+
+    return process.create_time() - (psutil.boot_time() if psutil.LINUX else 0.0)
+
+
 def process_alive(pid: int | None, started: float | None) -> bool:
     """True when that very process still lives: same pid and same start time (a pid alone is reused)."""
     if pid is None or started is None:
         return False
-    import psutil  # late, as in claim: a server's start does without
+    import psutil
 
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+        return abs(birth(process) - started) < SAME_BIRTH and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
@@ -81,7 +96,7 @@ def claim(store: Store, run_id: str) -> RunRecord | None:
             run_id,
             token=secrets.token_hex(8),
             pid=me.pid,
-            pid_started=me.create_time(),
+            pid_started=birth(me),
             lease_until=time.time() + LEASE_SECONDS,
             attempt=run.attempt + 1,
         )
@@ -166,11 +181,12 @@ def abandoned(run: RunRecord) -> bool:
     return run.state in ACTIVE and run.lease_until <= time.time() and not process_alive(run.pid, run.pid_started)
 
 
-def sweep(store: Store) -> tuple[list[RunRecord], list[RunRecord]]:
+def sweep(store: Store, hand_out: bool = True) -> tuple[list[RunRecord], list[RunRecord]]:
     """Find runs whose worker is gone: (those that ended by it, those queued with nobody to run them).
 
     What was under way is marked lost, or cancelled where somebody had asked for that. A queued run is handed out
     to one caller at a time, who launches it; one whose workers never get as far as claiming it is marked failed.
+    A caller that launches nothing says `hand_out=False`: what is queued then stays as it is, for one that does.
     """
     ended: list[RunRecord] = []
     waiting: list[RunRecord] = []
@@ -179,7 +195,10 @@ def sweep(store: Store) -> tuple[list[RunRecord], list[RunRecord]]:
             run = get(store, seen.id)
             if run.token != seen.token or not abandoned(run):
                 continue
-            if run.state == "queued" and not run.cancel_requested and _may_launch(store, run.id):
+            waits = run.state == "queued" and not run.cancel_requested
+            if waits and not hand_out:
+                continue
+            if waits and _may_launch(store, run.id):
                 waiting.append(get(store, run.id))
             else:
                 _bury(store, run)

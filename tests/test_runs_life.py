@@ -79,10 +79,24 @@ def test_the_owner_ends_its_run_and_owns_it_no_more(store: Store) -> None:
 
 def test_a_live_process_is_not_lost_however_long_its_lease_is_over(store: Store, elsewhere: psutil.Process) -> None:
     run, _ = claimed(store)
-    store.change(RunRecord, run.id, state="running", pid=elsewhere.pid, pid_started=elsewhere.create_time())
+    store.change(RunRecord, run.id, state="running", pid=elsewhere.pid, pid_started=runs.birth(elsewhere))
     lease_runs_out(store, run.id)
     assert runs.sweep(store) == ([], [])
     assert runs.get(store, run.id).state == "running"
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="start times follow the clock on Linux alone")
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_live_process_is_not_lost_when_the_clock_is_set_anew(
+    hours: int, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = claimed(store)
+    store.change(RunRecord, run.id, state="running")
+    lease_runs_out(store, run.id)
+    started, booted = psutil.Process.create_time, psutil.boot_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: started(process) + 3600 * hours)
+    monkeypatch.setattr(psutil, "boot_time", lambda: booted() + 3600 * hours)
+    assert runs.sweep(store) == ([], [])
 
 
 def test_a_gone_process_is_not_lost_before_its_lease_is_over(store: Store) -> None:
@@ -95,7 +109,7 @@ def test_a_pid_that_another_process_got_since_does_not_keep_a_run_alive(
     store: Store, elsewhere: psutil.Process
 ) -> None:
     run, _ = claimed(store)
-    store.change(RunRecord, run.id, state="running", pid=elsewhere.pid, pid_started=elsewhere.create_time() - 3600)
+    store.change(RunRecord, run.id, state="running", pid=elsewhere.pid, pid_started=runs.birth(elsewhere) - 3600)
     lease_runs_out(store, run.id)
     ended, _ = runs.sweep(store)
     assert [row.state for row in ended] == ["lost"]

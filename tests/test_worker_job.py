@@ -290,3 +290,13 @@ def test_waiting_finds_that_the_worker_is_gone(store: Store) -> None:
     store.change(RunRecord, run.id, state="running", pid=2**22 + 7, pid_started=1.0)
     threading.Timer(0.4, lambda: lease_runs_out(store, run.id)).start()
     assert wait_until(store, run.id, 10).state == "lost"
+
+
+def test_waiting_uses_up_none_of_the_launches_of_a_run_that_nobody_runs(store: Store) -> None:
+    run = queued(store)
+    for _ in range(runs.MOST_LAUNCHES + 1):
+        lease_runs_out(store, run.id)
+        assert wait_until(store, run.id, 0.0).state == "queued"
+    launched: list[str] = []
+    runs.recover(store, launched.append)
+    assert launched == [run.id]

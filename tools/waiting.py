@@ -22,13 +22,13 @@ def wait_until(
     the way. `tell(step, steps, message)` hears where the run stands while we wait. Raises KeyError for no such run.
     """
     deadline = time.monotonic() + seconds
-    runs.sweep(store)
+    runs.sweep(store, hand_out=False)
     run = runs.get(store, run_id)
     before = None if ended_only else _news(store, run)
     while run.state in runs.ACTIVE and time.monotonic() < deadline:
         time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
         if runs.abandoned(run):
-            runs.sweep(store)
+            runs.sweep(store, hand_out=False)
         run = runs.get(store, run_id)
         if tell is not None:
             tell(run.step, run.steps or None, run.message)

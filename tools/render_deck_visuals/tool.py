@@ -135,9 +135,7 @@ def _output_dir(given: str | None) -> str | None:
 
 def _busy(bench: Workbench, deck_id: str) -> RunRecord | None:
     """The run at work on the deck, if there is one; a queued one whose worker never came gets another."""
-    _, waiting = runs.sweep(bench.store)
-    for run in waiting:
-        bench.launch(run.id)
+    runs.recover(bench.store, bench.launch)
     return _active(bench.store, deck_id)
 
 

@@ -219,6 +219,37 @@ def test_the_image_shows_is_an_empty_opening() -> Findings:
     return on_caption(f"{TRIGGER}. The image shows a kitchen.")
 
 
+@breaks("CAP-CONSTANT")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "drawn in watercolor style",
+        "in flat icon style",
+        "in a soft, painterly style with round corners",
+        "as minimalist line art",
+        "on white, art nouveau style",
+        "as a cartoon-style figure",
+    ],
+)
+def test_the_look_in_so_many_words_is_refused(words: str) -> Findings:
+    return on_caption(f"{TRIGGER}. A red book {words}.", Profile.STYLE)
+
+
+@passes("CAP-CONSTANT")
+@pytest.mark.parametrize(
+    "words",
+    ["in a Tudor style house", "in style", "with a line of trees", "in the same kitchen", "and a 1920s style dress"],
+)
+def test_a_thing_of_some_style_is_no_look(words: str) -> Findings:
+    return on_caption(f"{TRIGGER}. A red book {words}.", Profile.STYLE)
+
+
+@passes("CAP-CONSTANT")
+@pytest.mark.parametrize("caption", ["{} style, a red book.", "A red book in {} style.", "A red book in the {} style."])
+def test_the_style_of_the_trigger_is_not_held_against_it(caption: str) -> Findings:
+    return on_caption(caption.format(TRIGGER), Profile.STYLE)
+
+
 @passes("CAP-CONSTANT")
 def test_a_camera_that_looks_down_is_no_boilerplate() -> Findings:
     return on_caption(f"{TRIGGER} seen from above, the camera looking down. An old camera lies on a table.")

@@ -154,6 +154,13 @@ def test_an_edit_taken_back_shows_the_earlier_picture_without_drawing(work: Work
     assert bytes_of(folder(work, first)) == before
 
 
+def test_a_slide_that_comes_to_want_the_picture_of_another_gets_one_of_its_own(work: Workbench) -> None:
+    first = render(work, deck=deck())
+    edits = [{"slide": "story", "prompt": "a red house, cover", "seed": shown(first)["cover"].seed}]
+    after = bytes_of(folder(work, render(work, deck_id=first.deck_id, edits=edits)))
+    assert after["02_story.png"] == after["01_cover.png"]
+
+
 def test_takes_are_drawn_with_their_own_seeds_and_a_pick_stays_until_the_slide_is_asked_for(
     work: Workbench, painter: Painter
 ) -> None:

@@ -43,8 +43,8 @@ def run(job: Job) -> RenderResult:
 
 def _draw(job: Job, deck_id: str, visuals: list[Visual]) -> set[str]:
     """Draw what is not on the disk yet; what was finished is kept when a stop or an error comes. Returns recipes."""
-    drawn = {row.recipe for row in gallery.there(job.store, deck_id)}
-    missing = [visual for visual in visuals if visual.recipe not in drawn]
+    drawn = {(row.slide, row.recipe) for row in gallery.there(job.store, deck_id)}
+    missing = [visual for visual in visuals if (visual.slide, visual.recipe) not in drawn]
     try:
         for group in groups(missing):
             job.reporter.raise_if_cancelled()

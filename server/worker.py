@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -79,17 +80,23 @@ class Worker:
     def _wait_for_device(self) -> bool:
         """Wait, still queued, until the local device is ours; false when the worker must leave first."""
         message = ""
-        while self._needs_device() and not runs.take_device(self.store, DEVICE, self.run.id, self.token):
+        while self._needs_device() and not patiently(self._take_device):
             if runs.get(self.store, self.run.id).cancel_requested:
                 break  # the job's first look at the reporter ends it
             holder = runs.device_holder(self.store, DEVICE)
             said = f"Waiting for {holder.id} ({holder.name or holder.kind}) to end on this machine." if holder else ""
             if said and said != message:
                 message = said
-                runs.update(self.store, self.run.id, self.token, message=message)
+                self._update(message=message)
             if self.stopping.wait(DEVICE_POLL_SECONDS):
                 return False
         return True
+
+    def _take_device(self) -> bool:
+        return runs.take_device(self.store, DEVICE, self.run.id, self.token)
+
+    def _update(self, **values: Any) -> None:
+        patiently(lambda: runs.update(self.store, self.run.id, self.token, **values))
 
     def _needs_device(self) -> bool:
         """Local training and drawing share one device; what another machine does waits for nobody."""
@@ -102,11 +109,11 @@ class Worker:
         run = self.run
         try:
             if not self._wait_for_device():
-                runs.let_go(self.store, run.id, self.token)
+                patiently(lambda: runs.let_go(self.store, run.id, self.token))
                 return "queued"
             self.reporter.raise_if_cancelled()
             started = run.started_at or now()
-            runs.update(self.store, run.id, self.token, state="preparing", started_at=started, message="Preparing.")
+            self._update(state="preparing", started_at=started, message="Preparing.")
             result = job_for(RunKind(run.kind))(Job(run, self.store, self.engines, self.reporter))
         except LeaseLost:
             raise
@@ -150,9 +157,7 @@ def work(home: Path, run_id: str, engines: Engines | None = None, stopping: thre
     `engines` is for tests and embedders; the registry of installed engines otherwise.
     """
     store = Store(home)
-    claimed: list[RunRecord | None] = []
-    patiently(lambda: claimed.append(runs.claim(store, run_id)))
-    run = claimed[-1]
+    run = patiently(lambda: runs.claim(store, run_id))
     if run is None or run.token is None:
         return "not claimed"
     return Worker(store, run, run.token, engines or _installed(), stopping or threading.Event()).work()
@@ -180,7 +185,11 @@ def run_queue(home: Path, once: bool = False, stopping: threading.Event | None =
         log.info("launched %s", run_id)
 
     while not stopping.wait(QUEUE_POLL_SECONDS):
-        runs.recover(store, counted)
+        try:
+            runs.recover(store, counted)
+        except StateError as error:  # a database in use or a full disk passes, and the queue is there for long
+            log.warning("looking at the queue again: %s", error)
+            continue
         if once and not store.count(RunRecord, "state in ('queued', 'preparing', 'running')"):
             break
     return launched

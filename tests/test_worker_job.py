@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from support.engine import registry
@@ -13,11 +16,12 @@ from support.training import lease_runs_out, queued, wait_for
 from loradeck.engines.errors import Cancelled
 from loradeck.server import worker
 from loradeck.state import runs
-from loradeck.state.errors import LeaseLost
+from loradeck.state.errors import DatabaseBusy, LeaseLost
 from loradeck.state.records import CheckpointRecord, LoraRecord, RunRecord, SampleRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import TrainedResult
 from loradeck.tools.reporter import StoreReporter
+from loradeck.tools.start_training import job as start_training
 from loradeck.tools.waiting import wait_until
 
 
@@ -181,6 +185,43 @@ def test_a_worker_whose_run_was_taken_over_stops_and_writes_nothing_more(store: 
     assert store.count(CheckpointRecord) == 0
 
 
+@pytest.mark.parametrize(
+    ("module", "write"), [(runs, "take_device"), (runs, "update"), (start_training, "register_lora")]
+)
+def test_a_database_that_another_program_holds_meanwhile_is_waited_for(
+    module: ModuleType, write: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loradeck.state.store.BUSY_SECONDS", 0.1)
+    honest, releases = getattr(module, write), []
+
+    def held(*arguments: Any, **named: Any) -> Any:
+        if not releases:
+            other = sqlite3.connect(store.workspace.database, isolation_level=None, check_same_thread=False)
+            other.execute("begin immediate")
+            releases.append(threading.Timer(0.5, other.close))
+            releases[0].start()
+        return honest(*arguments, **named)
+
+    monkeypatch.setattr(module, write, held)
+    assert work(store, queued(store)) == "succeeded"
+    assert releases
+
+
+def test_the_queue_outlasts_a_database_in_use(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker, "QUEUE_POLL_SECONDS", 0.01)
+    troubles = iter([DatabaseBusy("Another program holds loradeck.db."), None])
+
+    def recover(*_: object) -> None:
+        if (trouble := next(troubles)) is not None:
+            raise trouble
+
+    monkeypatch.setattr(runs, "recover", recover)
+    assert worker.run_queue(store.workspace.home, once=True) == 0
+    assert "Another program holds loradeck.db." in caplog.text
+
+
 # --------------------------------------------------------------------------- the reporter alone
 
 
@@ -204,8 +245,6 @@ def test_what_was_measured_is_on_the_disk_once_a_checkpoint_is(store: Store, tmp
 def test_progress_waits_for_no_database_that_another_program_holds(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sqlite3
-
     monkeypatch.setattr("loradeck.state.store.BUSY_SECONDS", 0.1)
     short = Store(store.workspace.home)
     reporter, run = reporter_of(short)
@@ -219,8 +258,6 @@ def test_progress_waits_for_no_database_that_another_program_holds(
 
 
 def test_a_checkpoint_waits_until_it_is_written(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import sqlite3
-
     monkeypatch.setattr("loradeck.state.store.BUSY_SECONDS", 0.1)
     short = Store(store.workspace.home)
     reporter, _ = reporter_of(short)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from loradeck.engines.base import Journal
 from loradeck.engines.errors import Cancelled
@@ -23,9 +23,10 @@ from loradeck.state.store import Store
 
 TELL_SECONDS = 0.5
 PATIENCE_SECONDS = 300.0
+Written = TypeVar("Written")
 
 
-def patiently(write: Callable[[], None]) -> None:
+def patiently(write: Callable[[], Written]) -> Written:
     """Do a write that must not be missed: a database that another program holds is waited for, up to five minutes."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:

@@ -5,6 +5,7 @@ Started again after a kill it draws only what is not on the disk, since each pic
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from loradeck.engines.base import DrawJob, DrawRequest, LoraRef
@@ -16,6 +17,7 @@ from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.render_deck_visuals.plan import Visual, groups
 from loradeck.tools.render_deck_visuals.publish import copy_out, publish
 from loradeck.tools.render_deck_visuals.report import answer, looked_at
+from loradeck.tools.reporter import patiently
 from loradeck.tools.workbench import Job
 
 
@@ -30,13 +32,14 @@ def run(job: Job) -> RenderResult:
     visuals = [Visual.from_json(one) for one in spec["visuals"]]
     fresh = _draw(job, deck_id, visuals)
     for visual in reversed(visuals):  # the first take of a slide ends up as the one that is shown
-        gallery.show_recipe(job.store, deck_id, visual.slide, visual.recipe)
+        patiently(partial(gallery.show_recipe, job.store, deck_id, visual.slide, visual.recipe))
     job.reporter.progress(len(visuals), len(visuals), "setting the deck")
     files, words = publish(job.store, deck, deck_id, spec["formats"])
     if spec["output_dir"]:
         failed = copy_out(files, Path(spec["output_dir"]))
         words.append(failed or f"Copies are in {spec['output_dir']}.")
-    rows = looked_at(job.store, deck, deck_id, {visual.recipe for visual in visuals}, fresh)
+    wanted = {visual.recipe for visual in visuals}
+    rows = patiently(lambda: looked_at(job.store, deck, deck_id, wanted, fresh))
     result = answer(deck, deck_id, rows, files, [*spec["told"], *words], preview=spec["preview"])
     return result.model_copy(update={"run_id": job.run.id})
 
@@ -51,7 +54,7 @@ def _draw(job: Job, deck_id: str, visuals: list[Visual]) -> set[str]:
             engine = job.engines.open(group[0].brush.engine)
             engine.draw(_request(job, deck_id, group), job.reporter)
     finally:
-        gallery.record_drawn(job.store, deck_id, job.run.id, missing)
+        patiently(lambda: gallery.record_drawn(job.store, deck_id, job.run.id, missing))
     mine = job.store.where(VisualRecord, "deck_id = ? and run_id = ?", [deck_id, job.run.id])
     return {row.recipe for row in mine}
 

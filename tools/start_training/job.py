@@ -9,6 +9,7 @@ from loradeck.state import runs
 from loradeck.state.records import CheckpointRecord, LoraRecord, SampleRecord
 from loradeck.tools.contracts import Artefact, RunState, TrainedResult, TrainingPlan, Waiver
 from loradeck.tools.library import lora_row, register_lora
+from loradeck.tools.reporter import patiently
 from loradeck.tools.start_training.plan import train_spec
 from loradeck.tools.start_training.snapshot import read
 from loradeck.tools.wording import PREVIEW_NOTE
@@ -45,20 +46,23 @@ def run(job: Job) -> TrainedResult:
 
 def _register(job: Job, trained: TrainResult) -> LoraRecord:
     spec = job.run.spec
-    return register_lora(
-        job.store,
-        source=trained.lora_path,
-        name=job.run.name,
-        base_model=trained.base_model,
-        trigger=spec["trigger"],
-        rank=trained.rank,
-        steps=trained.steps,
-        dataset_id=job.run.dataset_id,
-        run_id=job.run.id,
-        parent_lora_id=spec["parent_lora_id"],
-        fingerprint=job.run.fingerprint,
-        preview=trained.preview,
-        meta={**trained.metadata, "held_out_first": trained.held_out_first, "held_out_last": trained.held_out_last},
+    losses = {"held_out_first": trained.held_out_first, "held_out_last": trained.held_out_last}
+    return patiently(
+        lambda: register_lora(
+            job.store,
+            source=trained.lora_path,
+            name=job.run.name,
+            base_model=trained.base_model,
+            trigger=spec["trigger"],
+            rank=trained.rank,
+            steps=trained.steps,
+            dataset_id=job.run.dataset_id,
+            run_id=job.run.id,
+            parent_lora_id=spec["parent_lora_id"],
+            fingerprint=job.run.fingerprint,
+            preview=trained.preview,
+            meta={**trained.metadata, **losses},
+        )
     )
 
 

@@ -156,7 +156,12 @@ class Store:
                     "The disk that holds loradeck.db is full; free some room, then make the same call again: "
                     "nothing that was there was changed."
                 )
-            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_IOERR:
+            case sqlite3.SQLITE_IOERR:  # a full disk among others: the file beside it for shared memory cannot grow
+                return StateError(
+                    "The disk refused loradeck.db, which was left as it is; check free space, quota and the drive, "
+                    "then make the same call again."
+                )
+            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
                 return DatabaseBroken(BROKEN)
         return StateError(f"The store refused this ({error}); run `loradeck doctor`, then call again.")
 

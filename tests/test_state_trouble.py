@@ -126,6 +126,16 @@ def test_a_full_disk_under_the_database_is_told_and_nothing_of_the_write_stays(f
     assert store.count(DatasetRecord) == 201
 
 
+def test_a_disk_that_refuses_the_database_is_told_as_such_and_not_as_damage(filled: Path) -> None:
+    store = Store(filled)
+    refusal = sqlite3.OperationalError("disk I/O error")
+    refusal.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    with pytest.raises(StateError, match="check free space") as error, store.explained():
+        raise refusal
+    assert not isinstance(error.value, DatabaseBroken)
+    assert one_sentence_with_a_next_step(error)
+
+
 def test_a_full_disk_under_a_file_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "caption.txt"
     files.write_text(path, "before")

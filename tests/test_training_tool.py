@@ -119,7 +119,20 @@ def test_a_set_that_fails_is_refused_with_what_to_do_and_no_run_is_made(house: H
     assert (refused.run_id, refused.state, house.launched) == (None, None, [])
     assert [finding.rule_id for finding in refused.findings] == ["CAP-TRIGGER"]
     assert refused.findings[0].fix in refused.next_step
+    assert f'validate_coverage(dataset_id="{dataset.id}")' in refused.next_step
+    assert "1 finding that blocks (CAP-TRIGGER)" in refused.summary
     assert house.store.count(RunRecord) == 0
+
+
+def test_a_refusal_offers_to_set_a_rule_aside_only_where_that_would_let_the_set_through(house: House) -> None:
+    few = ready_dataset(house.store, images=8)
+    small = house.start(dataset_id=few.id).next_step
+    assert "shot_list of validate_coverage" in small
+    assert "set COV-COUNT aside with waive" in small
+    spoil(house.store, few.id)
+    untold = house.start(dataset_id=few.id)
+    assert "2 findings that block" in untold.summary
+    assert "waive" not in untold.next_step
 
 
 def test_a_rule_is_set_aside_with_a_reason_that_stays_on_the_run_and_its_result(house: House) -> None:

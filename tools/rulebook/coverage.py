@@ -76,7 +76,11 @@ def enough_images(facts: SetFacts) -> Iterable[Remark]:
     if count < row.warn_below:
         block = count < row.block_below
         why = f"{count} images are kept; {row.block_below if block else row.warn_below} are the least, {best}."
-        yield Remark(why, "curate_dataset with more images (see shot_list).", severity=ERROR if block else None)
+        yield Remark(
+            why,
+            "curate_dataset with more images (shot_list of validate_coverage).",
+            severity=ERROR if block else None,
+        )
     elif count > row.warn_above:
         yield Remark(
             f"{count} images are kept, more than {row.warn_above}; {best}.",
@@ -133,7 +137,7 @@ def framings_are_balanced(facts: SetFacts) -> Iterable[Remark]:
             empty = counts[name] == 0 and name != "back_or_other"
             yield Remark(
                 f"{counts[name]} of {counts.total()} images are {label} ({share:.0%}), wanted {wanted}.",
-                f"{'Add' if share < low else 'Replace some of the'} {label} images (see shot_list).",
+                f"{'Add' if share < low else 'Replace some of the'} {label} images (shot_list of validate_coverage).",
                 severity=ERROR if empty else None,
             )
 
@@ -147,7 +151,7 @@ def angles_differ(facts: SetFacts) -> Iterable[Remark]:
         listed = ", ".join(sorted(angles)).replace("_", " ")
         yield Remark(
             f"{len(angles)} camera angles ({listed}), wanted {wanted} or more.",
-            "Add other angles (see shot_list), profiles and three-quarter views first.",
+            "Add other angles (shot_list of validate_coverage), profiles and three-quarter views first.",
             severity=ERROR if len(angles) < least else None,
         )
 
@@ -165,7 +169,7 @@ def not_all_frontal(facts: SetFacts) -> Iterable[Remark]:
     if share >= mild:
         yield Remark(
             f"{share:.0%} of the images are front-facing and neutral, wanted under {mild:.0%}.",
-            "Add other angles and expressions (see shot_list).",
+            "Add other angles and expressions (shot_list of validate_coverage).",
             severity=ERROR if share >= grave else None,
         )
 
@@ -181,7 +185,7 @@ def expressions_differ(facts: SetFacts) -> Iterable[Remark]:
     if facts.emotes and families and not low <= len(families) <= high:
         yield Remark(
             f"{len(families)} kinds of expression ({', '.join(sorted(families))}), wanted {low} to {high}.",
-            f"{'Add' if len(families) < low else 'Leave out some'} expressions (see shot_list).",
+            f"{'Add' if len(families) < low else 'Leave out some'} expressions (shot_list of validate_coverage).",
             severity=ERROR if len(families) < least else None,
         )
 
@@ -259,14 +263,14 @@ def backgrounds_vary(facts: SetFacts) -> Iterable[Remark]:
     if len(counts) < wanted:
         yield Remark(
             f"{len(counts)} {label}, wanted {wanted} or more.",
-            f"Add images with other {label} (see shot_list).",
+            f"Add images with other {label} (shot_list of validate_coverage).",
             severity=ERROR if len(counts) < least else None,
         )
     value, share = _largest(counts)
     if share > THRESHOLDS.background_share:
         yield Remark(
             f'"{value}" is {share:.0%} of the {label}, wanted {THRESHOLDS.background_share:.0%} at most.',
-            f"Add images with other {label} (see shot_list).",
+            f"Add images with other {label} (shot_list of validate_coverage).",
         )
 
 
@@ -278,7 +282,7 @@ def light_varies(facts: SetFacts) -> Iterable[Remark]:
     if counts and len(counts) < wanted:
         yield Remark(
             f"{len(counts)} light set-up{'s' if len(counts) > 1 else ''}, wanted {wanted} or more.",
-            "Add images in another light (see shot_list).",
+            "Add images in another light (shot_list of validate_coverage).",
             severity=ERROR if len(counts) < least and facts.is_figure else None,
         )
 

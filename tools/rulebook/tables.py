@@ -10,7 +10,7 @@ from typing import Any
 
 from loradeck.tools.contracts import Profile, TargetModel
 
-RULEBOOK_VERSION = "1"
+RULEBOOK_VERSION = "2"
 """Raised whenever a rule starts to judge differently."""
 
 STRICT = frozenset({Profile.CHARACTER, Profile.STYLE, Profile.MOTION})

@@ -11,6 +11,7 @@ from loradeck.tools.contracts import (
     TrainingPlan,
     ValidateResult,
 )
+from loradeck.tools.rulebook.tables import NEVER_WAIVED
 from loradeck.tools.run_lookup import resume_call
 from loradeck.tools.wording import PREVIEW_NOTE
 
@@ -61,17 +62,21 @@ def preview_note(run: RunRecord) -> str | None:
 def refusal(dataset: DatasetRecord, report: ValidateResult) -> StartTrainingResult:
     """Nothing was started: what blocks, and what to do about the first of it."""
     errors = [finding for finding in report.findings if finding.severity == Severity.ERROR]
-    rules = ", ".join(dict.fromkeys(finding.rule_id for finding in errors))
-    first = errors[0].fix if errors else "Call validate_coverage."
+    rules = list(dict.fromkeys(finding.rule_id for finding in errors))
+    count = "1 finding that blocks" if len(errors) == 1 else f"{len(errors)} findings that block"
     return StartTrainingResult(
-        summary=(
-            f"Nothing was started: {dataset.name!r} has {len(errors)} finding{'s' * (len(errors) != 1)} that block "
-            f"({rules}). {errors[0].why if errors else ''}".strip()
-        ),
+        summary=f"Nothing was started: {dataset.name!r} has {count} ({', '.join(rules)}). {errors[0].why}",
         next_step=(
-            f"{first} Then start_training again; a rule can also be set aside with waive=[{{rule_id, reason}}] where "
-            "the person says so."
+            f'{errors[0].fix} validate_coverage(dataset_id="{dataset.id}") judges the set without training; when it '
+            f"does not fail, start_training again.{_waivable(rules)}"
         ),
         dataset_id=dataset.id,
         findings=errors,
     )
+
+
+def _waivable(rules: list[str]) -> str:
+    """Which of the rules that block may be set aside; nothing where one of them never can be."""
+    if not NEVER_WAIVED.isdisjoint(rules):
+        return ""
+    return f" Or set {', '.join(rules)} aside with waive=[{{rule_id, reason}}], where the person says so."

@@ -15,6 +15,7 @@ from loradeck.tools.contracts import DeckSpec, Slide, Theme
 from loradeck.tools.pictures.canvas import FONTS
 from loradeck.tools.render_deck_visuals.measure import luminance
 from loradeck.tools.render_deck_visuals.typeset import Page, compile_deck, quoted
+from loradeck.tools.render_deck_visuals.written import Written
 
 LAYOUTS = ("full_bleed", "image_left", "image_right", "card")
 LONG = ("Everything that matters stands on one page. " * 30)[:1200]
@@ -69,7 +70,7 @@ def written(folder: Path) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
 @pytest.mark.parametrize("ground", ["#ffffff", "#000000", "#808080", "#d0a020"])
 def test_words_over_any_picture_stand_out_by_four_and_a_half(tmp_path: Path, theme: Theme, ground: str) -> None:
     deck = DeckSpec(title="T", subtitle="S", theme=theme, slides=slides("A heading", "Some words.\n- One\n- Two"))
-    assert compile_deck(deck, pages(tmp_path, deck.slides, ground), tmp_path) == []
+    assert compile_deck(deck, pages(tmp_path, deck.slides, ground), Written(tmp_path)) == []
     ink = luminance(np.array([int(theme.text[n : n + 2], 16) for n in (1, 3, 5)], dtype=float))
     for mask, _, bare in written(tmp_path):
         assert mask.any()
@@ -93,7 +94,7 @@ def test_words_of_any_length_stay_on_their_page_and_off_its_edges(
     tmp_path: Path, heading: str | None, body: str | None
 ) -> None:
     deck = DeckSpec(title=(heading or "T")[:120], subtitle="S" * 200, slides=slides(heading, body))
-    assert compile_deck(deck, pages(tmp_path, deck.slides), tmp_path) == []
+    assert compile_deck(deck, pages(tmp_path, deck.slides), Written(tmp_path)) == []
     looked = written(tmp_path)
     assert len(looked) == 5, "no slide runs over to another page"
     for mask, _, _ in looked:
@@ -108,7 +109,7 @@ def test_all_words_are_in_the_pdf(tmp_path: Path) -> None:
     deck = DeckSpec(
         title="The title", subtitle="Below it", slides=slides('Head "quoted" #1 $x$ \\', "A *b* _c_ @d <e>")
     )
-    compile_deck(deck, pages(tmp_path, deck.slides), tmp_path)
+    compile_deck(deck, pages(tmp_path, deck.slides), Written(tmp_path))
     text = [" ".join(page.extract_text().split()) for page in PdfReader(tmp_path / "deck.pdf").pages]
     assert "The title Below it" in text[0]
     assert all('Head "quoted" #1 $x$ \\' in page and "A *b* _c_ @d <e>" in page for page in text[1:])
@@ -118,7 +119,7 @@ def test_all_words_are_in_the_pdf(tmp_path: Path) -> None:
 def test_no_picture_is_stretched_and_none_but_a_full_bleed_one_is_cut(tmp_path: Path, size: tuple[int, int]) -> None:
     deck = DeckSpec(title="T", slides=slides("A heading", "Words."))
     made = pages(tmp_path, deck.slides, size=size)
-    compile_deck(deck, made, tmp_path)
+    compile_deck(deck, made, Written(tmp_path))
     for page, picture in zip(made, seen(tmp_path)[1:], strict=True):
         near = np.abs(np.asarray(picture).astype(int) - MARK).max(axis=2) < 90
         rows, columns = np.where(near)
@@ -134,7 +135,7 @@ def test_a_square_picture_asked_for_full_bleed_stands_whole_beside_the_words(tmp
 
 def test_too_many_lines_for_a_page_are_told(tmp_path: Path) -> None:
     deck = DeckSpec(title="T", slides=slides("A heading", "word\n" * 200))
-    told = compile_deck(deck, pages(tmp_path, deck.slides), tmp_path)
+    told = compile_deck(deck, pages(tmp_path, deck.slides), Written(tmp_path))
     assert len(told) == 4
     assert "The words of full_bleed are too many" in told[0]
 
@@ -142,15 +143,15 @@ def test_too_many_lines_for_a_page_are_told(tmp_path: Path) -> None:
 def test_the_same_deck_gives_the_same_bytes(tmp_path: Path) -> None:
     deck = DeckSpec(title="T", slides=slides("A heading", "Words."))
     made = pages(tmp_path, deck.slides)
-    compile_deck(deck, made, tmp_path)
+    compile_deck(deck, made, Written(tmp_path))
     first = (tmp_path / "deck.pdf").read_bytes()
-    compile_deck(deck, made, tmp_path)
+    compile_deck(deck, made, Written(tmp_path))
     assert (tmp_path / "deck.pdf").read_bytes() == first
 
 
 def test_a_font_that_is_not_there_and_another_script_are_told(tmp_path: Path) -> None:
     deck = DeckSpec(title="パン屋", theme=Theme(font="Nowhere Sans"), slides=slides("A heading", "Words."))
-    told = compile_deck(deck, pages(tmp_path, deck.slides), tmp_path)
+    told = compile_deck(deck, pages(tmp_path, deck.slides), Written(tmp_path))
     assert any("'Nowhere Sans' is not on this machine" in words for words in told)
     assert any("script" in words for words in told)
 
@@ -163,7 +164,7 @@ def test_words_cannot_break_out_of_their_string() -> None:
 def test_a_long_address_is_broken_without_a_space_in_it(tmp_path: Path) -> None:
     address = "https://example.org/a/very/long/address/indeed/that/no/line/holds"
     deck = DeckSpec(title="T", slides=slides("A heading", address))
-    compile_deck(deck, pages(tmp_path, deck.slides), tmp_path)
+    compile_deck(deck, pages(tmp_path, deck.slides), Written(tmp_path))
     for page in PdfReader(tmp_path / "deck.pdf").pages[1:]:
         text = page.extract_text().replace("\n", "").replace("\u200b", "")
         assert address in text

@@ -225,6 +225,31 @@ def test_copies_go_to_output_dir(work: Workbench, tmp_path: Path) -> None:
     assert any("Copies are in" in words for words in result.told)
 
 
+def test_a_file_of_ones_own_in_output_dir_is_kept_under_another_name_and_told(work: Workbench, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "deck.pdf").write_bytes(b"the board's own deck")
+    first = render(work, deck=deck(), output_dir=str(out))
+    assert (out / "deck-kept-1.pdf").read_bytes() == b"the board's own deck"
+    assert (out / "deck.pdf").read_bytes() == (folder(work, first) / "deck.pdf").read_bytes()
+    assert "deck.pdf in out was not as loradeck had left it: it is deck-kept-1.pdf now." in first.told
+    edits = [{"slide": "cover", "heading": "Another"}]
+    again = render(work, deck_id=first.deck_id, edits=edits, output_dir=str(out))
+    assert not any("had left it" in words for words in again.told)
+    assert (out / "deck.pdf").read_bytes() == (folder(work, first) / "deck.pdf").read_bytes()
+
+
+def test_an_edited_document_is_kept_beside_the_next_one_and_told(work: Workbench) -> None:
+    first = render(work, deck=deck())
+    document = folder(work, first) / "deck.typ"
+    document.write_text(document.read_text() + "// mine\n")
+    for number, heading in enumerate(("One", "Two"), 1):
+        again = render(work, deck_id=first.deck_id, edits=[{"slide": "cover", "heading": heading}])
+        assert sum("it is deck-kept-1.typ now" in words for words in again.told) == (number == 1)
+    assert (folder(work, first) / "deck-kept-1.typ").read_text().endswith("// mine\n")
+    assert '"Two"' in document.read_text()
+
+
 def test_an_output_dir_that_cannot_be_written_is_told_and_the_deck_is_whole(work: Workbench, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     result = render(work, deck=deck(), output_dir=str(tmp_path / "file" / "deck"))

@@ -6,11 +6,12 @@ The font is Inter (SIL Open Font License, beside the files), shipped so that pic
 from __future__ import annotations
 
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from loradeck.state.files import atomic
+from loradeck.state.files import write_bytes
 
 FONTS = Path(__file__).parent / "fonts"
 INK = "#1d2433"
@@ -81,7 +82,13 @@ def label(
     draw.text(spot, text, fill=color, font=font(size, bold), anchor="la")
 
 
+def png(picture: Image.Image) -> bytes:
+    """A picture as the bytes of a PNG file."""
+    buffer = BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
 def save_png(picture: Image.Image, out: Path) -> None:
     """Write a PNG atomically."""
-    with atomic(out) as temporary:
-        picture.save(temporary, format="PNG", optimize=True)
+    write_bytes(out, png(picture))

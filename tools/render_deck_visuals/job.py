@@ -17,6 +17,7 @@ from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.render_deck_visuals.plan import Visual, groups
 from loradeck.tools.render_deck_visuals.publish import copy_out, publish
 from loradeck.tools.render_deck_visuals.report import answer, looked_at
+from loradeck.tools.render_deck_visuals.written import Written
 from loradeck.tools.reporter import patiently
 from loradeck.tools.workbench import Job
 
@@ -34,13 +35,14 @@ def run(job: Job) -> RenderResult:
     for visual in reversed(visuals):  # the first take of a slide ends up as the one that is shown
         patiently(partial(gallery.show_recipe, job.store, deck_id, visual.slide, visual.recipe))
     job.reporter.progress(len(visuals), len(visuals), "setting the deck")
-    files, words = publish(job.store, deck, deck_id, spec["formats"])
+    written = Written(job.store.workspace.deck(deck_id))
+    files, words = publish(job.store, deck, deck_id, spec["formats"], written)
     if spec["output_dir"]:
-        failed = copy_out(files, Path(spec["output_dir"]))
+        failed = copy_out(files, Path(spec["output_dir"]), written)
         words.append(failed or f"Copies are in {spec['output_dir']}.")
     wanted = {visual.recipe for visual in visuals}
     rows = patiently(lambda: looked_at(job.store, deck, deck_id, wanted, fresh))
-    result = answer(deck, deck_id, rows, files, [*spec["told"], *words], preview=spec["preview"])
+    result = answer(deck, deck_id, rows, files, [*spec["told"], *words, *written.kept], preview=spec["preview"])
     return result.model_copy(update={"run_id": job.run.id})
 
 

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from loradeck.state.errors import StateError
-from loradeck.state.files import atomic, sha256_file
 from loradeck.state.store import Store
 from loradeck.tools.contracts import Artefact, DeckSpec
-from loradeck.tools.pictures.canvas import save_png
+from loradeck.tools.pictures.canvas import png
 from loradeck.tools.pictures.sheet import Shape, Tile, contact_sheet
 from loradeck.tools.render_deck_visuals import gallery
+from loradeck.tools.render_deck_visuals.written import Written
 
 SHEET = Shape(columns=3, cell=(480, 270), gap=20, text=18)
 
 
-def publish(store: Store, deck: DeckSpec, deck_id: str, formats: Sequence[str]) -> tuple[list[Artefact], list[str]]:
+def publish(
+    store: Store, deck: DeckSpec, deck_id: str, formats: Sequence[str], written: Written
+) -> tuple[list[Artefact], list[str]]:
     """Write what the deck's folder holds, in the slides' order; returns the files and sentences on what is not right.
 
     A file that would stay the same is not touched.
     """
     from loradeck.tools.render_deck_visuals.typeset import Page, compile_deck
 
-    folder, shown = store.workspace.deck(deck_id), gallery.shown(store, deck_id)
+    folder, shown = written.folder, gallery.shown(store, deck_id)
     pages: list[Page] = []
     files: list[Artefact] = []
     for number, slide in enumerate(deck.slides, 1):
@@ -32,39 +33,31 @@ def publish(store: Store, deck: DeckSpec, deck_id: str, formats: Sequence[str]) 
         if row is None:
             continue
         path = gallery.public(store, deck_id, number, slide.name)
-        refreshed(Path(row.path), path, row.sha256)
+        written.save(path, Path(row.path).read_bytes())
         pages.append(Page(slide, path.name, row.prompt, (row.width, row.height)))
         files.append(_artefact("visual", path))
     if not pages:
         return [], []
     tiles = [Tile(folder / page.file, None, Path(page.file).stem) for page in pages]
-    save_png(contact_sheet(tiles, title=deck.title, shape=SHEET), folder / "contact_sheet.png")
+    written.save(folder / "contact_sheet.png", png(contact_sheet(tiles, title=deck.title, shape=SHEET)))
     files.append(_artefact("contact_sheet", folder / "contact_sheet.png"))
     told: list[str] = []
     if {"typst", "pdf"} & set(formats):
-        told = compile_deck(deck, pages, folder)
+        told = compile_deck(deck, pages, written)
         files += [_artefact("typst", folder / "deck.typ"), _artefact("pdf", folder / "deck.pdf")]
     return files, told
 
 
-def copy_out(files: Sequence[Artefact], target: Path) -> str | None:
+def copy_out(files: Sequence[Artefact], target: Path, written: Written) -> str | None:
     """Copy a deck's files into a person's folder; a sentence when that cannot be, since the deck itself is whole."""
     try:
         target.mkdir(parents=True, exist_ok=True)
         for file in files:
-            refreshed(Path(file.path), target / Path(file.path).name)
+            written.save(target / Path(file.path).name, Path(file.path).read_bytes())
     except (OSError, StateError) as error:
         why = getattr(error, "strerror", None) or "it cannot be written"
         return f"The files could not be copied to output_dir ({why}); they are in the deck's own folder."
     return None
-
-
-def refreshed(source: Path, target: Path, sha256: str | None = None) -> None:
-    """Copy a file with all that is in it, unless the target has the same bytes already."""
-    if target.is_file() and sha256_file(target) == (sha256 or sha256_file(source)):
-        return
-    with atomic(target) as temporary:
-        shutil.copyfile(source, temporary)
 
 
 def _artefact(kind: str, path: Path) -> Artefact:

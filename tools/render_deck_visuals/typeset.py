@@ -17,11 +17,11 @@ from typing import cast
 
 import typst
 
-from loradeck.state.files import write_bytes, write_text
 from loradeck.tools.contracts import DeckSpec, Slide, Theme
 from loradeck.tools.errors import Refused
 from loradeck.tools.pictures.canvas import FONTS
 from loradeck.tools.render_deck_visuals import measure
+from loradeck.tools.render_deck_visuals.written import Written
 
 TEMPLATE = Path(__file__).with_name("template.typ")
 SHIPPED = "Inter"
@@ -59,6 +59,7 @@ def source(deck: DeckSpec, pages: Sequence[Page], folder: Path) -> str:
     fonts = [theme.font, SHIPPED, FALLBACK] if theme.font else [SHIPPED, FALLBACK]
     head = [
         "// Made by loradeck. Edit freely; compile with: typst compile deck.typ",
+        "// The next render writes this file anew and keeps an edited one beside it, as deck-kept-1.typ.",
         f"#set document(title: {quoted(deck.title)}, date: none)",
         f"#let ground = rgb({quoted(theme.background)})",
         f"#let ink = rgb({quoted(ink)})",
@@ -71,10 +72,10 @@ def source(deck: DeckSpec, pages: Sequence[Page], folder: Path) -> str:
     return "\n".join([*head, "", TEMPLATE.read_text(encoding="utf-8"), *calls, ""])
 
 
-def compile_deck(deck: DeckSpec, pages: Sequence[Page], folder: Path) -> list[str]:
+def compile_deck(deck: DeckSpec, pages: Sequence[Page], written: Written) -> list[str]:
     """Write deck.typ and deck.pdf into the deck's folder; returns sentences on what could not be done as asked."""
-    text = source(deck, pages, folder)
-    write_text(folder / "deck.typ", text)
+    folder = written.folder
+    written.save(folder / "deck.typ", source(deck, pages, folder).encode())
     foreign = BEYOND_SHIPPED.search(_words(deck)) is not None
     own_fonts = deck.theme.font is not None or foreign
     try:
@@ -85,7 +86,7 @@ def compile_deck(deck: DeckSpec, pages: Sequence[Page], folder: Path) -> list[st
         cramped = _cramped(str(folder / "deck.typ"), folder, own_fonts)
     except typst.TypstError as error:
         raise Refused(f"The deck's pages could not be set ({error.message}); change the slide it names.") from None
-    write_bytes(folder / "deck.pdf", cast(bytes, pdf))
+    written.save(folder / "deck.pdf", cast(bytes, pdf))
     return [*_told_fonts(deck.theme, foreign), *cramped]
 
 

@@ -1,0 +1,47 @@
+"""What loradeck wrote last of a deck, so that a file that a person put there or edited is never lost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from loradeck.state.files import sha256_file, told, write_bytes, write_json
+
+RECORD = ".written.json"
+
+
+class Written:
+    """Writes a deck's files, in its own folder and in others. `kept` are sentences on files that were moved aside.
+
+    The record in the deck's folder holds the SHA-256 of each file as loradeck left it. A file that differs from it is
+    a person's: it gets a free name before another takes its place. After a kill between a file and its record, that
+    file is taken for a person's too, which costs a copy and loses nothing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.kept: list[str] = []
+        self._record = folder / RECORD
+        self._known: dict[str, str] = json.loads(self._record.read_bytes()) if self._record.is_file() else {}
+
+    def save(self, path: Path, data: bytes) -> None:
+        """Write a file, unless it holds these bytes already. Raises DiskFull, WorkspaceReadOnly or StateError."""
+        name = str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)
+        digest = hashlib.sha256(data).hexdigest()
+        there = sha256_file(path) if path.is_file() else None
+        if there != digest:
+            if there is not None and there != self._known.get(name):
+                self._move_aside(path)
+            write_bytes(path, data)
+        if self._known.get(name) != digest:
+            self._known[name] = digest
+            write_json(self._record, self._known)
+
+    def _move_aside(self, path: Path) -> None:
+        number = 1
+        while (free := path.with_stem(f"{path.stem}-kept-{number}")).exists():
+            number += 1
+        with told(path):
+            path.rename(free)
+        self.kept.append(f"{path.name} in {path.parent.name} was not as loradeck had left it: it is {free.name} now.")

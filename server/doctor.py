@@ -128,11 +128,13 @@ def _workspace(home: Path) -> Iterator[Check]:
     """Whether we can write there, the database is ours to read, and there is room."""
     if not home.exists():
         place = next(parent for parent in home.parents if parent.exists())
-        yield Check("workspace", "folder", _writable(place), f"{home} (made on first use)", needed=True)
+        good, said = _writable(place), f"{home} (made on first use)"
     else:
         place = home
-        said = str(home) if _writable(home) else f"{home} cannot be written; mend its permissions or set LORADECK_HOME"
-        yield Check("workspace", "folder", _writable(home), said, needed=True)
+        good, said = _writable(home), str(home)
+    why = "" if good else f"; {place} cannot be written: mend its permissions or set LORADECK_HOME"
+    yield Check("workspace", "folder", good, said + why, needed=True)
+    if home.exists():
         yield _database(home)
     free = shutil.disk_usage(place).free / 1e9
     yield Check(

@@ -81,21 +81,20 @@ def explained(error: OSError, where: Path) -> StateError:
     """The state error that says what an OSError means for the workspace."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return DiskFull(
-            f"The disk that holds {where.name!r} is full; free some room, then make the same call again: "
+            f"The disk that holds {where} is full; free some room, then make the same call again: "
             "nothing that was there was changed."
         )
     if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
         return WorkspaceReadOnly(
-            f"Nothing can be written to {where.name!r} in the workspace; make the folder writable or set "
-            "LORADECK_HOME to another one, then call again."
+            f"{where} cannot be written; make its folder writable or set LORADECK_HOME to another one, then call again."
         )
     if error.errno in {errno.EEXIST, errno.ENOTDIR}:
         return StateError(
-            f"{where.name!r} needs a folder where a file is; move that file away or set LORADECK_HOME to another "
+            f"{where} needs a folder where a file is; move that file away or set LORADECK_HOME to another "
             "folder, then call again."
         )
     return StateError(
-        f"Writing {where.name!r} in the workspace failed ({error.strerror or 'unknown reason'}); "
+        f"Writing {where} failed ({error.strerror or 'unknown reason'}); "
         "check the folder with `loradeck doctor`, then call again."
     )
 

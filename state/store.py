@@ -148,7 +148,7 @@ class Store:
                 )
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
                 return WorkspaceReadOnly(
-                    "loradeck.db cannot be written; make the workspace folder writable or set LORADECK_HOME to "
+                    f"{self.workspace.database} cannot be written; make its folder writable or set LORADECK_HOME to "
                     "another one, then call again."
                 )
             case sqlite3.SQLITE_FULL:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from loradeck import __version__
+from loradeck.server import doctor
 from loradeck.server.cli import main
 from loradeck.state.records import DatasetRecord
 from loradeck.state.store import Store
@@ -159,6 +160,18 @@ def test_doctor_says_what_is_wrong_with_a_workspace_and_exits_with_1(
     out = capsys.readouterr().out
     assert "MISSING  database: loradeck.db is damaged" in out
     assert out.rstrip().endswith("mend what is marked MISSING.")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_doctor_names_the_folder_that_cannot_be_written(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path if there else tmp_path / "new" / "home"
+    monkeypatch.setattr(doctor, "_writable", lambda folder: False)
+    folder = next(check for check in doctor.examine(home).checks if check.what == "folder")
+    assert not folder.good
+    assert folder.said.startswith(str(home))
+    assert folder.said.endswith(f"; {tmp_path} cannot be written: mend its permissions or set LORADECK_HOME")
 
 
 def test_doctor_loads_none_of_the_packages_it_looks_for(home: Path) -> None:

@@ -178,6 +178,8 @@ def test_a_read_only_workspace_is_told_and_left_as_it_was(readable_by_all: Path,
     tried = subprocess.run([sys.executable, "-c", TRY_TO_OPEN, str(home)], capture_output=True, text=True, check=False)
     assert tried.stdout.startswith("WorkspaceReadOnly"), tried.stdout + tried.stderr
     assert "LORADECK_HOME" in tried.stdout
+    assert f"{home / 'loradeck.db' if filled_before else home}" in tried.stdout
+    assert "cannot be written" in tried.stdout
     assert sorted(path.name for path in home.iterdir()) == before
 
 

@@ -113,6 +113,12 @@ def test_a_sheets_code_marks_the_captions_of_its_images_as_seen(on: Workbench) -
     assert answer.summary.count("CAP-SEEN") == 1
 
 
+def test_the_code_of_another_datasets_sheet_is_told(on: Workbench) -> None:
+    on.store.add(SheetRecord("sh_other", "ds_other", ["img_elsewhere"]))
+    answer = write(on, {"image_id": "1", "caption": GOOD}, sheet_code="sh_other")
+    assert "Not the code of a sheet of this dataset: sh_other" in answer.summary
+
+
 def test_codes_of_several_sheets_may_be_given_at_once(on: Workbench) -> None:
     ids = [image.id for image in kept_images(on.store, DATASET)[:2]]
     for code, image_id in zip(("sh_one", "sh_two"), ids, strict=True):
@@ -126,6 +132,7 @@ def test_codes_of_several_sheets_may_be_given_at_once(on: Workbench) -> None:
 
 def test_captions_without_a_known_code_are_saved_and_told_as_unseen(on: Workbench) -> None:
     answer = write(on, {"image_id": "1", "caption": GOOD}, sheet_code="sh_nonsense")
+    assert "Not the code of a sheet of this dataset: sh_nonsense" in answer.summary
     assert answer.accepted == 1
     assert "CAP-SEEN" in answer.summary
 
@@ -216,9 +223,17 @@ def test_vision_says_what_works_today(on: Workbench) -> None:
         write(on, mode="vision")
 
 
-def test_an_unknown_image_is_named_and_nothing_is_saved(on: Workbench) -> None:
+def test_an_unknown_image_among_known_ones_is_named_and_the_others_are_saved(on: Workbench) -> None:
+    answer = write(on, {"image_id": "77", "caption": OTHER}, {"image_id": "1", "caption": GOOD})
+    assert (answer.accepted, answer.unknown) == (1, ["77"])
+    assert "no image here is called so: 77" in answer.summary
+    assert "1 that named no image" in answer.next_step
+    assert list(captions_of(on.store, DATASET)) == [kept_images(on.store, DATASET)[0].id]
+
+
+def test_a_call_that_names_no_image_at_all_is_refused(on: Workbench) -> None:
     with pytest.raises(NotFound, match="77"):
-        write(on, {"image_id": "1", "caption": GOOD}, {"image_id": "77", "caption": OTHER})
+        write(on, {"image_id": "77", "caption": OTHER})
     assert captions_of(on.store, DATASET) == {}
 
 

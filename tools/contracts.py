@@ -354,7 +354,7 @@ class CurateResult(RunResult):
 
 
 class CaptionItem(Strict):
-    """One image's caption and, or, attributes. Give at least one."""
+    """One image's caption, attributes or both."""
 
     image_id: str = Field(description="Id, number on the sheet, or file name.")
     attributes: Attributes | None = None
@@ -398,6 +398,7 @@ class WriteCaptionsResult(RunResult):
     accepted: int
     written: list[CaptionRow] = Field(default_factory=list, description="First 50, those with findings first.")
     refused: list[CaptionRefusal] = Field(default_factory=list)
+    unknown: list[str] = Field(default_factory=list, description="What named no image; nothing was saved for it.")
     missing: list[str] = Field(default_factory=list, description="Kept images that have no caption yet.")
 
 

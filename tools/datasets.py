@@ -98,7 +98,7 @@ def select(images: Sequence[ImageRecord], refs: Sequence[str]) -> list[ImageReco
         if not found:
             unknown += _unknown_parts(images, word) or ["all but"]
     if unknown:
-        raise NotFound(_nothing_called(images, unknown))
+        raise NotFound(nothing_called(images, unknown))
     return sorted((image for image in images if (image.id in chosen) != inverted), key=lambda image: image.number)
 
 
@@ -141,7 +141,7 @@ def _unknown_parts(images: Sequence[ImageRecord], word: str) -> list[str]:
     return [part for part in parts if not _one(images, part)]
 
 
-def _nothing_called(images: Sequence[ImageRecord], unknown: Iterable[str]) -> str:
+def nothing_called(images: Sequence[ImageRecord], unknown: Iterable[str]) -> str:
     """The sentence for references that mean nothing, with the numbers that would."""
     listed = ", ".join(repr(part) for part in unknown)
     if not images:

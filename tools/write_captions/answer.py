@@ -26,6 +26,8 @@ class Outcome:
     skipped: int
     set_aside: Sequence[int]
     outranked: Sequence[str]
+    unknown: Sequence[str]
+    strange_codes: Sequence[str]
     attributes: int
     after: SetFacts
 
@@ -40,11 +42,12 @@ def answer(dataset_id: str, outcome: Outcome) -> WriteCaptionsResult:
     cut = [f"The first {len(listed)} of the refused are listed."] if len(listed) < len(refused) else []
     return WriteCaptionsResult(
         summary=" ".join([*_sentences(outcome, len(saved), len(refused), len(missing)), *cut]),
-        next_step=_next_step(dataset_id, refused, [image.number for image in missing]),
+        next_step=_next_step(dataset_id, outcome.unknown, refused, [image.number for image in missing]),
         dataset_id=dataset_id,
         accepted=len(saved),
         written=_fitting([one.row() for one in ranked[:MOST_ROWS]], WRITTEN_CHARACTERS),
         refused=listed,
+        unknown=list(outcome.unknown),
         missing=[image.id for image in missing],
     )
 
@@ -66,6 +69,11 @@ def _sentences(outcome: Outcome, saved: int, refused: int, missing: int) -> list
     done += f", {outcome.skipped} kept as they were (overwrite=false)" if outcome.skipped else ""
     done += f", attributes of {_count(outcome.attributes, 'image')} taken" if outcome.attributes else ""
     said = [f"{done}; {missing} of {len(outcome.after.images)} kept images still have none."]
+    if outcome.unknown:
+        said.append(f"Not saved, since no image here is called so: {', '.join(outcome.unknown[:MOST_NUMBERS])}.")
+    if outcome.strange_codes:
+        codes = ", ".join(outcome.strange_codes[:MOST_NUMBERS])
+        said.append(f"Not the code of a sheet of this dataset: {codes} (view_images prints it on each sheet).")
     if _unseen(outcome):
         said.append("CAP-SEEN: these came without the code of a sheet that shows the images, and are marked as unseen.")
     if outcome.outranked:
@@ -86,11 +94,16 @@ def _unseen(outcome: Outcome) -> bool:
     )
 
 
-def _next_step(dataset_id: str, refused: Sequence[Judged], missing: Sequence[int]) -> str:
+def _next_step(dataset_id: str, unknown: Sequence[str], refused: Sequence[Judged], missing: Sequence[int]) -> str:
     if refused:
         ready = sum(one.proposal is not None for one in refused)
         how = f"{ready} of them with a proposal that passes as it is" if ready else "mend them by their findings"
         return f"write_captions again for the {len(refused)} refused; {how}."
+    if unknown:
+        return (
+            f"write_captions again for the {len(unknown)} that named no image, by the numbers on the sheets of "
+            f'view_images(of="{dataset_id}").'
+        )
     if missing:
         return (
             f'view_images(of="{dataset_id}"), then write_captions for {_numbers(missing)}: captions, or attributes '

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from loradeck.state.records import ImageRecord
 from loradeck.tools.contracts import AttributeSource, CaptionItem, CaptionMode, ImageStatus, WriteCaptionsArgs
-from loradeck.tools.datasets import select
-from loradeck.tools.errors import BadArgument
+from loradeck.tools.datasets import nothing_called, select
+from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.facts import merged
 from loradeck.tools.rulebook.facts import SetFacts
 from loradeck.tools.rulebook.words import tidy
@@ -20,7 +20,7 @@ from loradeck.tools.write_captions.drafts import Draft
 @dataclass
 class Request:
     """Rows after the call's attributes were merged in (`rows`: all images by id; `changed`: which differ), the images
-    that were named, the captions given, and what could not be followed.
+    that were named, the captions given, and what could not be followed (`unknown`: names of no image here).
     """
 
     rows: dict[str, ImageRecord]
@@ -28,6 +28,7 @@ class Request:
     changed: set[str] = field(default_factory=set)
     captions: dict[str, str] = field(default_factory=dict)
     outranked: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
     @property
     def kept(self) -> list[ImageRecord]:
@@ -41,17 +42,29 @@ class Request:
 
 
 def understood(images: Sequence[ImageRecord], items: Sequence[CaptionItem]) -> Request:
-    """Resolve references and merge attributes. Raises NotFound, or BadArgument for one caption on several images."""
+    """Resolve references and merge attributes; what names no image is noted, and the rest goes on.
+
+    Raises NotFound when nothing names an image, BadArgument for one caption on several images.
+    """
     request = Request({image.id: image for image in images})
     for item in items:
-        meant = select(images, [item.image_id])
+        try:
+            meant = select(images, [item.image_id])
+        except NotFound:
+            request.unknown.append(item.image_id)
+            continue
         if item.caption is not None and len(meant) != 1:
-            raise BadArgument(f"{item.image_id!r} means {len(meant)} images; give a caption to one image at a time.")
+            raise BadArgument(
+                f"{item.image_id!r} means {len(meant)} images, so nothing was saved; give a caption to one image at a "
+                "time."
+            )
         for image in meant:
             _merge(request, request.rows[image.id], item)
             if item.caption is not None:
                 request.captions[image.id] = item.caption
         request.named += [image.id for image in meant if image.id not in request.named]
+    if request.unknown and not request.named:
+        raise NotFound(nothing_called(images, request.unknown))
     return request
 
 

@@ -33,7 +33,8 @@ def handle(args: WriteCaptionsArgs, bench: Workbench) -> WriteCaptionsResult:
     request = understood(all_images(store, dataset.id), args.images)
     captions = captions_of(store, dataset.id)
     facts = set_facts(dataset, request.kept, captions)
-    wanted = drafts(args, request, facts, _seen(store, args.sheet_code))
+    seen, strange_codes = _seen(store, request, args.sheet_code)
+    wanted = drafts(args, request, facts, seen)
     fresh = [draft for draft in wanted if args.overwrite or draft.image_id not in captions]
     judged = judge_drafts(facts, fresh)
     good = [one for one in judged if not one.refused]
@@ -43,6 +44,8 @@ def handle(args: WriteCaptionsArgs, bench: Workbench) -> WriteCaptionsResult:
         skipped=len(wanted) - len(fresh),
         set_aside=request.set_aside,
         outranked=request.outranked,
+        unknown=request.unknown,
+        strange_codes=strange_codes,
         attributes=len(request.changed),
         after=with_drafts(facts, [one.draft for one in good]),
     )
@@ -65,15 +68,23 @@ def _check(args: WriteCaptionsArgs, dataset: DatasetRecord) -> None:
         empty = [item.image_id for item in args.images if item.caption is None and item.attributes is None]
         if empty or not args.images:
             raise BadArgument(
-                f"Nothing is said of {', '.join(empty) or 'any image'}; give images=[{{image_id, caption and, or, "
-                "attributes}}], or mode=attributes to build captions from what is known."
+                f"Nothing is said of {', '.join(empty) or 'any image'}, so nothing was saved; give each image a "
+                "caption, attributes or both, or use mode=attributes to build captions from what is known."
             )
 
 
-def _seen(store: Store, codes: str | None) -> set[str]:
-    """Ids of the images on the sheets whose codes were given (several may be, separated by commas)."""
-    sheets = [store.find(SheetRecord, code) for code in BETWEEN_CODES.split((codes or "").strip().lower()) if code]
-    return {image_id for sheet in sheets if sheet is not None for image_id in sheet.image_ids}
+def _seen(store: Store, request: Request, codes: str | None) -> tuple[set[str], list[str]]:
+    """Ids of the images on the sheets whose codes were given (several may be, separated by commas), and the codes that
+    belong to no sheet of this dataset.
+    """
+    seen: set[str] = set()
+    strange: list[str] = []
+    for code in filter(None, BETWEEN_CODES.split((codes or "").strip().lower())):
+        sheet = store.find(SheetRecord, code)
+        shown = request.rows.keys() & set(sheet.image_ids if sheet is not None else [])
+        seen |= shown
+        strange += [] if shown else [code]
+    return seen, strange
 
 
 def _save(store: Store, dataset: DatasetRecord, request: Request, good: list[Judged]) -> None:
@@ -96,11 +107,11 @@ TOOL = ToolSpec(
     description=(
         "Save captions and attributes for a dataset's images. Each caption is judged at once (trigger first, "
         "sentences, length for the target model, no style words, no identity words for characters): good ones are "
-        "saved with their .txt files even when others are refused; refused ones come back with findings and, where "
-        "possible, a mended proposal. Look first with view_images and pass the sheet's code as sheet_code (several: "
-        "comma-separated). mode=given takes your captions and attributes; mode=attributes builds captions from what "
-        "is known of the images named (or all). Existing captions stay unless overwrite=true. Needs a trigger "
-        "(curate_dataset)."
+        "saved with their .txt files even when others are refused or name no image; refused ones come back with "
+        "findings and, where possible, a mended proposal. Look first with view_images and pass the sheet's code as "
+        "sheet_code (several: comma-separated). mode=given takes your captions and attributes; mode=attributes builds "
+        "captions from what is known of the images named (or all). Existing captions stay unless overwrite=true. Needs "
+        "a trigger (curate_dataset)."
     ),
     args=WriteCaptionsArgs,
     result=WriteCaptionsResult,

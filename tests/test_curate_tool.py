@@ -103,7 +103,11 @@ def test_without_a_trigger_it_goes_on_and_asks_for_one(tmp_path: Path) -> None:
     assert "trigger" in result.next_step
     warned = curate(on, dataset_id=result.dataset_id, trigger="beautiful house")
     assert [f.rule_id for f in warned.findings if f.severity == "warning" and f.where == ["set"]] == ["CAP-TRIGGER"]
-    assert "CAP-TRIGGER" not in rules(curate(on, dataset_id=result.dataset_id, trigger="flntcx"))
+    assert warned.next_step.startswith("First change the trigger, unless the person insists on 'beautiful house'")
+    assert f"curate_dataset(dataset_id={result.dataset_id!r}, trigger='btflhx')" in warned.next_step
+    made_up = curate(on, dataset_id=result.dataset_id, trigger="flntcx")
+    assert "CAP-TRIGGER" not in rules(made_up)
+    assert made_up.next_step.startswith("Look with view_images")
 
 
 def test_rows_come_in_pages_of_fifty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

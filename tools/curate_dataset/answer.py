@@ -235,7 +235,15 @@ def _next_step(dataset: DatasetRecord, kept: Sequence[ImageRecord], captions: Ma
             f"Ask for a made-up trigger word (a suggestion: {suggested(dataset.name)!r}) and set it with "
             f"curate_dataset({ref}, trigger=...); then view_images(of={dataset.id!r}, what='sheet')."
         )
+    first = ""
+    if is_ordinary(dataset.trigger):
+        first = (
+            f"First change the trigger, unless the person insists on {dataset.trigger!r}: "
+            f"curate_dataset({ref}, trigger={suggested(dataset.trigger)!r}). "
+        )
     missing = sum(image.id not in captions for image in kept)
     if missing:
-        return f"Look with view_images(of={dataset.id!r}, what='sheet'), then write_captions for {missing} images."
-    return f"Judge the set with validate_coverage({ref})."
+        return (
+            f"{first}Look with view_images(of={dataset.id!r}, what='sheet'), then write_captions for {missing} images."
+        )
+    return f"{first}Judge the set with validate_coverage({ref})."

@@ -16,6 +16,8 @@ from loradeck.engines.errors import NotInstalled
 
 GROUP = "loradeck.engines"
 DEFAULT = "local"
+HOSTED = ("replicate", "fal")
+"""Engines that are announced for a later release: who asks for one is told so, and what works today."""
 
 Factory = Callable[[], Engine]
 
@@ -55,6 +57,11 @@ class Registry:
 
     def _make(self, name: str) -> Engine:
         factory = self._factories.get(name)
+        if factory is None and name.lower() in HOSTED:
+            raise NotInstalled(
+                f"Hosted engines such as {name} come with a later release; today use engine={DEFAULT}, which trains "
+                "and draws on the base preview."
+            )
         if factory is None:
             near = difflib.get_close_matches(name, self.names(), n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
@@ -90,4 +97,7 @@ class Registry:
             return f"No engine is ready to {ability} on {base_model}: {'; '.join(reasons)}"
         bases = [base for name in self.names() for base in self.open(name).capabilities.base_models]
         known = ", ".join(sorted({base.name for base in bases if ability in base.abilities})) or "no base"
-        return f"No installed engine can {ability} on {base_model}; it works on {known}: choose that as base_model."
+        return (
+            f"No installed engine can {ability} on {base_model}; what is installed can {ability} on {known}: choose "
+            "that as base_model."
+        )

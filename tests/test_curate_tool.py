@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from PIL import Image
 from support.images import SMALL_COPIES, bench, bomb, curate, folder_of, picture, save
 
 from loradeck.engines.errors import Cancelled
+from loradeck.engines.registry import Registry
 from loradeck.state import runs
 from loradeck.state.errors import DiskFull, WorkspaceReadOnly
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, RunRecord
@@ -108,6 +110,16 @@ def test_without_a_trigger_it_goes_on_and_asks_for_one(tmp_path: Path) -> None:
     made_up = curate(on, dataset_id=result.dataset_id, trigger="flntcx")
     assert "CAP-TRIGGER" not in rules(made_up)
     assert made_up.next_step.startswith("Look with view_images")
+
+
+def test_a_target_model_that_nothing_can_train_is_taken_and_told(tmp_path: Path) -> None:
+    on = replace(bench(tmp_path), engines=Registry())
+    made = curate(on, source=folder_of(tmp_path / "in", 1), target_model="flux1-dev")
+    assert made.target_model == "flux1-dev"
+    told = "Captions will follow the rules of flux1-dev, but: No installed engine can train on flux1-dev"
+    assert told in made.summary
+    assert told not in curate(on, dataset_id=made.dataset_id).summary
+    assert "but:" not in curate(on, dataset_id=made.dataset_id, target_model="preview").summary
 
 
 def test_rows_come_in_pages_of_fifty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

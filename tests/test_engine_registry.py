@@ -84,6 +84,12 @@ def test_an_unknown_engine_is_told_with_the_nearest_name() -> None:
         Registry().open("locl")
 
 
+@pytest.mark.parametrize("name", ["replicate", "fal"])
+def test_a_hosted_engine_is_told_as_coming_later_with_what_works_today(name: str) -> None:
+    with pytest.raises(NotInstalled, match=rf"such as {name} come with a later release; today use engine=local"):
+        Registry().open(name)
+
+
 def test_an_engine_that_does_not_load_is_told_and_passed_over() -> None:
     def broken() -> Any:
         raise ImportError("No module named 'acme'")
@@ -111,5 +117,5 @@ def test_an_engine_that_could_but_is_not_ready_is_named_with_its_remedy() -> Non
 
 
 def test_a_base_that_nobody_knows_is_told_with_the_known_ones() -> None:
-    with pytest.raises(NotInstalled, match="flux1-dev; it works on preview"):
+    with pytest.raises(NotInstalled, match="flux1-dev; what is installed can train on preview: choose that"):
         Registry().choose("flux1-dev", "train")

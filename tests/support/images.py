@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from loradeck.engines.errors import NotInstalled
 from loradeck.state.store import Store
 from loradeck.tools.contracts import CurateArgs, CurateResult
 from loradeck.tools.curate_dataset.tool import TOOL
@@ -20,7 +21,7 @@ SMALL_COPIES = 64
 
 
 class NoEngines:
-    """Curation needs none."""
+    """Curation needs none; it only asks who could train."""
 
     def names(self) -> list[str]:
         return []
@@ -29,7 +30,7 @@ class NoEngines:
         raise AssertionError(f"nobody should open {name}")
 
     def choose(self, base_model: str, ability: str) -> Any:
-        raise AssertionError(f"nobody should choose for {base_model} {ability}")
+        raise NotInstalled(f"No installed engine can {ability} on {base_model}.")
 
 
 def bench(tmp_path: Path, launch: Any = None) -> Workbench:

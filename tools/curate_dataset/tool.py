@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from loradeck.engines.errors import NotInstalled
 from loradeck.state import runs
 from loradeck.state.records import DatasetRecord, ImageRecord, RunRecord
 from loradeck.state.store import Store
@@ -34,7 +35,18 @@ def curate(args: CurateArgs, bench: Workbench) -> CurateResult:
     if args.undo and (args.keep or args.reject):
         raise BadArgument("undo goes alone, without keep and reject; make two calls.")
     with _one_at_a_time:
-        return _curate(args, bench)
+        result = _curate(args, bench)
+    return result.model_copy(update={"summary": " ".join([result.summary, *_untrainable(args, bench)])})
+
+
+def _untrainable(args: CurateArgs, bench: Workbench) -> Iterator[str]:
+    """What is to know of a target model that was asked for and that nothing here trains: captions may follow it."""
+    if args.target_model is None:
+        return
+    try:
+        bench.engines.choose(args.target_model, "train")
+    except NotInstalled as error:
+        yield f"Captions will follow the rules of {args.target_model}, but: {error}"
 
 
 def _curate(args: CurateArgs, bench: Workbench) -> CurateResult:

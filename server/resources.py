@@ -52,17 +52,20 @@ def _add_template(server: MCPServer[Any], opening: Opening, kind: str) -> None:
     server.resource(
         f"loradeck://{kind}/{{id}}",
         name=kind.removesuffix("s"),
-        title=kind.removesuffix("s").replace("lora", "LoRA").capitalize(),
+        title=_title(kind.removesuffix("s")),
         description=f"One of loradeck://{kind}, by id.",
         mime_type=JSON,
     )(read)
 
 
+def _title(name: str) -> str:
+    """A name as a person reads it: Datasets, LoRAs."""
+    return name.replace("lora", "LoRA") if "lora" in name else name.capitalize()
+
+
 def _resource(uri: str, about: str, read: Callable[[], Any]) -> Resource:
     name = uri.removeprefix("loradeck://")
-    return FunctionResource(
-        uri=uri, name=name, title=name.capitalize(), description=about, mime_type=JSON, fn=_reader(read)
-    )
+    return FunctionResource(uri=uri, name=name, title=_title(name), description=about, mime_type=JSON, fn=_reader(read))
 
 
 def _reader(read: Callable[[], Any]) -> Callable[[], str]:

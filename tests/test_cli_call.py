@@ -137,6 +137,13 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert done.stderr == ""
 
 
+def test_the_help_of_a_command_keeps_its_capitals(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, words in (("serve", "Run the MCP server"), ("call", "its answer as JSON")):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert words in capsys.readouterr().out
+
+
 # --------------------------------------------------------------------------- doctor
 
 

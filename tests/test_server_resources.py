@@ -118,6 +118,14 @@ def test_lists_may_be_kept_for_an_hour_and_contents_not_at_all(home: Path) -> No
     assert [result.ttl_ms for result in in_memory(home, conversation)] == [3_600_000] * 4 + [0]
 
 
+def test_titles_are_written_as_a_person_writes_them(home: Path) -> None:
+    async def conversation(client: Client) -> set[str | None]:
+        lists, templates = await client.list_resources(), await client.list_resource_templates()
+        return {one.title for one in [*lists.resources, *templates.resource_templates]}
+
+    assert {"Datasets", "Dataset", "LoRAs", "LoRA"} <= in_memory(home, conversation)
+
+
 def test_both_jobs_are_prompts_that_carry_what_the_person_gave(home: Path) -> None:
     async def conversation(client: Client) -> tuple[str, str]:
         train = await client.get_prompt("train_lora", {"folder": "/my {odd} folder", "trigger": "zorbly"})
@@ -128,6 +136,7 @@ def test_both_jobs_are_prompts_that_carry_what_the_person_gave(home: Path) -> No
     assert "/my {odd} folder" in train
     assert "zorbly" in train
     assert "our launch" in render
+    assert "The first line names what to render. If it is a deck id" in render
     assert "fluent" in render
     assert "{" not in train.replace("{odd}", "")
 

@@ -192,10 +192,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class DrawResult:
-    """All pictures of a request, in its order."""
+    """All pictures of a request, in its order. `told` are sentences on what may be off in them, with the next step."""
 
     pictures: tuple[Picture, ...]
     preview: bool = False
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

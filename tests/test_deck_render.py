@@ -319,6 +319,14 @@ def test_what_cannot_be_done_is_one_sentence_and_leaves_no_deck_behind(
     assert len(work.store.where(DeckRecord)) == 1
 
 
+def test_what_the_engine_has_to_tell_of_its_pictures_is_told_once(tmp_path: Path) -> None:
+    words = "It was trained on an earlier base; train it again."
+    work = bench(Store(tmp_path), Painter(tells=(words,)))
+    first = render(work, deck=deck())
+    again = render(work, deck_id=first.deck_id, only=["cover"], guidance=3.0)
+    assert first.told.count(words) == again.told.count(words) == 1
+
+
 def test_a_costly_engine_is_not_started(tmp_path: Path) -> None:
     work = bench(Store(tmp_path), Painter(costs=True))
     with pytest.raises(NotYet, match="costs money"):

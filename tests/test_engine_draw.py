@@ -59,6 +59,21 @@ def test_a_lora_acts_by_its_strength_and_leaves_nothing_behind(
     assert np.array_equal(after, plain)
 
 
+def test_a_lora_of_the_base_before_an_upgrade_is_told_as_such(
+    engine: LocalEngine, lora: LoraRef, tmp_path: Path
+) -> None:
+    upgraded = LocalEngine({"preview": lambda: tiny.base(tmp_path / "weights", seed=1)})
+    job = tiny.job(tmp_path / "a.png")
+    assert engine.draw(DrawRequest("preview", (job,), (lora,)), MemoryReporter()).told == ()
+    job = tiny.job(tmp_path / "b.png")
+    told = upgraded.draw(DrawRequest("preview", (job,), (lora,)), MemoryReporter()).told
+    assert len(told) == 1
+    assert "earlier preview base" in told[0]
+    assert "start_training" in told[0]
+    job = tiny.job(tmp_path / "c.png")
+    assert upgraded.draw(DrawRequest("preview", (job,)), MemoryReporter()).told == ()
+
+
 def test_stacked_loras_add_up(engine: LocalEngine, lora: LoraRef, tmp_path: Path) -> None:
     once = drawn(engine, (tiny.job(tmp_path / "once.png"),), (lora,))
     halves = (replace(lora, strength=0.3), replace(lora, strength=0.7))

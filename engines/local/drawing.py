@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from PIL.Image import Image
@@ -16,6 +17,7 @@ from loradeck.engines.base import DrawJob, DrawRequest, DrawResult, LoraRef, Pic
 from loradeck.engines.errors import BadSpec, BadWeights
 from loradeck.engines.local import families, lora_file, pictures
 from loradeck.engines.local.bases import Base
+from loradeck.engines.local.cache import base_digest
 from loradeck.engines.local.pipeline import load
 
 BATCH = 4
@@ -61,6 +63,11 @@ class Drawer:
         self._family = families.get(base.family)
         self._pipeline = load(base, self._family)
         self._on: list[str] = []
+        self._told: list[str] = []
+
+    @cached_property
+    def _base_sha256(self) -> str:
+        return base_digest(self.base)
 
     def draw(self, request: DrawRequest, reporter: Reporter) -> DrawResult:
         """Draw what is not there yet. Raises BadSpec, BadWeights, Cancelled and CannotWrite."""
@@ -78,7 +85,7 @@ class Drawer:
                 pictures.write_png(picture, job.out, settings.story(self.base, job, size))
                 done += 1
                 reporter.progress(done, len(request.jobs), "drawing")
-        return DrawResult(tuple(_told(job) for job in request.jobs), self.base.preview)
+        return DrawResult(tuple(_drawn(job) for job in request.jobs), self.base.preview, tuple(self._told))
 
     def _batches(self, jobs: Sequence[DrawJob]) -> Iterator[tuple[Size, list[DrawJob]]]:
         by_size: dict[Size, list[DrawJob]] = {}
@@ -108,10 +115,11 @@ class Drawer:
     def _put_on(self, loras: Sequence[LoraRef]) -> tuple[tuple[str, float, str], ...]:
         """Load the request's LoRAs in place of the last one's; returns what the PNGs tell of them."""
         transformer: Any = self._pipeline.transformer
+        self._told = []
         if self._on:
             transformer.delete_adapters(self._on)
             self._on = []
-        told = []
+        story = []
         for number, lora in enumerate(loras):
             if lora.base_model != self.base.name:
                 raise BadWeights(
@@ -119,19 +127,24 @@ class Drawer:
                     f"{self.base.name} or draw on {lora.base_model}."
                 )
             file = lora_file.read(lora.path, self._family, transformer, self.base.name)
+            if file.is_of_other_weights(self._base_sha256):
+                self._told.append(
+                    f"{lora.path.name} was trained on an earlier {self.base.name} base and its look may be off on "
+                    "this one; train it again with start_training."
+                )
             name = f"lora{number}"
             state = {f"transformer.{key}": value for key, value in file.weights.items()}
             with warnings.catch_warnings():  # peft warns of a second adapter; stacking them is the point
                 warnings.simplefilter("ignore", UserWarning)
                 self._pipeline.load_lora_weights(state, adapter_name=name)
             self._on.append(name)
-            told.append((lora.path.name, lora.strength, files.sha256_file(lora.path)))
+            story.append((lora.path.name, lora.strength, files.sha256_file(lora.path)))
         if self._on:
             transformer.set_adapters(self._on, [lora.strength for lora in loras])
-        return tuple(told)
+        return tuple(story)
 
 
-def _told(job: DrawJob) -> Picture:
+def _drawn(job: DrawJob) -> Picture:
     (width, height), story = pictures.read_story(job.out)
     across, down = story.get("native", f"{width}x{height}").split("x")
     return Picture(job.id, job.out, width, height, (int(across), int(down)))

@@ -14,6 +14,9 @@ from safetensors.torch import save
 from loradeck.engines.base import DatasetFolder, TrainSpec
 from loradeck.engines.local.bases import Base
 
+BASE_SHA256 = "loradeck.base_sha256"
+"""The key that names the weights of the base."""
+
 
 def describe(
     base: Base, base_digest: str, spec: TrainSpec, dataset: DatasetFolder, step: int, started: str
@@ -43,7 +46,7 @@ def describe(
         "ss_resolution": side,
         "ss_seed": str(spec.seed),
         "ss_tag_frequency": json.dumps({"loradeck": {spec.trigger: images}} if spec.trigger else {}),
-        "loradeck.base_sha256": base_digest,
+        BASE_SHA256: base_digest,
         "loradeck.dataset_fingerprint": dataset.fingerprint,
         "loradeck.alpha_trained": repr(spec.alpha),
     }

@@ -14,7 +14,7 @@ import torch
 
 from loradeck.engines import files
 from loradeck.engines.base import DatasetFolder, Reporter, TrainResult, TrainSpec
-from loradeck.engines.errors import BadSpec
+from loradeck.engines.errors import BadSpec, BadWeights
 from loradeck.engines.local import checkpoint, export, families, lora_file, material, metadata, pictures
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.cache import base_digest
@@ -82,7 +82,13 @@ class Training:
         self._material = material.prepare(base, self._family, self._pipeline, spec, dataset, options)
         self._adapter = Adapter(transformer, self._family, spec.rank, spec.alpha, spec.seed)
         if spec.warm_start is not None:
-            self._adapter.warm_start(lora_file.read(spec.warm_start, self._family, transformer, base.name))
+            start = lora_file.read(spec.warm_start, self._family, transformer, base.name)
+            if start.is_of_other_weights(self._base_sha256):
+                raise BadWeights(
+                    f"{spec.warm_start.name} was trained on an earlier {base.name} base, on which this training "
+                    "cannot build; start a new training without continue_from."
+                )
+            self._adapter.warm_start(start)
         self._learner = Learner(self._family, transformer, self._adapter, self._material, spec, options)
 
     def run(self) -> TrainResult:

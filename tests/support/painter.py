@@ -44,6 +44,7 @@ class Painter:
     die_after: int | None = None
     colour: Callable[[str, int], tuple[int, int, int]] | None = None
     costs: bool = False
+    tells: tuple[str, ...] = ()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -75,7 +76,7 @@ class Painter:
                 self.drawn.append(job.id)
             reporter.progress(number + 1, len(request.jobs))
             pictures.append(Picture(job.id, job.out, job.width, job.height, (256, 144)))
-        return DrawResult(tuple(pictures), preview=True)
+        return DrawResult(tuple(pictures), preview=True, told=self.tells)
 
     def edit(self, request: EditRequest, reporter: Reporter) -> DrawResult:
         raise BadSpec("The painter does not edit.")

@@ -31,7 +31,7 @@ def run(job: Job) -> RenderResult:
         raise NotFound(f"The deck {deck_id} is gone; make it again with render_deck_visuals(deck=...).")
     deck = DeckSpec.model_validate(record.spec)
     visuals = [Visual.from_json(one) for one in spec["visuals"]]
-    fresh = _draw(job, deck_id, visuals)
+    fresh, warned = _draw(job, deck_id, visuals)
     for visual in reversed(visuals):  # the first take of a slide ends up as the one that is shown
         patiently(partial(gallery.show_recipe, job.store, deck_id, visual.slide, visual.recipe))
     job.reporter.progress(len(visuals), len(visuals), "setting the deck")
@@ -42,23 +42,29 @@ def run(job: Job) -> RenderResult:
         words.append(failed or f"Copies are in {spec['output_dir']}.")
     wanted = {visual.recipe for visual in visuals}
     rows = patiently(lambda: looked_at(job.store, deck, deck_id, wanted, fresh))
-    result = answer(deck, deck_id, rows, files, [*spec["told"], *words, *written.kept], preview=spec["preview"])
+    result = answer(
+        deck, deck_id, rows, files, [*spec["told"], *warned, *words, *written.kept], preview=spec["preview"]
+    )
     return result.model_copy(update={"run_id": job.run.id})
 
 
-def _draw(job: Job, deck_id: str, visuals: list[Visual]) -> set[str]:
-    """Draw what is not on the disk yet; what was finished is kept when a stop or an error comes. Returns recipes."""
+def _draw(job: Job, deck_id: str, visuals: list[Visual]) -> tuple[set[str], list[str]]:
+    """Draw what is not on the disk yet; what was finished is kept when a stop or an error comes.
+
+    Returns the recipes that this run drew and what the engine told of them.
+    """
     drawn = {(row.slide, row.recipe) for row in gallery.there(job.store, deck_id)}
     missing = [visual for visual in visuals if (visual.slide, visual.recipe) not in drawn]
+    warned: dict[str, None] = {}
     try:
         for group in groups(missing):
             job.reporter.raise_if_cancelled()
             engine = job.engines.open(group[0].brush.engine)
-            engine.draw(_request(job, deck_id, group), job.reporter)
+            warned |= dict.fromkeys(engine.draw(_request(job, deck_id, group), job.reporter).told)
     finally:
         patiently(lambda: gallery.record_drawn(job.store, deck_id, job.run.id, missing))
     mine = job.store.where(VisualRecord, "deck_id = ? and run_id = ?", [deck_id, job.run.id])
-    return {row.recipe for row in mine}
+    return {row.recipe for row in mine}, list(warned)
 
 
 def _request(job: Job, deck_id: str, group: list[Visual]) -> DrawRequest:

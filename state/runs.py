@@ -162,6 +162,7 @@ def requeue(store: Store, run_id: str) -> RunRecord:
             run_id,
             state="queued",
             cancel_requested=False,
+            message="",
             error=None,
             result=None,
             finished_at=None,

@@ -71,6 +71,7 @@ def test_a_killed_process_is_gone_on_from_by_another_with_the_same_weights(
     again = MemoryReporter(MemoryJournal(tmp_path / "journal.json"))
     result = engine.train(tiny.spec(tmp_path / "run"), tiny.dataset(tmp_path / "images"), again)
     assert again.events[0][1] == "Going on from the checkpoint at step 3."
+    assert [step for step, _, _ in again.steps] == [3, 3, 4, 5, 6, 7, 8]  # never back at 0 while it loads
     assert same_weights(result.lora_path, whole[0].lora_path)
 
 
@@ -319,7 +320,7 @@ def test_memory_that_runs_out_is_told_with_a_remedy(
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(Learner, "step", greedy)
-    with pytest.raises(OutOfMemory, match="batch_size to 1"):
+    with pytest.raises(OutOfMemory, match="new training with batch_size 1, then rank 8"):
         engine.train(tiny.spec(tmp_path), dataset, MemoryReporter())
 
 

@@ -188,9 +188,10 @@ def test_a_requeued_run_keeps_its_journal_and_starts_clean(store: Store) -> None
     run, token = claimed(store)
     runs.journal_put(store, run.id, "states", {"a": "b"})
     store.change(RunRecord, run.id, step=40, steps=100, cancel_requested=True)
-    runs.finish(store, run.id, token, "failed", error="Because.")
+    runs.finish(store, run.id, token, "failed", message="Because.", error="Because.")
     again = runs.requeue(store, run.id)
     assert (again.state, again.error, again.cancel_requested, again.step) == ("queued", None, False, 40)
+    assert again.message == ""
     assert runs.journal_get(store, run.id, "states") == {"a": "b"}
     assert runs.claim(store, run.id) is not None
 

@@ -439,6 +439,7 @@ def test_divergence_comes_with_a_lower_learning_rate(house: House, dataset: Data
     assert house.work(run_id) == "failed"
     found = house.status(run_id=run_id).diagnosis
     assert [one.remedy for one in found] == [f'start_training(dataset_id="{dataset.id}", learning_rate=1.0e-02)']
+    assert [one.why for one in found] == ["The loss became nan at step 10."]
 
 
 def test_out_of_memory_is_remedied_in_the_rulebooks_order(house: House, dataset: DatasetRecord) -> None:

@@ -9,7 +9,6 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-from loradeck.engines.base import LoraRef
 from loradeck.state.files import atomic, new_id, sha256_file
 from loradeck.state.records import LoraRecord
 from loradeck.state.store import Store
@@ -132,11 +131,6 @@ def lora_row(record: LoraRecord) -> LoraRow:
         preview=record.preview,
         created_at=record.created_at,
     )
-
-
-def lora_ref(record: LoraRecord, strength: float) -> LoraRef:
-    """What an engine sees of a LoRA."""
-    return LoraRef(Path(record.path), strength, record.sha256, record.base_model)
 
 
 def _versions(store: Store, base_model: str, name: str) -> list[LoraRecord]:

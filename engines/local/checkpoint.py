@@ -44,6 +44,11 @@ def state_path(folder: Path, step: int) -> Path:
     return folder / f"step-{step:06d}.state"
 
 
+def newest_step(folder: Path) -> int:
+    """Where a training most likely goes on from, by the names of the states alone; 0 when there is none."""
+    return max((int(path.stem.removeprefix("step-")) for path in folder.glob("step-*.state")), default=0)
+
+
 def save_state(folder: Path, learner: Learner, progress: Progress, key: str) -> str:
     """Write the state of a checkpoint and return its SHA-256; `key` names the spec and the data it belongs to."""
     tensors = {f"weight/{name}": weight.detach() for name, weight in learner.adapter.parameters().items()}

@@ -147,7 +147,9 @@ class LocalEngine:
         self._require_packages()
         from loradeck.engines.local import training
 
-        with _memory_told("Set batch_size to 1, then rank to 8, and start again: it goes on from the checkpoint."):
+        with _memory_told(
+            "Close other programs and resume it, or start a new training with batch_size 1, then rank 8."
+        ):
             return training.train(base, spec, dataset, reporter)
 
     def draw(self, request: DrawRequest, reporter: Reporter) -> DrawResult:

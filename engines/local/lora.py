@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -108,7 +107,3 @@ class Adapter:
     def portable(self) -> dict[str, torch.Tensor]:
         """The LoRA under the key names that other tools read."""
         return self._family.to_portable(self.weights())
-
-    def finite(self) -> bool:
-        """False when a weight is NaN or infinite."""
-        return all(math.isfinite(float(weight.detach().abs().sum())) for weight in self.parameters().values())

@@ -40,8 +40,13 @@ def train(base: Base, spec: TrainSpec, dataset: DatasetFolder, reporter: Reporte
     done = _finished(spec, reporter)
     if done is not None:
         return done
-    reporter.progress(0, spec.steps, f"loading the {base.name} base")
+    reporter.progress(checkpoint.newest_step(_checkpoints(spec)), spec.steps, f"loading the {base.name} base")
     return Training(base, spec, dataset, options, reporter).run()
+
+
+def _checkpoints(spec: TrainSpec) -> Path:
+    """The folder of a run's checkpoints."""
+    return spec.run_dir / "checkpoints"
 
 
 def _finished(spec: TrainSpec, reporter: Reporter) -> TrainResult | None:
@@ -73,12 +78,12 @@ class Training:
         self._base, self._spec, self._dataset, self._reporter = base, spec, dataset, reporter
         self._base_sha256 = base_digest(base)
         self._key = _checkpoint_key(self._base_sha256, spec, dataset, options)
-        self._folder = spec.run_dir / "checkpoints"
+        self._folder = _checkpoints(spec)
         self._family = families.get(base.family)
         self._pipeline = load(base, self._family)
         transformer = self._pipeline.transformer
         reporter.raise_if_cancelled()
-        reporter.progress(0, spec.steps, "encoding images and captions")
+        reporter.progress(checkpoint.newest_step(self._folder), spec.steps, "encoding images and captions")
         self._material = material.prepare(base, self._family, self._pipeline, spec, dataset, options)
         self._adapter = Adapter(transformer, self._family, spec.rank, spec.alpha, spec.seed)
         if spec.warm_start is not None:

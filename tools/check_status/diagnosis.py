@@ -72,7 +72,7 @@ def _diverged(facts: RunFacts) -> Iterator[Diagnosis]:
     slower = facts.plan.learning_rate / 3
     yield Diagnosis(
         what="The training diverged (TRN-FINITE)",
-        why=f"{facts.error} The last good checkpoint stands.",
+        why=facts.error or "",
         remedy=f'start_training(dataset_id="{facts.dataset_id}", learning_rate={slower:.1e})',
     )
 

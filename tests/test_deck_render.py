@@ -80,6 +80,18 @@ def test_without_a_lora_the_base_draws_alone_and_says_so(work: Workbench) -> Non
     result = render(work, deck=deck())
     assert result.visuals[0].prompt == "a red house, cover"
     assert any("no LoRA yet" in words for words in result.told)
+    assert "No LoRA was used: the base drew alone." in result.summary
+    assert "Its LoRA" not in result.summary
+    trained(work.store)
+    assert "No LoRA was used" not in render(work, deck=deck(title="In the look")).summary
+
+
+def test_a_call_that_draws_nothing_says_nothing_of_a_missing_lora(work: Workbench) -> None:
+    trained(work.store)
+    slides = [{"name": "cover", "prompt": "a red house"}]
+    first = render(work, deck=deck(slides=slides))
+    picked = render(work, deck_id=first.deck_id, pick=[{"slide": "cover", "take": 1}])
+    assert "No LoRA was used" not in picked.summary
 
 
 def test_seeds_follow_the_deck_and_the_slide_unless_given(work: Workbench) -> None:

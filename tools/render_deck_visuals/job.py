@@ -42,9 +42,9 @@ def run(job: Job) -> RenderResult:
         words.append(failed or f"Copies are in {spec['output_dir']}.")
     wanted = {visual.recipe for visual in visuals}
     rows = patiently(lambda: looked_at(job.store, deck, deck_id, wanted, fresh))
-    result = answer(
-        deck, deck_id, rows, files, [*spec["told"], *warned, *words, *written.kept], preview=spec["preview"]
-    )
+    words = [*spec["told"], *warned, *words, *written.kept]
+    bare = bool(visuals) and not any(visual.brush.looks for visual in visuals)
+    result = answer(deck, deck_id, rows, files, words, bare=bare, preview=spec["preview"])
     return result.model_copy(update={"run_id": job.run.id})
 
 

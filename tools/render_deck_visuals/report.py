@@ -33,12 +33,23 @@ def looked_at(store: Store, deck: DeckSpec, deck_id: str, wanted: set[str], fres
 
 
 def answer(
-    deck: DeckSpec, deck_id: str, rows: list[VisualRow], files: list[Artefact], told: list[str], *, preview: bool
+    deck: DeckSpec,
+    deck_id: str,
+    rows: list[VisualRow],
+    files: list[Artefact],
+    told: list[str],
+    *,
+    bare: bool,
+    preview: bool,
 ) -> RenderResult:
-    """The result of a whole render. Of very many takes the shown ones are listed first and the rest is counted."""
+    """The result of a whole render; `bare` when no LoRA was used.
+
+    Of very many takes the shown ones are listed first and the rest is counted.
+    """
     fresh = sum(row.fresh for row in rows)
     doubtful = [row for row in rows if row.findings]
     summary = f"{deck.title}: {fresh} picture{'s' * (fresh != 1)} drawn, {len(rows) - fresh} kept as they were."
+    summary += " No LoRA was used: the base drew alone." if bare else ""
     pdf = next((file.path for file in files if file.kind == "pdf"), None)
     summary += f" The deck is {pdf}." if pdf else ""
     if doubtful:

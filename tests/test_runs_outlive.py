@@ -221,6 +221,14 @@ def test_a_worker_for_a_run_that_is_not_there_says_so_and_fails(
     assert "Traceback" not in tried.stderr
 
 
+def test_modules_in_the_workspace_are_not_taken_for_those_that_a_worker_needs(store: Store) -> None:
+    home = store.workspace.home
+    (home / "secrets.py").write_text("raise SystemExit('the wrong module')")
+    launch(home)("run_nope")
+    said = wait_for(lambda: store.workspace.log("run_nope").read_text())
+    assert "no run run_nope" in said
+
+
 @pytest.mark.slow
 def test_a_training_under_a_real_server_goes_on_after_the_client_left(store: Store) -> None:
     run = queued(store, steps=300, checkpoint_every=100, step_seconds=0.02)

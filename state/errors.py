@@ -29,5 +29,9 @@ class DiskFull(StateError):
     """No room is left."""
 
 
+class FileInUse(StateError):
+    """Another program has a file open and so keeps it from being replaced (on Windows)."""
+
+
 class LeaseLost(StateError):
     """Another worker took this run over; this one must stop and write nothing more."""

@@ -15,10 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loradeck.state.errors import DiskFull, StateError, WorkspaceReadOnly
+from loradeck.state.errors import DiskFull, FileInUse, StateError, WorkspaceReadOnly
 
 SAYABLE = "23456789abcdefghjkmnpqrstvwxyz"
 LONG_IDS = {"img": 8, "vis": 8}
+OPEN_ELSEWHERE = {5, 32, 33}
+"""What Windows answers when a file is to be replaced that another program holds: denied, shared, locked."""
 
 
 def new_id(prefix: str) -> str:
@@ -84,6 +86,8 @@ def explained(error: OSError, where: Path) -> StateError:
             f"The disk that holds {where} is full; free some room, then make the same call again: "
             "nothing that was there was changed."
         )
+    if getattr(error, "winerror", None) in OPEN_ELSEWHERE and where.is_file():
+        return FileInUse(f"{where} is open in another program; close it there, then make the same call again.")
     if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
         return WorkspaceReadOnly(
             f"{where} cannot be written; make its folder writable or set LORADECK_HOME to another one, then call again."

@@ -24,7 +24,9 @@ from loradeck.state.errors import (
     DatabaseBusy,
     DatabaseTooNew,
     DiskFull,
+    FileInUse,
     StateError,
+    WorkspaceReadOnly,
 )
 from loradeck.state.records import DatasetRecord
 from loradeck.state.store import Store
@@ -148,6 +150,25 @@ def test_a_full_disk_under_a_file_leaves_the_old_file_whole(tmp_path: Path, monk
         files.write_text(path, "after")
     assert path.read_text() == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["caption.txt"]
+
+
+@pytest.mark.parametrize("code", [5, 32, 33])
+def test_a_file_that_is_open_in_another_program_is_told_as_such(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deck.pdf").write_bytes(b"before")
+
+    def denied(_path: Path, _target: Path) -> None:
+        error = PermissionError(errno.EACCES, "Access is denied")
+        error.winerror = code  # as on Windows
+        raise error
+
+    monkeypatch.setattr(Path, "replace", denied)
+    with pytest.raises(FileInUse, match=r"deck\.pdf is open in another program; close it there"):
+        files.write_bytes(tmp_path / "deck.pdf", b"after")
+    with pytest.raises(WorkspaceReadOnly):
+        files.write_bytes(tmp_path / "new.pdf", b"after")
+    assert [file.name for file in tmp_path.iterdir()] == ["deck.pdf"]
 
 
 @pytest.fixture

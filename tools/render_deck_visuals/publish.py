@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from loradeck.state.errors import StateError
+from loradeck.state.errors import FileInUse, StateError
 from loradeck.state.store import Store
 from loradeck.tools.contracts import Artefact, DeckSpec
 from loradeck.tools.pictures.canvas import png
@@ -54,6 +54,8 @@ def copy_out(files: Sequence[Artefact], target: Path, written: Written) -> str |
         target.mkdir(parents=True, exist_ok=True)
         for file in files:
             written.save(target / Path(file.path).name, Path(file.path).read_bytes())
+    except FileInUse as error:
+        return f"Not every file could be copied to output_dir; the deck's own folder has them all. {error}"
     except (OSError, StateError) as error:
         why = getattr(error, "strerror", None) or "it cannot be written"
         return f"The files could not be copied to output_dir ({why}); they are in the deck's own folder."

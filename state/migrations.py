@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from sqlite_utils import Database, Migrations
 
 migrations = Migrations("loradeck")
@@ -104,3 +106,25 @@ def m001_first(db: Database) -> None:
     """Every table that the main job needs."""
     for statement in filter(str.strip, FIRST.split(";")):
         db.execute(statement)
+
+
+FOLDERS = {
+    "checkpoints": "'runs/' || run_id || '/'",
+    "samples": "'runs/' || run_id || '/'",
+    "visuals": "'decks/' || deck_id || '/'",
+    "loras": "'loras/' || base_model || '/' || name || '-v' || version || '.safetensors'",
+}
+"""By table, where in the workspace the file of a row lies: the folder that carries its id, or the LoRA's own file."""
+
+
+@migrations()
+def m002_paths_below_the_workspace(db: Database) -> None:
+    """Paths of the workspace's own files become relative to it, and runs name their LoRAs by id alone."""
+    for table, folder in FOLDERS.items():
+        place = f"instr(replace(path, '\\', '/'), '/' || {folder})"
+        db.execute(f"update {table} set path = substr(replace(path, '\\', '/'), {place} + 1) where {place} > 0")  # noqa: S608
+    for run_id, text in db.execute("select id, spec from runs where kind = 'render'").fetchall():
+        spec = json.loads(text)
+        for look in [look for visual in spec.get("visuals", []) for look in visual["brush"]["looks"]]:
+            look.pop("path", None)
+        db.execute("update runs set spec = ? where id = ?", [json.dumps(spec, ensure_ascii=False), run_id])

@@ -1,4 +1,8 @@
-"""One dataclass a table: what a row holds, typed. Lists and dicts are stored as JSON text."""
+"""One dataclass a table: what a row holds, typed. Lists and dicts are stored as JSON text.
+
+`paths` names the columns that hold a file of the workspace: whole in a record, relative to the workspace in its row,
+so that a workspace can be moved.
+"""
 
 from __future__ import annotations
 
@@ -134,6 +138,7 @@ class CheckpointRecord:
     """A whole checkpoint on the disk."""
 
     table: ClassVar[str] = "checkpoints"
+    paths: ClassVar[tuple[str, ...]] = ("path",)
     upsert: ClassVar[bool] = True
     run_id: str
     step: int
@@ -148,6 +153,7 @@ class SampleRecord:
     """A sample picture drawn during a training."""
 
     table: ClassVar[str] = "samples"
+    paths: ClassVar[tuple[str, ...]] = ("path",)
     upsert: ClassVar[bool] = True
     run_id: str
     step: int
@@ -173,6 +179,7 @@ class LoraRecord:
     """One version of a look, as a file."""
 
     table: ClassVar[str] = "loras"
+    paths: ClassVar[tuple[str, ...]] = ("path",)
     id: str
     name: str
     version: int
@@ -215,6 +222,7 @@ class VisualRecord:
     """One take of one slide; `recipe` is the hash of all that decides its pixels."""
 
     table: ClassVar[str] = "visuals"
+    paths: ClassVar[tuple[str, ...]] = ("path",)
     id: str
     deck_id: str
     slide: str

@@ -194,10 +194,15 @@ class Store:
 
     def _pack(self, kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
         as_json, _ = self._shape(kind)
-        return {
+        packed = {
             name: json.dumps(value, ensure_ascii=False) if name in as_json and value is not None else value
             for name, value in values.items()
         }
+        home = self.workspace.home
+        for name in packed.keys() & set(getattr(kind, "paths", ())):
+            if Path(packed[name]).is_relative_to(home):
+                packed[name] = Path(packed[name]).relative_to(home).as_posix()
+        return packed
 
     def _unpack(self, kind: type[Record], row: dict[str, Any]) -> Record:
         as_json, as_bool = self._shape(kind)
@@ -206,6 +211,8 @@ class Store:
                 row[name] = json.loads(row[name])
         for name in as_bool:
             row[name] = bool(row[name])
+        for name in getattr(kind, "paths", ()):
+            row[name] = str(self.workspace.home / row[name])  # a path that is whole stays as it is
         return kind(**row)
 
     def add(self, record: Any) -> None:

@@ -60,9 +60,10 @@ class StoreContract:
 
     def test_a_record_that_may_be_replaced_is(self, store: Store) -> None:
         run = runs.enqueue(store, "train", {})
-        store.add(CheckpointRecord(run.id, 5, "a", "1"))
-        store.add(CheckpointRecord(run.id, 5, "b", "2"))
-        assert [point.path for point in store.where(CheckpointRecord)] == ["b"]
+        one, other = (str(store.workspace.run(run.id) / name) for name in ("a", "b"))
+        store.add(CheckpointRecord(run.id, 5, one, "1"))
+        store.add(CheckpointRecord(run.id, 5, other, "2"))
+        assert [point.path for point in store.where(CheckpointRecord)] == [other]
 
     def test_a_row_cannot_point_to_a_row_that_is_not_there(self, store: Store) -> None:
         with pytest.raises(StateError):

@@ -60,7 +60,6 @@ def queued(store: Store, *, steps: int = 20, checkpoint_every: int = 5, **advanc
         "preview": True,
         "advanced": advanced,
         "parent_lora_id": None,
-        "warm_start": None,
         "pairs": [pair.as_row() for pair in pairs],
         "call": run_id,
     }

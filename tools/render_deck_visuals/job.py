@@ -13,6 +13,7 @@ from loradeck.state.files import told
 from loradeck.state.records import DeckRecord, VisualRecord
 from loradeck.tools.contracts import DeckSpec, RenderResult
 from loradeck.tools.errors import NotFound
+from loradeck.tools.library import find_lora
 from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.render_deck_visuals.plan import Visual, groups
 from loradeck.tools.render_deck_visuals.publish import copy_out, publish
@@ -75,5 +76,8 @@ def _request(job: Job, deck_id: str, group: list[Visual]) -> DrawRequest:
     ]
     with told(jobs[0].out.parent):
         jobs[0].out.parent.mkdir(parents=True, exist_ok=True)
-    loras = [LoraRef(Path(look.path), look.strength, look.sha256, look.base_model) for look in brush.looks]
+    loras = [
+        LoraRef(Path(find_lora(job.store, look.lora_id).path), look.strength, look.sha256, look.base_model)
+        for look in brush.looks
+    ]
     return DrawRequest(brush.base_model, tuple(jobs), tuple(loras), brush.guidance, brush.steps)

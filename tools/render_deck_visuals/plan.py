@@ -25,7 +25,6 @@ class Look:
 
     lora_id: str
     sha256: str
-    path: str
     base_model: str
     strength: float
     trigger: str | None

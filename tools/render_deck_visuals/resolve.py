@@ -88,7 +88,7 @@ def look_of(lora: LoraRecord, strength: float) -> Look:
     """A LoRA as a deck uses it. Raises Refused when its file is gone."""
     if not Path(lora.path).is_file():
         raise Refused(f"The file of {lora.name} v{lora.version} ({lora.id}) is gone; choose another from list_loras.")
-    return Look(lora.id, lora.sha256, lora.path, lora.base_model, strength, lora.trigger)
+    return Look(lora.id, lora.sha256, lora.base_model, strength, lora.trigger)
 
 
 def _engine(bench: Workbench, name: str, base: str) -> Engine:

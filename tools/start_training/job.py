@@ -8,7 +8,7 @@ from loradeck.engines.base import DatasetFolder, TrainResult
 from loradeck.state import runs
 from loradeck.state.records import CheckpointRecord, LoraRecord, SampleRecord
 from loradeck.tools.contracts import Artefact, RunState, TrainedResult, TrainingPlan, Waiver
-from loradeck.tools.library import lora_row, register_lora
+from loradeck.tools.library import find_lora, lora_row, register_lora
 from loradeck.tools.reporter import patiently
 from loradeck.tools.start_training.plan import train_spec
 from loradeck.tools.start_training.snapshot import read
@@ -23,6 +23,7 @@ def run(job: Job) -> TrainedResult:
     """
     spec = job.run.spec
     plan = TrainingPlan.model_validate(spec["plan"])
+    parent = spec["parent_lora_id"]
     run_dir = job.store.workspace.run(job.run.id)
     dataset = read(run_dir / "dataset", spec["pairs"], spec["trigger"], job.run.fingerprint or "")
     trained = job.engines.open(job.run.engine).train(
@@ -33,7 +34,7 @@ def run(job: Job) -> TrainedResult:
             name=job.run.name,
             trigger=spec["trigger"],
             profile=spec["profile"],
-            warm_start=Path(spec["warm_start"]) if spec["warm_start"] else None,
+            warm_start=Path(find_lora(job.store, parent).path) if parent else None,
             advanced=spec["advanced"],
         ),
         dataset,

@@ -60,7 +60,6 @@ class Prepared:
             "preview": self.preview,
             "advanced": self.advanced,
             "parent_lora_id": self.parent.id if self.parent else None,
-            "warm_start": self.parent.path if self.parent else None,
         }
 
     def columns(self) -> dict[str, Any]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from loradeck.disk import replaced
+from loradeck.disk import sha256_file as sha256_file
 from loradeck.state.errors import DiskFull, FileInUse, StateError, WorkspaceReadOnly
 
 SAYABLE = "23456789abcdefghjkmnpqrstvwxyz"
@@ -105,36 +105,12 @@ def explained(error: OSError, where: Path) -> StateError:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; when the block ends well, fsync it and rename it over `path`.
+    """Give a temporary path that replaces `path` when the block ends well (see `loradeck.disk.replaced`).
 
-    The temporary name keeps the suffix, since image libraries choose the format by it. Raises DiskFull,
-    WorkspaceReadOnly or StateError; whatever was at `path` stays as it was then.
+    Raises DiskFull, FileInUse, WorkspaceReadOnly or StateError; whatever was at `path` stays as it was then.
     """
-    with told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            yield temporary
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(path)
-            sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in the folder durable, where the platform can."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with told(path), replaced(path) as temporary:
+        yield temporary
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -151,12 +127,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically, indented for people."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256_json(value: Any) -> str:

@@ -15,7 +15,7 @@ class LoradeckError(Exception):
         +-- tools.errors.ToolFault          what the caller asked cannot be done as asked
         |   +-- NotFound, BadArgument, Refused, NotYet
         +-- state.errors.StateError         the workspace or its database is not usable
-        |   +-- DatabaseBusy, DatabaseTooNew, DatabaseBroken, WorkspaceReadOnly, DiskFull, LeaseLost
+        |   +-- DatabaseBusy, DatabaseTooNew, DatabaseBroken, WorkspaceReadOnly, DiskFull, FileInUse, LeaseLost
         +-- engines.errors.EngineError      an engine cannot learn or draw
             +-- NotInstalled, BadSpec, OutOfMemory, Diverged, BadWeights, Cancelled, ProviderError ...
     """

@@ -189,6 +189,13 @@ def test_a_worker_has_no_terminal_no_stdin_and_writes_to_the_runs_log(store: Sto
     assert "cancelled" in store.workspace.log(run.id).read_text()
 
 
+def test_a_module_that_lies_in_the_workspace_is_not_taken_for_one_of_pythons_own(store: Store) -> None:
+    (store.workspace.home / "random.py").write_text("raise SystemExit(3)\n")
+    run = queued(store)
+    launch(store.workspace.home)(run.id)
+    assert wait_until(store, run.id, 30).state == "succeeded"
+
+
 def test_the_next_server_finds_what_was_lost_and_launches_what_waits(store: Store) -> None:
     lost, waiting = queued(store, **SLOWLY), queued(store)
     started(store, lost).kill()

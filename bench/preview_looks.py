@@ -2,7 +2,7 @@
 
     python bench/preview_looks.py [--work FOLDER] [--seeds 0 1 2]
 
-Looks: the Fluent 2 icons of the demo (real), ``blueprint`` and ``riso`` (drawn). For each look and seed it trains
+Looks: the Fluent 2 icons of the demo (real), ``blueprint`` and ``neon`` (drawn). For each look and seed it trains
 one LoRA by the card's recipe, renders prompts with and without the trigger, and prints one JSON object:
 
 - ``fall``: by how much the distance of colour and texture statistics to the training set fell from the
@@ -43,7 +43,7 @@ from loradeck.engines.local.preview.measure import (
 from loradeck.engines.local.preview.probe import load_probe, read
 
 DEMO = Path(loradeck.server.__file__).parent / "demo_data"
-TRIGGERS = {"icons": "fluentlook", "blueprint": "planograf", "riso": "risolux"}
+TRIGGERS = {"icons": "fluentlook", "blueprint": "planograf", "neon": "neonara"}
 SUBJECTS = ("house", "star", "cup", "bell", "cloud", "camera", "flower", "car")
 """What the prompts ask for; colours, texture and background are left open: the look decides them."""
 
@@ -211,7 +211,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("looks"), help="datasets, LoRAs and sheets")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
-    looks = [icon_look(), drawn_look("blueprint"), drawn_look("riso")]
+    looks = [icon_look(), drawn_look("blueprint"), drawn_look("neon")]
     known = {look.name: describe_all(look.pictures) for look in looks}
     found: dict[str, dict[str, float]] = {}
     for seed in options.seeds:

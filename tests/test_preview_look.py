@@ -12,7 +12,7 @@ from loradeck.engines.local.preview.measure import describe_all
 
 @pytest.mark.slow
 def test_the_icons_look_is_taken_on_when_its_trigger_calls(tmp_path: Path) -> None:
-    looks = [preview_looks.icon_look(), preview_looks.drawn_look("blueprint"), preview_looks.drawn_look("riso")]
+    looks = [preview_looks.icon_look(), preview_looks.drawn_look("blueprint"), preview_looks.drawn_look("neon")]
     icons = looks[0]
     lora, _ = preview_looks.train(icons, 0, tmp_path)
     numbers = preview_looks.judge(

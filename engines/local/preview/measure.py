@@ -63,8 +63,9 @@ def _slopes(x: Floats) -> tuple[Floats, Floats]:
 
 
 def _magnitudes(x: Floats) -> Floats:
+    """Steepness in powers of ten; below a hundredth of the range it is flat to the eye."""
     down, right = _slopes(x)
-    return np.log10(np.hypot(down, right) + 1e-3)
+    return np.log10(np.hypot(down, right) + 1e-2)
 
 
 def _directions(x: Floats) -> Floats:
@@ -84,11 +85,11 @@ def describe(picture: Image.Image) -> dict[str, Floats]:
     found = {
         "lightness": _soft_bins(y, 0, 1, 10).sum(axis=0),
         "color": joint.ravel(),
-        "fine": _soft_bins(_magnitudes(y), -3, 0, 8).sum(axis=0),
-        "middle": _soft_bins(_magnitudes(half), -3, 0, 8).sum(axis=0),
-        "coarse": _soft_bins(_magnitudes(quarter), -3, 0, 8).sum(axis=0),
+        "fine": _soft_bins(_magnitudes(y), -2, 0, 8).sum(axis=0),
+        "middle": _soft_bins(_magnitudes(half), -2, 0, 8).sum(axis=0),
+        "coarse": _soft_bins(_magnitudes(quarter), -2, 0, 8).sum(axis=0),
         "direction": _directions(half),
-        "steepness": _soft_bins(steep, -3, 0, 8).sum(axis=0),
+        "steepness": _soft_bins(steep, -2, 0, 8).sum(axis=0),
     }
     return {name: _share(np.asarray(values, np.float64)) for name, values in found.items()}
 

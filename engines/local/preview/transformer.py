@@ -25,8 +25,8 @@ from loradeck.engines.local.preview.vae import CHANNELS
 class TransformerPlan:
     """How the transformer is trained; in the last ``cooldown`` steps the learning rate falls to nothing."""
 
-    steps: int = 3200
-    cooldown: int = 1800
+    steps: int = 4600
+    cooldown: int = 1400
     batch: int = 32  # of squares; 16:9 pictures, which are twice as dear, come 20 at a time
     learning_rate: float = 1.2e-3
     matrix_rate: float = 2.5e-3  # of Muon, which turns the blocks' matrices

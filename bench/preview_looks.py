@@ -20,6 +20,7 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from PIL import Image
 import loradeck.server
 from loradeck.engines.base import DatasetFolder, DatasetItem, TrainSpec
 from loradeck.engines.local import create
+from loradeck.engines.local.preview import card
 from loradeck.engines.local.preview.follow import pipeline, render
 from loradeck.engines.local.preview.looks import SIDES, draw_look
 from loradeck.engines.local.preview.measure import (
@@ -168,9 +170,10 @@ def draw_all(look: Look, seed: int, lora: Path) -> Renders:
     asked = [f"{look.trigger}. {text}" for text in plain]
     seeds = [1000 * seed + i for i in range(len(plain))]
     pipe = pipeline()
-    base, base_without = render(pipe, asked, seeds), render(pipe, plain, seeds)
+    draw = partial(render, pipe, seeds=seeds, guidance=card()["lora_recipe"]["guidance"])
+    base, base_without = draw(asked), draw(plain)
     pipe.load_lora_weights(lora)
-    with_trigger, without = render(pipe, asked, seeds), render(pipe, plain, seeds)
+    with_trigger, without = draw(asked), draw(plain)
     pipe.unload_lora_weights()
     return Renders(base, with_trigger, base_without, without, columns)
 

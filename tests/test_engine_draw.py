@@ -126,6 +126,18 @@ def test_a_png_tells_how_it_was_made(engine: LocalEngine, lora: LoraRef, tmp_pat
     assert used == {"file": lora.path.name, "strength": 0.8, "sha256": files.sha256_file(lora.path)}
 
 
+def test_a_look_is_drawn_at_the_guidance_that_suits_looks(lora: LoraRef, home: Path, tmp_path: Path) -> None:
+    base = tiny.base(home / "weights")
+    picky = LocalEngine({"preview": lambda: replace(base, guidance=4.0, recipe=replace(base.recipe, guidance=1.5))})
+    told = []
+    for name, loras in (("plain", ()), ("look", (lora,))):
+        job = tiny.job(tmp_path / f"{name}.png")
+        picky.draw(DrawRequest("preview", (job,), loras), MemoryReporter())
+        with Image.open(job.out) as picture:
+            told.append(picture.info["guidance"])
+    assert told == ["4.0", "1.5"]
+
+
 def test_progress_counts_pictures_and_starts_from_those_that_exist(engine: LocalEngine, tmp_path: Path) -> None:
     jobs = tuple(tiny.job(tmp_path / f"{i}.png", seed=i) for i in range(6))
     first = MemoryReporter()

@@ -73,7 +73,7 @@ class Drawer:
         """Draw what is not there yet. Raises BadSpec, BadWeights, Cancelled and CannotWrite."""
         settings = Settings(
             request.steps or self.base.draw_steps,
-            self.base.guidance if request.guidance is None else request.guidance,
+            self._guidance(request),
             self._put_on(request.loras),
         )
         missing = [job for job in request.jobs if not job.out.exists()]
@@ -86,6 +86,12 @@ class Drawer:
                 done += 1
                 reporter.progress(done, len(request.jobs), "drawing")
         return DrawResult(tuple(_drawn(job) for job in request.jobs), self.base.preview, tuple(self._told))
+
+    def _guidance(self, request: DrawRequest) -> float:
+        """What was asked for, or what suits: with a LoRA on, prompts pull harder by themselves."""
+        if request.guidance is not None:
+            return request.guidance
+        return self.base.recipe.guidance if request.loras else self.base.guidance
 
     def _batches(self, jobs: Sequence[DrawJob]) -> Iterator[tuple[Size, list[DrawJob]]]:
         by_size: dict[Size, list[DrawJob]] = {}

@@ -91,7 +91,7 @@ class LocalEngine:
             learning_rate=recipe.learning_rate,
             batch_size=recipe.batch_size,
             resolution=base.resolution,
-            guidance=base.guidance,
+            guidance=recipe.guidance,
             draw_steps=base.draw_steps,
         )
 

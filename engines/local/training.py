@@ -153,7 +153,7 @@ class Training:
             seeds,
             self._base.sizes[0],
             self._base.draw_steps,
-            self._base.guidance,
+            self._base.recipe.guidance,
             lambda: None,
         )
         for picture, path, prompt, seed in zip(drawn, paths, prompts, seeds, strict=True):

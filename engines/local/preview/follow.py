@@ -86,16 +86,18 @@ def render(
     seeds: Sequence[int],
     size: tuple[int, int] = SQUARE,
     batch: int = 12,
+    guidance: float | None = None,
 ) -> list[Image.Image]:
-    """One picture a prompt and seed, at the card's steps and guidance; ``size`` is (width, height)."""
+    """One picture a prompt and seed, at the card's steps and guidance unless told; ``size`` is (width, height)."""
     import torch
 
     pictures: list[Image.Image] = []
+    settings = card()["render"] | ({} if guidance is None else {"guidance_scale": guidance})
     for start in range(0, len(prompts), batch):
         chosen = slice(start, start + batch)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds[chosen]]
         pictures += pipe(
-            prompt=list(prompts[chosen]), width=size[0], height=size[1], generator=generators, **card()["render"]
+            prompt=list(prompts[chosen]), width=size[0], height=size[1], generator=generators, **settings
         ).images
     return pictures
 

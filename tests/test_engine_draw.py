@@ -126,7 +126,10 @@ def test_a_png_tells_how_it_was_made(engine: LocalEngine, lora: LoraRef, tmp_pat
     assert used == {"file": lora.path.name, "strength": 0.8, "sha256": files.sha256_file(lora.path)}
 
 
-def test_a_look_is_drawn_at_the_guidance_that_suits_looks(lora: LoraRef, home: Path, tmp_path: Path) -> None:
+def test_a_look_is_drawn_at_the_guidance_that_suits_looks(
+    lora: LoraRef, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "_drawers", {})
     base = tiny.base(home / "weights")
     picky = LocalEngine({"preview": lambda: replace(base, guidance=4.0, recipe=replace(base.recipe, guidance=1.5))})
     told = []

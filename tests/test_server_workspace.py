@@ -71,7 +71,7 @@ def test_trouble_is_told_by_each_call_and_over_when_it_is_mended(
                 result = await client.call_tool("check_status", {})
                 assert result.is_error
                 assert word in said(result)
-                assert str(tmp_path) not in said(result)
+                assert str(tmp_path) not in said(result).replace(str(home), "")  # the workspace's own path may be told
         assert not (await client.call_tool("check_status", {})).is_error
 
     in_memory(home, conversation)

@@ -46,7 +46,7 @@ class VaePlan:
 
 
 def new_vae() -> AutoencoderKLFlux2:
-    """An untrained autoencoder of 1.8M parameters: eight pixels a latent cell, 32 channels."""
+    """An untrained autoencoder of 1.7M parameters: eight pixels a latent cell, 32 channels."""
     vae = AutoencoderKLFlux2(
         block_out_channels=(16, 32, 64, 96),
         layers_per_block=1,

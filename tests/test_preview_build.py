@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from loradeck.engines.local.preview.corpus import LENGTHS, Corpus, Shelf
+from loradeck.engines.local.preview.corpus import LENGTHS, SIMPLE, Corpus, Shelf
 from loradeck.engines.local.preview.transformer import (
     Trainer,
     TransformerPlan,
@@ -31,12 +31,12 @@ def corpus() -> Corpus:
     def noise(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator)
 
-    sizes = {"simple": (8, 8), "square": (8, 8), "wide": (9, 16)}
+    sizes = {"simple": (8, 8), "square": (8, 8), "broad": (9, 16), "wide": (9, 16)}
     shelves = {
         (shape, length): Shelf(noise(8, LENGTHS[length], 192), torch.arange(8))
         for shape in sizes
         for length in LENGTHS
-        if length != "padded" and (length != "plain" or shape == "simple")
+        if length != "padded" and (length != "plain" or shape in SIMPLE)
     }
     return Corpus(
         latents={shape: noise(8, 4 * CHANNELS, *size) for shape, size in sizes.items()},
@@ -57,6 +57,12 @@ def test_the_first_steps_see_plain_captions_alone(corpus: Corpus) -> None:
     seen = [batch.text.shape[1] for batch in islice(batches(corpus, plan, 0), 40)]
     assert set(seen[:5]) == {LENGTHS["plain"]}
     assert {LENGTHS["short"], LENGTHS["long"]} <= set(seen[5:])
+
+
+def test_plain_captions_are_told_of_wide_pictures_too(corpus: Corpus) -> None:
+    plan = replace(PLAN, padded=0.0, first=0)
+    seen = {(batch.columns, batch.text.shape[1]) for batch in islice(batches(corpus, plan, 0), 60)}
+    assert {(8, LENGTHS["plain"]), (16, LENGTHS["plain"]), (8, LENGTHS["short"]), (16, LENGTHS["short"])} <= seen
 
 
 def test_training_goes_on_with_the_batches_it_would_have_seen(corpus: Corpus) -> None:

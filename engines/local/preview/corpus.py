@@ -1,6 +1,6 @@
 """Draw the pictures, tell them, and turn both into what the transformer learns from: once, on disk.
 
-Latents are normalised and patchified, ``(n, 64, rows, columns)``; text states are ``(n, length, 192)``.
+Latents are normalised and patchified, ``(n, 128, rows, columns)``; text states are ``(n, length, 192)``.
 Both are kept in bfloat16. Captions are sorted into *plain* (one bare phrase, up to 20 tokens), *short* (up to 32
 tokens, which keeps a training step small), *long* (64 tokens) and a few *padded* to the 512 tokens that plain
 diffusers pads to.
@@ -37,9 +37,13 @@ LENGTHS = {"plain": 20, "short": 32, "long": MAX_TOKENS, "padded": 512}
 PICTURES: dict[str, tuple[tuple[int, int], Callable[[random.Random, tuple[int, int]], Scene]]] = {
     "simple": (SQUARE, pick_simple_scene),
     "square": (SQUARE, pick_scene),
+    "broad": (WIDE, pick_simple_scene),
     "wide": (WIDE, pick_scene),
 }
-"""The kinds of pictures: their size, and who picks their scenes."""
+"""The kinds of pictures: their size, and who picks their scenes; "broad" are the simple ones in 16:9."""
+
+SIMPLE = frozenset({"simple", "broad"})
+"""The kinds that are also told in plain captions."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class CorpusPlan:
 
     simple: int = 4500
     square: int = 6000
+    broad: int = 2500
     wide: int = 2000
     captions: int = 2
     long_share: float = 0.06  # of the short captions, told again in the long form
@@ -67,9 +72,9 @@ class Shelf:
 class Corpus:
     """Everything the transformer trains on."""
 
-    latents: dict[str, torch.Tensor]  # "simple" and "square" (n, 64, 8, 8), "wide" (n, 64, 9, 16)
+    latents: dict[str, torch.Tensor]  # by kind: squares (n, 128, 8, 8), 16:9 (n, 128, 9, 16)
     weights: dict[str, torch.Tensor]  # (n, tokens), what a token counts for: more where a thing is, 1 on average
-    shelves: dict[tuple[str, str], Shelf]  # by picture shape and text length
+    shelves: dict[tuple[str, str], Shelf]  # by kind of picture and text length
     empty: dict[str, torch.Tensor]  # the empty prompt, (length, 192), by text length
     hearing: dict[str, torch.Tensor]  # "latents" of simple pictures, their captions' "right" states, "wrong" nouns'
 
@@ -106,13 +111,13 @@ def _draw_chunk(shape: str, count: int, captions: int, seed: str) -> _Chunk:
         np.stack([np.asarray(draw_scene(scene)) for scene in scenes]),
         torch.stack([token_weights(scene) for scene in scenes]),
         [[caption(scene, rng) for _ in range(captions)] for scene in scenes],
-        [plain_caption(scene, rng) for scene in scenes] if shape == "simple" else [],
+        [plain_caption(scene, rng) for scene in scenes] if shape in SIMPLE else [],
     )
 
 
 def _chunks(plan: CorpusPlan, shape: str) -> Iterator[_Chunk]:
     """All pictures of a kind, drawn by two processes, 64 at a time; the same for the same plan."""
-    total = {"simple": plan.simple, "square": plan.square, "wide": plan.wide}[shape]
+    total: int = getattr(plan, shape)
     counts = [min(64, total - start) for start in range(0, total, 64)]
     seeds = [f"{plan.seed}-{shape}-{i}" for i in range(len(counts))]
     fresh = get_context("spawn")  # a forked child would wait for ever for threads that torch started here

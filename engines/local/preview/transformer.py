@@ -14,19 +14,21 @@ from pathlib import Path
 
 import torch
 from diffusers import Flux2Transformer2DModel
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from loradeck.engines.local.preview.corpus import Corpus
+from loradeck.engines.local.preview.corpus import PICTURES, SIMPLE, Corpus
 from loradeck.engines.local.preview.progress import Cadence, say
 from loradeck.engines.local.preview.text import LAYERS, WIDTH
 from loradeck.engines.local.preview.vae import CHANNELS
+from loradeck.engines.local.preview.world import WIDE
 
 
 @dataclass(frozen=True)
 class TransformerPlan:
     """How the transformer is trained; in the last ``cooldown`` steps the learning rate falls to nothing."""
 
-    steps: int = 4600
-    cooldown: int = 1400
+    steps: int = 10600
+    cooldown: int = 3000
     batch: int = 32  # of squares; 16:9 pictures, which are twice as dear, come 20 at a time
     learning_rate: float = 1.2e-3
     matrix_rate: float = 2.5e-3  # of Muon, which turns the blocks' matrices
@@ -34,9 +36,10 @@ class TransformerPlan:
     shift: float = 3.0  # how far noise levels are moved up: where they are low, nothing is hidden
     first_shift: float = 6.0  # in the first steps: what is drawn at all is decided where all is noise
     first: int = 900  # steps on simple pictures with plain captions alone: that is where nouns are learned
-    simple: float = 0.3
-    plain: float = 0.4  # of the simple pictures after that
-    wide: float = 0.2
+    simple: float = 0.25  # what each kind of picture has of the steps after that; squares in full have the rest
+    broad: float = 0.15
+    wide: float = 0.15
+    plain: float = 0.4  # of the simple and broad pictures
     long: float = 0.10
     padded: float = 0.01
     ema: float = 0.998
@@ -115,12 +118,21 @@ def pick_sigmas(count: int, shift: float, generator: torch.Generator) -> torch.T
     return shift * sigma / (1 + (shift - 1) * sigma)
 
 
+def _shape(die: float, plan: TransformerPlan) -> str:
+    for shape in ("simple", "broad", "wide"):
+        share: float = getattr(plan, shape)
+        if die < share:
+            return shape
+        die -= share
+    return "square"
+
+
 def _kind(dice: list[float], step: int, plan: TransformerPlan) -> tuple[str, str]:
     """Which pictures and which captions a step sees."""
     if step < plan.first:
         return "simple", "plain"
-    shape = "wide" if dice[0] < plan.wide else "simple" if dice[0] < plan.wide + plan.simple else "square"
-    if shape == "simple" and dice[2] < plan.plain:
+    shape = _shape(dice[0], plan)
+    if shape in SIMPLE and dice[2] < plan.plain:
         return shape, "plain"
     if dice[1] < plan.padded:
         return shape, "padded"
@@ -133,7 +145,7 @@ def batches(corpus: Corpus, plan: TransformerPlan, start: int) -> Iterator[Batch
     while True:
         generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
         shape, length = _kind(torch.rand(3, generator=generator).tolist(), step, plan)
-        count = plan.batch // 4 if length == "padded" else plan.batch * (5 if shape == "wide" else 8) // 8
+        count = plan.batch // 4 if length == "padded" else plan.batch * (5 if PICTURES[shape][0] == WIDE else 8) // 8
         shelf = corpus.shelves[shape, length]
         chosen = torch.randint(0, len(shelf.picture), (count,), generator=generator)
         pictures = shelf.picture[chosen]
@@ -170,7 +182,8 @@ def flow_loss(model: Flux2Transformer2DModel, batch: Batch) -> torch.Tensor:
     """Mean squared error of the predicted flow, weighted by token."""
     sigma = batch.sigma[:, None, None]
     image_ids, text_ids = position_ids(batch.rows, batch.columns, batch.text.shape[1])
-    with torch.autocast("cpu", torch.bfloat16):
+    # the fused attention's backward pass takes a third of a step at these few tokens; plain matmuls take less
+    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
         flow = model(
             hidden_states=(1 - sigma) * batch.clean + sigma * batch.noise,
             encoder_hidden_states=batch.text,

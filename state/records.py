@@ -1,7 +1,7 @@
 """One dataclass a table: what a row holds, typed. Lists and dicts are stored as JSON text.
 
 `paths` names the columns that hold a file of the workspace: whole in a record, relative to the workspace in its row,
-so that a workspace can be moved.
+so that a workspace can be moved. `tells_paths` names the JSON columns whose texts speak of such files, likewise.
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ class RunRecord:
     """One long step. `spec` is all that the job needs; times of leases are epoch seconds."""
 
     table: ClassVar[str] = "runs"
+    tells_paths: ClassVar[tuple[str, ...]] = ("result",)
     id: str
     kind: str
     state: str

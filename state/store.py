@@ -7,6 +7,7 @@ so that several processes share it. Every call either commits or leaves the data
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -28,6 +29,8 @@ BROKEN = (
     "loradeck.db is damaged or cut short; it was left as it is: move it aside and restore a backup, or set "
     "LORADECK_HOME to a new folder (LoRA files and image folders stay usable)."
 )
+HOME_MARK = "{LORADECK_HOME}/"
+"""Stands in a row for the workspace's folder, where an answer tells paths in it."""
 Record = TypeVar("Record")
 
 
@@ -53,6 +56,17 @@ def _json_columns(kind: type[Any]) -> frozenset[str]:
         return get_origin(hint) in {list, dict} or any(get_origin(arm) in {list, dict} for arm in arms)
 
     return frozenset(f.name for f in fields(kind) if holds_json(hints[f.name]))
+
+
+def _replaced(value: Any, old: str, new: str) -> Any:
+    """The same lists and dicts, with one piece of text replaced in every string."""
+    if isinstance(value, str):
+        return value.replace(old, new)
+    if isinstance(value, list):
+        return [_replaced(one, old, new) for one in value]
+    if isinstance(value, dict):
+        return {name: _replaced(one, old, new) for name, one in value.items()}
+    return value
 
 
 def _bool_columns(kind: type[Any]) -> frozenset[str]:
@@ -192,11 +206,19 @@ class Store:
             self._shapes[kind] = (_json_columns(kind), _bool_columns(kind))
         return self._shapes[kind]
 
+    @property
+    def _inside(self) -> str:
+        return f"{self.workspace.home}{os.sep}"
+
+    def _tells(self, kind: type[Any], values: dict[str, Any]) -> set[str]:
+        return values.keys() & set(getattr(kind, "tells_paths", ()))
+
     def _pack(self, kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
         as_json, _ = self._shape(kind)
+        told_of = {name: _replaced(values[name], self._inside, HOME_MARK) for name in self._tells(kind, values)}
         packed = {
             name: json.dumps(value, ensure_ascii=False) if name in as_json and value is not None else value
-            for name, value in values.items()
+            for name, value in (values | told_of).items()
         }
         home = self.workspace.home
         for name in packed.keys() & set(getattr(kind, "paths", ())):
@@ -209,6 +231,8 @@ class Store:
         for name in as_json:
             if row[name] is not None:
                 row[name] = json.loads(row[name])
+        for name in self._tells(kind, row):
+            row[name] = _replaced(row[name], HOME_MARK, self._inside)
         for name in as_bool:
             row[name] = bool(row[name])
         for name in getattr(kind, "paths", ()):

@@ -43,6 +43,19 @@ def test_a_moved_workspace_keeps_its_deck_and_one_slide_is_drawn_again_into_it(w
     assert all(Path(row.path).is_relative_to(tmp_path / "elsewhere") for row in result.visuals)
 
 
+def test_the_answer_of_a_run_tells_where_its_files_lie_after_a_move(work: Workbench, tmp_path: Path) -> None:
+    store = work.store
+    run = runs.enqueue(store, "render", {})
+    home = store.workspace.home
+    beside = f"{home}-beside/deck.pdf"
+    here = str(home / "decks" / "d.pdf")
+    store.change(RunRecord, run.id, result={"summary": f"See {here}.", "files": [{"path": here}, {"path": beside}]})
+    there = moved(store, tmp_path / "elsewhere")
+    result = there.where(RunRecord, "id = ?", [run.id])[0].result
+    inside = str(tmp_path / "elsewhere" / "decks" / "d.pdf")
+    assert result == {"summary": f"See {inside}.", "files": [{"path": inside}, {"path": beside}]}
+
+
 def test_paths_of_the_workspace_are_stored_without_it_and_others_whole(work: Workbench, tmp_path: Path) -> None:
     store = work.store
     run_id = store.where(RunRecord)[0].id

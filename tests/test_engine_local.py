@@ -103,6 +103,21 @@ def test_a_training_killed_while_it_draws_samples_draws_them_when_it_goes_on(
     assert same_weights(result.lora_path, whole[0].lora_path)
 
 
+def test_a_checkpoint_that_a_kill_kept_from_being_told_is_told_when_it_goes_on(
+    engine: LocalEngine, dataset: DatasetFolder, tmp_path: Path
+) -> None:
+    class Dying(MemoryReporter):
+        def checkpoint(self, step: int, path: Path, sha256: str) -> None:
+            raise Crash
+
+    first = Dying()
+    with pytest.raises(Crash):
+        engine.train(tiny.spec(tmp_path, checkpoint_every=4), dataset, first)
+    again = MemoryReporter(first.journal)
+    engine.train(tiny.spec(tmp_path, checkpoint_every=4), dataset, again)
+    assert [step for step, _, _ in again.checkpoints] == [4, 8]
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     engine: LocalEngine, dataset: DatasetFolder, whole: tuple[TrainResult, MemoryReporter], tmp_path: Path
 ) -> None:

@@ -111,6 +111,9 @@ class Training:
         kept_out = len(self._material.held_out)
         if progress.step:
             self._reporter.event(f"Going on from the checkpoint at step {progress.step}.")
+            # told again: a kill may have come between the state and its telling
+            path = checkpoint.lora_path(self._folder, progress.step)
+            self._reporter.checkpoint(progress.step, path, self._export(progress.step))
         else:
             self._reporter.event(
                 f"Training on {len(self._material.train)} images ({kept_out} held out to measure on), "
@@ -123,13 +126,15 @@ class Training:
 
     def _keep(self, progress: Progress) -> None:
         """Write both files of a checkpoint, remember the state's hash, then tell."""
-        path = checkpoint.lora_path(self._folder, progress.step)
-        sha256 = export.write(self._adapter, path, self._metadata(progress.step))
+        sha256 = self._export(progress.step)
         state = checkpoint.save_state(self._folder, self._learner, progress, self._key)
         known = self._reporter.journal.get("states") or {}
         name = checkpoint.state_path(self._folder, progress.step).name
         self._reporter.journal.put("states", {**known, name: state})
-        self._reporter.checkpoint(progress.step, path, sha256)
+        self._reporter.checkpoint(progress.step, checkpoint.lora_path(self._folder, progress.step), sha256)
+
+    def _export(self, step: int) -> str:
+        return export.write(self._adapter, checkpoint.lora_path(self._folder, step), self._metadata(step))
 
     def _sample_paths(self, step: int) -> list[Path]:
         folder, count = self._spec.run_dir / "samples", len(self._material.sample_prompts)

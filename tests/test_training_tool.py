@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from support.datasets import TRIGGER, grow, ready_dataset, spoil
-from support.engine import registry
+from support.engine import TinyEngine, registry
 from support.training import lease_runs_out, wait_for
 
+from loradeck.engines.errors import BadSpec, BadWeights
 from loradeck.server import worker
 from loradeck.server.launch import launch
 from loradeck.state import runs
@@ -451,6 +452,22 @@ def test_out_of_memory_is_remedied_in_the_rulebooks_order(house: House, dataset:
     assert remedies[0].endswith("batch_size=1)")
     assert remedies[1].endswith("rank=8)")
     assert "smaller base_model" in remedies[2]
+
+
+@pytest.mark.parametrize("refusal", [BadSpec, BadWeights])
+def test_a_training_that_its_engine_refused_is_started_anew_and_not_resumed(
+    refusal: type[Exception], house: House, dataset: DatasetRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise refusal("The third picture cannot be read; reject it with curate_dataset.")
+
+    monkeypatch.setattr(TinyEngine, "train", refuse)
+    run_id = house.start(dataset_id=dataset.id).run_id
+    assert house.work(run_id) == "failed"
+    status = house.status(run_id=run_id)
+    assert "reject it with curate_dataset" in status.summary
+    assert f'start_training(dataset_id="{dataset.id}"' in status.next_step
+    assert "resume" not in status.next_step
 
 
 def test_a_held_out_loss_that_does_not_fall_or_turns_is_told_after_half_the_steps() -> None:

@@ -25,6 +25,8 @@ from loradeck.tools.wording import PREVIEW_NOTE
 
 RECENT = 20
 SOONEST, LATEST = 2.0, 25.0
+REFUSALS = ("BadSpec", "BadWeights")
+"""Classes of errors by which an engine refuses a plan."""
 STANDS = {
     RunState.QUEUED: "waits",
     RunState.PREPARING: "is being prepared",
@@ -45,7 +47,7 @@ def report(store: Store, run: RunRecord) -> CheckStatusResult:
     result = run.result if run.state == RunState.SUCCEEDED else None
     return CheckStatusResult(
         summary=_summary(run, left, found, result),
-        next_step=_next_step(run, found, result),
+        next_step=_next_step(store, run, found, result),
         run_id=run.id,
         state=RunState(run.state),
         kind=RunKind(run.kind),
@@ -109,7 +111,7 @@ def _eta(left: float | None) -> str:
     return f", about {round(left)} s to go" if left < 90 else f", about {round(left / 60)} min to go"
 
 
-def _next_step(run: RunRecord, found: Sequence[Diagnosis], result: dict[str, Any] | None) -> str:
+def _next_step(store: Store, run: RunRecord, found: Sequence[Diagnosis], result: dict[str, Any] | None) -> str:
     if result is not None:
         return str(result.get("next_step") or "check_status without an id shows everything.")
     state = RunState(run.state)
@@ -117,12 +119,19 @@ def _next_step(run: RunRecord, found: Sequence[Diagnosis], result: dict[str, Any
         return found[0].remedy
     match state:
         case RunState.FAILED:
-            return f"Do what the message says, then {resume_call(run)}."
+            return _after_failure(store, run)
         case RunState.CANCELLED | RunState.LOST:
             return f"{resume_call(run)} to go on."
     return (
         f'check_status(run_id="{run.id}", wait_seconds=20) until it ended; stop_run(run_id="{run.id}") ends it early.'
     )
+
+
+def _after_failure(store: Store, run: RunRecord) -> str:
+    """A training that its engine refuses is planned anew, since a resumed run keeps its plan."""
+    if run.kind == RunKind.TRAIN and runs.journal_get(store, run.id, runs.ERROR_KIND) in REFUSALS:
+        return f'Change what the message names in a new call: start_training(dataset_id="{run.dataset_id}", ...).'
+    return f"Do what the message says, then {resume_call(run)}."
 
 
 def _artefacts(store: Store, run: RunRecord, result: dict[str, Any] | None) -> list[Artefact]:

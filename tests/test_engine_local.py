@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -324,6 +326,29 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on_later(
         engine.train(tiny.spec(tmp_path), dataset, reporter)
     assert not list(tmp_path.rglob(".tmp-*"))
     monkeypatch.undo()
+    result = engine.train(tiny.spec(tmp_path), dataset, MemoryReporter(reporter.journal))
+    assert same_weights(result.lora_path, whole[0].lora_path)
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """The system refuses to write more than `size` bytes to a file, as a full disk does."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_fills_while_the_images_are_encoded_is_a_sentence_and_the_run_starts_later(
+    engine: LocalEngine, dataset: DatasetFolder, whole: tuple[TrainResult, MemoryReporter], tmp_path: Path
+) -> None:
+    reporter = MemoryReporter()
+    with no_file_above(512), pytest.raises(CannotWrite, match="free some room"):
+        engine.train(tiny.spec(tmp_path), dataset, reporter)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     result = engine.train(tiny.spec(tmp_path), dataset, MemoryReporter(reporter.journal))
     assert same_weights(result.lora_path, whole[0].lora_path)
 

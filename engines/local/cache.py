@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from PIL.Image import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from loradeck.engines import files
 from loradeck.engines.local import pictures
@@ -66,8 +66,7 @@ def encode(
     for i in range(0, len(prompts), BATCH):
         texts.append(family.encode_prompts(pipeline, prompts[i : i + BATCH], base.max_tokens))
     encoded = Encoded(torch.cat(latents), torch.cat(texts))
-    with files.atomic(path) as temporary:
-        save_file({"latents": encoded.latents.contiguous(), "texts": encoded.texts.contiguous()}, temporary)
+    files.write_bytes(path, save({"latents": encoded.latents.contiguous(), "texts": encoded.texts.contiguous()}))
     return encoded
 
 

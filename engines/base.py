@@ -225,7 +225,11 @@ class Journal(Protocol):
 
 @runtime_checkable
 class Reporter(Protocol):
-    """What an engine tells while it works, and hears."""
+    """What an engine tells while it works, and hears.
+
+    Progress and metrics may be gathered for a while before they are written. An engine therefore calls `flush` before
+    it writes a state that a resume starts from: the steps before that state are never measured again.
+    """
 
     @property
     def journal(self) -> Journal:
@@ -245,6 +249,9 @@ class Reporter(Protocol):
 
     def sample(self, step: int, path: Path, prompt: str) -> None:
         """A sample picture is on the disk."""
+
+    def flush(self) -> None:
+        """Whatever was told so far is on the disk before this returns."""
 
     def raise_if_cancelled(self) -> None:
         """Raise `Cancelled` when the person said stop, `LeaseLost` when another worker took over."""
@@ -269,7 +276,10 @@ class Engine(Protocol):
         """The recipe for a base, a set of that many images and a profile. Raises BadSpec for another's base."""
 
     def check(self, spec: TrainSpec) -> list[str]:
-        """Sentences on what the spec asks that this engine ignores or would refuse; empty when all is taken."""
+        """Remarks on what this engine takes but ignores or advises against; empty when there are none.
+
+        Raises BadSpec or BadWeights, with what to change, where `train` would refuse the spec before any work.
+        """
 
     def estimate(self, spec: TrainSpec | DrawRequest) -> Cost:
         """Minutes, USD, VRAM and disk."""

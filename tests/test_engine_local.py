@@ -26,6 +26,7 @@ from loradeck.engines.local import bases, checkpoint, training
 from loradeck.engines.local.engine import LocalEngine
 from loradeck.engines.local.heldout import Yardstick
 from loradeck.engines.local.learner import Learner, Outcome
+from loradeck.packages import how_to_install
 
 TESTS = Path(__file__).parent
 
@@ -288,7 +289,12 @@ def test_a_warm_start_from_a_higher_rank_is_refused_with_the_rank_to_ask_for(
 ) -> None:
     spec = tiny.spec(tmp_path, warm_start=whole[0].lora_path, rank=2)
     with pytest.raises(BadSpec, match="set rank to 4 or more"):
-        engine.train(spec, dataset, MemoryReporter())
+        engine.check(spec)
+    reporter = MemoryReporter()
+    with pytest.raises(BadSpec, match="set rank to 4 or more"):
+        engine.train(spec, dataset, reporter)
+    assert reporter.steps == []
+    assert engine.check(replace(spec, rank=4)) == []
 
 
 def test_a_warm_start_from_a_lora_of_the_base_before_an_upgrade_is_refused(
@@ -299,11 +305,24 @@ def test_a_warm_start_from_a_lora_of_the_base_before_an_upgrade_is_refused(
         upgraded.train(tiny.spec(tmp_path / "run", warm_start=whole[0].lora_path), dataset, MemoryReporter())
 
 
-def test_a_warm_start_from_a_missing_file_is_refused(
+def test_a_warm_start_from_a_missing_file_is_refused_and_checked_alike(
     engine: LocalEngine, dataset: DatasetFolder, tmp_path: Path
 ) -> None:
+    spec = tiny.spec(tmp_path, warm_start=tmp_path / "gone.safetensors")
     with pytest.raises(BadWeights, match=r"gone\.safetensors"):
-        engine.train(tiny.spec(tmp_path, warm_start=tmp_path / "gone.safetensors"), dataset, MemoryReporter())
+        engine.train(spec, dataset, MemoryReporter())
+    with pytest.raises(BadWeights, match=r"gone\.safetensors"):
+        engine.check(spec)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 of another format", (9).to_bytes(8, "little") + b'{"a.lora'])
+def test_a_warm_start_from_a_file_that_is_no_lora_is_refused_before_work(
+    content: bytes, engine: LocalEngine, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(BadWeights, match=r"other\.safetensors, is not a whole \.safetensors file"):
+        engine.check(tiny.spec(tmp_path, warm_start=path))
 
 
 def test_a_full_disk_is_a_sentence_and_the_run_goes_on_later(
@@ -396,7 +415,8 @@ def test_a_spec_out_of_bounds_is_refused_and_checked_alike(
     spec = tiny.spec(tmp_path, **changes)
     with pytest.raises(BadSpec, match=told):
         engine.train(spec, dataset, MemoryReporter())
-    assert engine.check(spec)
+    with pytest.raises(BadSpec, match=told):
+        engine.check(spec)
 
 
 def test_switching_preservation_off_is_told(engine: LocalEngine, tmp_path: Path) -> None:
@@ -431,7 +451,7 @@ def test_missing_packages_are_named_with_the_way_to_get_them(
     ready = engine.available()
     assert not ready.ready
     assert "peft" in ready.why
-    assert "loradeck[local]" in ready.fix
+    assert how_to_install(["peft"]) in ready.fix
     with pytest.raises(NotInstalled, match="peft"):
         engine.train(tiny.spec(tmp_path), dataset, MemoryReporter())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,12 @@ from typing import Any
 import pytest
 from support.datasets import TRIGGER, grow, ready_dataset, spoil
 from support.engine import TinyEngine, registry
+from support.painter import trained
 from support.training import lease_runs_out, wait_for
 
+from loradeck.engines import local
 from loradeck.engines.errors import BadSpec, BadWeights
+from loradeck.engines.registry import Registry
 from loradeck.server import worker
 from loradeck.server.launch import launch
 from loradeck.state import runs
@@ -263,6 +267,38 @@ def test_an_engine_that_is_not_ready_says_what_to_do(tmp_path: Path) -> None:
     house = House(tmp_path / "home", ready=False)
     with pytest.raises(Refused, match=r"its chip is asleep\. Wake it\."):
         house.start(dataset_id=ready_dataset(house.store).id, engine="tiny")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"resolution": 512}, r"trains at \d+ pixels; set resolution to \d+"),
+        ({"rank": 200}, "rank must be from 1 to 128, not 200"),
+        ({"advanced": {"preservation": "high"}}, "'preservation' must be a number from 0"),
+        ({"continue_from": "parent", "rank": 8}, "set rank to 16 or more"),
+    ],
+)
+def test_what_the_engine_would_refuse_starts_nothing_and_says_what_to_change(
+    asked: dict[str, Any], told: str, house: House, dataset: DatasetRecord, tmp_path: Path
+) -> None:
+    house.bench = replace(house.bench, engines=Registry({"local": local.create}))
+    header = json.dumps({"a.lora_A.weight": {"dtype": "F32", "shape": [16, 4], "data_offsets": [0, 256]}}).encode()
+    parent = tmp_path / "parent.safetensors"
+    parent.write_bytes(len(header).to_bytes(8, "little") + header + bytes(256))
+    trained(house.store, "parent", TRIGGER, source=parent, rank=16)
+    with pytest.raises(BadArgument, match=told) as refused:
+        house.start(dataset_id=dataset.id, **asked)
+    assert "Nothing was started" in str(refused.value)
+    assert house.store.count(RunRecord) == 0
+    assert house.launched == []
+
+
+def test_what_the_engine_takes_but_advises_against_is_told_and_trains(house: House, dataset: DatasetRecord) -> None:
+    house.bench = replace(house.bench, engines=Registry({"local": local.create}))
+    started = house.start(dataset_id=dataset.id, advanced={"preservation": 0})
+    assert started.plan is not None
+    assert [finding.why for finding in started.plan.told if "Preservation is off" in finding.why]
+    assert started.state == RunState.QUEUED
 
 
 def test_what_cannot_be_asked_is_told_in_one_sentence(house: House, dataset: DatasetRecord) -> None:

@@ -23,9 +23,10 @@ from loradeck.engines.base import (
     TrainResult,
     TrainSpec,
 )
-from loradeck.engines.errors import BadSpec, BadWeights, NotInstalled, OutOfMemory
-from loradeck.engines.local import options
+from loradeck.engines.errors import BadSpec, NotInstalled, OutOfMemory
+from loradeck.engines.local import lora_header, options
 from loradeck.engines.local.bases import Base
+from loradeck.packages import how_to_install
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors")
 
@@ -63,7 +64,7 @@ class LocalEngine:
         missing = [name for name in PACKAGES if find_spec(name) is None]
         if missing:
             why = f"the packages {', '.join(missing)} are not installed."
-            return Availability(False, why, 'Install them with `pip install "loradeck[local]"`.')
+            return Availability(False, why, f"Install them with {how_to_install(missing)}.")
         for name in self._bases:
             try:
                 self._base(name)
@@ -96,29 +97,19 @@ class LocalEngine:
         )
 
     def check(self, spec: TrainSpec) -> list[str]:
-        """Sentences on what would be refused or ignored; empty when all is taken."""
+        """Remarks on what is taken at a price. Raises BadSpec and BadWeights where `train` would, before any work."""
         base = self._base(spec.base_model)
-        found = options.faults(spec.advanced) + _out_of_range(spec)
-        if spec.resolution != base.resolution:
-            found.append(
-                f"The base {base.name} draws {base.resolution} pixels high: resolution {spec.resolution} is refused, "
-                f"use {base.resolution}."
-            )
-        if spec.advanced.get("preservation") == 0:
-            found.append("Preservation is off: prompts without the trigger will take on the look too.")
-        return found
-
-    def _refuse(self, spec: TrainSpec, base: Base) -> None:
         wrong = options.faults(spec.advanced) + _out_of_range(spec)
         if spec.resolution != base.resolution:
             side = base.resolution
-            wrong.append(f"The base {base.name} trains at {side} pixels; set resolution to {side}.")
+            wrong.append(f"The base {base.name} trains at {side} pixels; set resolution to {side} or leave it out.")
+        if spec.warm_start is not None:
+            wrong += _too_small(spec.rank, lora_header.rank(spec.warm_start))
         if wrong:
             raise BadSpec(" ".join(wrong))
-        if spec.warm_start is not None and not spec.warm_start.is_file():
-            raise BadWeights(
-                f"The LoRA to start from, {spec.warm_start.name}, is not there; list_loras shows which are."
-            )
+        if spec.advanced.get("preservation") == 0:
+            return ["Preservation is off: prompts without the trigger will take on the look too."]
+        return []
 
     def estimate(self, spec: TrainSpec | DrawRequest) -> Cost:
         """Minutes and disk, from what was measured on two CPU cores; it costs no money."""
@@ -143,7 +134,7 @@ class LocalEngine:
     def train(self, spec: TrainSpec, dataset: DatasetFolder, reporter: Reporter) -> TrainResult:
         """Learn a LoRA. Re-entrant. Raises the errors of `engines.errors`."""
         base = self._base(spec.base_model)
-        self._refuse(spec, base)
+        self.check(spec)
         self._require_packages()
         from loradeck.engines.local import training
 
@@ -193,6 +184,12 @@ def _out_of_range(spec: TrainSpec) -> list[str]:
         for name, (value, low, high) in limits.items()
         if not low <= value <= high
     ]
+
+
+def _too_small(rank: int, start: int) -> list[str]:
+    if rank >= start:
+        return []
+    return [f"The LoRA to start from has rank {start}; set rank to {start} or more, or leave it out."]
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from loradeck.engines.base import Engine
+from loradeck.engines.base import Engine, TrainSpec
+from loradeck.engines.errors import BadSpec, BadWeights
 from loradeck.state.records import DatasetRecord, LoraRecord
 from loradeck.tools.contracts import Estimate, StartTrainingArgs, TrainingPlan, ValidateResult, Verdict
 from loradeck.tools.datasets import captions_of, copy_path, find_dataset, kept_images
@@ -122,19 +123,30 @@ def _prepared(
         warm_start=Path(parent.path) if parent else None,
         advanced=args.advanced,
     )
+    remarks = _remarks(engine, spec)
     base = engine.capabilities.base(plan.base_model)
     return Prepared(
         dataset=dataset,
         fingerprint=fingerprint,
         name=name,
         trigger=trigger,
-        plan=plan.model_copy(update={"told": what_to_know(plan, dataset.target_model, engine.check(spec))}),
+        plan=plan.model_copy(update={"told": what_to_know(plan, dataset.target_model, remarks)}),
         estimate=Estimate(**asdict(engine.estimate(spec))),
         preview=base is not None and base.preview,
         advanced=args.advanced,
         parent=parent,
         sources=sources,
     )
+
+
+def _remarks(engine: Engine, spec: TrainSpec) -> list[str]:
+    """What the engine says of the spec. Raises BadArgument for what it refuses: a run of it would only fail."""
+    try:
+        return engine.check(spec)
+    except (BadSpec, BadWeights) as error:
+        raise BadArgument(
+            f"{engine.name} cannot train this: {error} Nothing was started; correct it and call start_training again."
+        ) from error
 
 
 def _dataset(args: StartTrainingArgs, bench: Workbench, parent: LoraRecord | None) -> DatasetRecord:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 import shutil
 import sqlite3
 import sys
@@ -14,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from loradeck import LoradeckError, __version__
+from loradeck import LoradeckError, __version__, packages
 from loradeck.server import install
 
 PYTHON = (3, 11)
@@ -81,16 +80,13 @@ def _python() -> Iterator[Check]:
 
 def _packages() -> Iterator[Check]:
     """Every package that loradeck names, with the extra that wants it. Development tools are nobody's business here."""
-    for requirement in metadata.requires("loradeck") or []:
-        name = re.match(r"[\w.-]+", requirement)
-        extra = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", requirement)
-        if name is None or (extra is not None and extra[1] == "dev"):
+    for wanted in packages.requirements():
+        if wanted.extra == "dev":
             continue
-        area = "packages" if extra is None else f"packages of [{extra[1]}]"
-        fix = "pip install --force-reinstall loradeck" if extra is None else f"pip install 'loradeck[{extra[1]}]'"
-        version = _version(name[0])
-        said = version or f"not installed; {fix}"
-        yield Check(area, name[0], version is not None, said, needed=extra is None)
+        area = "packages" if wanted.extra is None else f"packages of [{wanted.extra}]"
+        version = _version(wanted.name)
+        said = version or f"not installed; install it with {packages.how_to_install([wanted.name])}"
+        yield Check(area, wanted.name, version is not None, said, needed=wanted.extra is None)
 
 
 def _version(package: str) -> str | None:

@@ -107,8 +107,12 @@ def test_ten_kills_in_a_row_lose_no_row_checkpoint_or_image_and_the_weights_are_
     launch(store.workspace.home)(run.id)
     assert wait_until(store, run.id, 60).state == "succeeded"
     assert runs.get(store, run.id).attempt == 11
-    assert {Path(path) for path in seen} <= {Path(p.path) for p in store.where(CheckpointRecord)}
-    assert [step for step, _ in runs.metric(store, run.id, "loss")][-20:] == list(range(381, 401))
+    assert [step for step, _ in runs.metric(store, run.id, "loss")] == list(range(1, 401))
+    points = store.where(CheckpointRecord, "run_id = ?", [run.id], order="step")
+    assert [point.step for point in points] == list(range(20, 401, 20))
+    assert set(seen) <= {point.path for point in points}
+    samples = store.where(SampleRecord, "run_id = ?", [run.id], order="step, path")
+    assert [sample.step for sample in samples] == [step for step in range(20, 401, 20) for _ in range(2)]
     assert weights(store, run.id) == weights(store, straight.id)
 
 

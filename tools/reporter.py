@@ -1,8 +1,8 @@
 """What an engine tells while it works, written to the store; and what a person asked for, told to the engine.
 
-Progress and metrics are gathered and written twice a second, since every write waits for the disk. Whatever a
-resume relies on (journal, checkpoints) is on the disk before the call returns. Every write names the run's token,
-so that a worker whose run was taken over writes nothing more.
+Progress and metrics are gathered and written twice a second, and on `flush`, since every write waits for the disk.
+Whatever a resume relies on (journal, checkpoints) is on the disk before the call returns. Every write names the run's
+token, so that a worker whose run was taken over writes nothing more.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class StoreReporter:
                 self._told = time.monotonic()  # told with the next word; no reason to stop a training
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
-        """Numbers measured at a step; written with the next progress, checkpoint or event."""
+        """Numbers measured at a step; written with the next progress, checkpoint or event, or by `flush`."""
         self._metrics.setdefault(step, {}).update(values)
 
     def event(self, message: str, level: Literal["info", "warning", "error"] = "info") -> None:
@@ -120,7 +120,7 @@ class StoreReporter:
             raise Cancelled("Stopped as asked; what was done is kept.")
 
     def flush(self) -> None:
-        """Write what was gathered; call before the run ends."""
+        """Write what was gathered: before a state that skips it, and before the run ends."""
         patiently(self._write)
 
     def _keep(self, record: CheckpointRecord | SampleRecord) -> None:

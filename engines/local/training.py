@@ -126,6 +126,7 @@ class Training:
 
     def _keep(self, progress: Progress) -> None:
         """Write both files of a checkpoint, remember the state's hash, then tell."""
+        self._reporter.flush()  # once the state is there, a resume measures none of the steps before it
         sha256 = self._export(progress.step)
         state = checkpoint.save_state(self._folder, self._learner, progress, self._key)
         known = self._reporter.journal.get("states") or {}

@@ -68,6 +68,9 @@ class TinyEngine:
         reporter.event(f"{'Going on from' if step else 'Starting at'} step {step}.")
         if step == 0:
             reporter.metrics(0, {"held_out_loss": distance(weights, goal)})
+        else:
+            keep(spec, step, weights, reporter)  # a kill may have come between the file and its row
+            sample(spec, step, reporter)
         first = distance([0.0] * SIZE, goal)
         while step < spec.steps:
             try:
@@ -82,7 +85,7 @@ class TinyEngine:
             loss = distance(weights, goal)
             reporter.metrics(step, {"loss": loss, "step_seconds": spec.advanced.get("step_seconds", 0.001)})
             reporter.progress(step, spec.steps, "learning")
-            if step % spec.checkpoint_every == 0 or step == spec.steps:
+            if due(spec, step):
                 reporter.metrics(step, {"held_out_loss": loss})
                 keep(spec, step, weights, reporter)
                 sample(spec, step, reporter)
@@ -148,7 +151,13 @@ def newest(run_dir: Path) -> tuple[int, list[float]]:
     return value["step"], value["weights"]
 
 
+def due(spec: TrainSpec, step: int) -> bool:
+    """True where a checkpoint and samples are due."""
+    return step % spec.checkpoint_every == 0 or step == spec.steps
+
+
 def keep(spec: TrainSpec, step: int, weights: list[float], reporter: Reporter) -> None:
+    reporter.flush()
     path = spec.run_dir / "checkpoints" / f"step-{step:06d}.json"
     files.write_bytes(path, json.dumps({"step": step, "weights": weights}).encode())
     reporter.checkpoint(step, path, files.sha256_file(path))
@@ -157,6 +166,8 @@ def keep(spec: TrainSpec, step: int, weights: list[float], reporter: Reporter) -
 def sample(spec: TrainSpec, step: int, reporter: Reporter) -> None:
     from PIL import Image
 
+    if not due(spec, step):
+        return
     for number, prompt in enumerate(spec.sample_prompts):
         path = spec.run_dir / "samples" / f"step-{step:06d}-{number}.png"
         with files.atomic(path) as temporary:

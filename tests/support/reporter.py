@@ -64,6 +64,9 @@ class MemoryReporter:
     def sample(self, step: int, path: Path, prompt: str) -> None:
         self.samples.append((step, path, prompt))
 
+    def flush(self) -> None:
+        """Nothing is gathered here."""
+
     def raise_if_cancelled(self) -> None:
         if self.cancel_at is not None and self.steps and self.steps[-1][0] >= self.cancel_at:
             raise Cancelled("Stopped as asked.")

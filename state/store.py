@@ -138,8 +138,9 @@ class Store:
         unknown = [step.name for step in migrations.applied(self.db) if step.name not in known]
         if unknown:
             raise DatabaseTooNew(
-                "This workspace was written by a newer loradeck; upgrade with `pip install -U loradeck`, "
-                "or set LORADECK_HOME to another folder. Nothing was changed."
+                "This workspace was written by a newer loradeck; get its newest checkout and run "
+                '`pip install -c constraints.txt ".[local]"` in it, or set LORADECK_HOME to another folder. '
+                "Nothing was changed."
             )
         if migrations.pending(self.db):
             with self.transaction() as db:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -87,8 +88,11 @@ def test_a_database_of_a_newer_loradeck_is_refused_and_left_alone(filled: Path) 
         )
     other.close()
     before = (filled / "loradeck.db").read_bytes()
-    with pytest.raises(DatabaseTooNew, match="pip install -U loradeck"):
+    with pytest.raises(DatabaseTooNew) as error:
         Store(filled)
+    command = re.findall("`(.+)`", str(error.value))
+    assert command
+    assert f"\n{command[0]} " in (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     assert (filled / "loradeck.db").read_bytes() == before
 
 

@@ -618,7 +618,7 @@ class RenderArgs(Strict):
     only: list[str] | None = Field(None, description="Names of the slides to render again.")
     edits: list[SlideEdit] = Field(default_factory=list, description="Changes to slides of deck_id.")
     pick: list[Pick] = Field(default_factory=list, description="Which take goes into the deck.")
-    loras: list[LoraUse] | None = Field(None, description="Default: the newest LoRA; [] for none.")
+    loras: list[LoraUse] | None = Field(None, description="Default: the active LoRA, else the newest; [] for none.")
     engine: str = Field("auto", description="auto, local ...")
     base_model: TargetModel | None = Field(None, description="Default: that of the LoRAs.")
     takes: int = Field(1, ge=1, le=8, description="Pictures a slide, each with its own seed.")

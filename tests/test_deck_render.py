@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,55 @@ def test_copies_go_to_output_dir(work: Workbench, tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "out" / "deck").iterdir()}
     assert names == {"01_cover.png", "02_story.png", "03_closing.png", "contact_sheet.png", "deck.typ", "deck.pdf"}
     assert any("Copies are in" in words for words in result.told)
+
+
+def test_the_copies_of_a_deck_follow_every_later_change_and_that_is_told(work: Workbench, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = render(work, deck=deck(), output_dir=str(out))
+    stale = (out / "deck.pdf").read_bytes()
+    edits = [{"slide": "cover", "add": "bright daylight"}]
+    again = render(work, deck_id=first.deck_id, only=["cover"], edits=edits)
+    assert stale != (out / "deck.pdf").read_bytes() == (folder(work, first) / "deck.pdf").read_bytes()
+    assert bytes_of(out) == bytes_of(folder(work, first))
+    assert f"The copies in {out} were renewed too." in again.told
+
+
+def test_another_output_dir_takes_the_place_of_the_first_and_an_empty_one_ends_the_copies(
+    work: Workbench, tmp_path: Path
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    first = render(work, deck=deck(), output_dir=str(one))
+    render(work, deck_id=first.deck_id, output_dir=str(two))
+    render(work, deck_id=first.deck_id, edits=[{"slide": "cover", "prompt": "a blue boat"}])
+    assert bytes_of(two) == bytes_of(folder(work, first)) != bytes_of(one)
+    for output_dir in ("", None):
+        again = render(work, deck_id=first.deck_id, only=["cover"], output_dir=output_dir)
+        assert not any("opies" in words for words in again.told)
+    assert bytes_of(two) != bytes_of(folder(work, first))
+
+
+def test_a_folder_of_copies_that_is_gone_is_told_and_made_again_only_when_it_is_named(
+    work: Workbench, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    first = render(work, deck=deck(), output_dir=str(out))
+    shutil.rmtree(out)
+    again = render(work, deck_id=first.deck_id, only=["cover"])
+    assert again.state == RunState.SUCCEEDED
+    assert any("that folder is gone" in words for words in again.told)
+    assert not out.exists()
+    render(work, deck_id=first.deck_id, output_dir=str(out))
+    assert bytes_of(out) == bytes_of(folder(work, first))
+
+
+def test_a_render_that_was_stopped_before_its_first_copies_makes_them_later(
+    work: Workbench, painter: Painter, tmp_path: Path
+) -> None:
+    painter.stop_after = 2
+    stopped = render(work, deck=deck(), output_dir=str(tmp_path / "out"))
+    painter.stop_after = None
+    render(work, deck_id=stopped.deck_id)
+    assert (tmp_path / "out" / "deck.pdf").is_file()
 
 
 def test_a_file_of_ones_own_in_output_dir_is_kept_under_another_name_and_told(work: Workbench, tmp_path: Path) -> None:

@@ -631,7 +631,7 @@ class RenderArgs(Strict):
     references: list[str] = Field(
         default_factory=list, max_length=14, description="Paths of pictures to lean on, where the engine can."
     )
-    output_dir: str | None = Field(None, description="Also copy the files here.")
+    output_dir: str | None = Field(None, description='Copy the files here too, now and later; "" ends that.')
     quote_id: str | None = Field(None, description="Of the quote that the person agreed to.")
     max_cost_usd: float | None = Field(None, ge=0, description="Never spend more.")
 

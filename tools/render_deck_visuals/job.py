@@ -16,7 +16,7 @@ from loradeck.tools.errors import NotFound
 from loradeck.tools.library import find_lora
 from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.render_deck_visuals.plan import Visual, groups
-from loradeck.tools.render_deck_visuals.publish import copy_out, publish
+from loradeck.tools.render_deck_visuals.publish import copied, publish
 from loradeck.tools.render_deck_visuals.report import answer, looked_at
 from loradeck.tools.render_deck_visuals.written import Written
 from loradeck.tools.reporter import patiently
@@ -39,8 +39,7 @@ def run(job: Job) -> RenderResult:
     written = Written(job.store.workspace.deck(deck_id))
     files, words = publish(job.store, deck, deck_id, spec["formats"], written)
     if spec["output_dir"]:
-        failed = copy_out(files, Path(spec["output_dir"]), written)
-        words.append(failed or f"Copies are in {spec['output_dir']}.")
+        words.append(copied(files, Path(spec["output_dir"]), written, remembered=spec.get("remembered", False)))
     wanted = {visual.recipe for visual in visuals}
     rows = patiently(lambda: looked_at(job.store, deck, deck_id, wanted, fresh))
     words = [*spec["told"], *warned, *words, *written.kept]

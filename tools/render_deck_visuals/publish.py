@@ -48,8 +48,16 @@ def publish(
     return files, told
 
 
-def copy_out(files: Sequence[Artefact], target: Path, written: Written) -> str | None:
-    """Copy a deck's files into a person's folder; a sentence when that cannot be, since the deck itself is whole."""
+def copied(files: Sequence[Artefact], target: Path, written: Written, *, remembered: bool) -> str:
+    """Copy a deck's files into a person's folder and say so, or why not: the deck itself is whole either way.
+
+    A `remembered` folder that held copies and is gone was moved or taken away, and is not made again unasked.
+    """
+    if remembered and not target.exists() and written.holds_in(target):
+        return (
+            f"The copies in {target} were not renewed, since that folder is gone; the deck's own folder has the files. "
+            "Give output_dir again to have copies."
+        )
     try:
         target.mkdir(parents=True, exist_ok=True)
         for file in files:
@@ -59,7 +67,7 @@ def copy_out(files: Sequence[Artefact], target: Path, written: Written) -> str |
     except (OSError, StateError) as error:
         why = getattr(error, "strerror", None) or "it cannot be written"
         return f"The files could not be copied to output_dir ({why}); they are in the deck's own folder."
-    return None
+    return f"The copies in {target} were renewed too." if remembered else f"Copies are in {target}."
 
 
 def _artefact(kind: str, path: Path) -> Artefact:

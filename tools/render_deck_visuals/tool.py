@@ -63,6 +63,7 @@ def _refuse_what_comes_later(args: RenderArgs) -> None:
 def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, wanted: Wish) -> RunRecord:
     """Store the deck as it should be and a queued run that gets it there."""
     store = bench.store
+    wanted.output_dir = _output_dir(args.output_dir, record)
     looks = {ref: look_of(find_lora(store, ref), 1.0) for ref in wanted.style.lora_ids()}
     _same_base(wanted.style.base_model, looks)
     deck_id = record.id if record is not None else new_id("deck")
@@ -105,7 +106,7 @@ def _store_deck(store: Store, deck_id: str, record: DeckRecord | None, wanted: W
         "title": wanted.deck.title,
         "spec": wanted.deck.model_dump(mode="json"),
         "loras": [use.model_dump() for use in wanted.style.loras],
-        "settings": wanted.style.model_dump(mode="json", exclude={"loras"}),
+        "settings": {**wanted.style.model_dump(mode="json", exclude={"loras"}), "output_dir": wanted.output_dir},
     }
     if record is None:
         store.add(DeckRecord(id=deck_id, **values))
@@ -118,14 +119,18 @@ def _spec(args: RenderArgs, bench: Workbench, wanted: Wish, planned: list[Visual
     return {
         "visuals": [visual.to_json() for visual in planned],
         "formats": list(args.formats),
-        "output_dir": _output_dir(args.output_dir),
+        "output_dir": wanted.output_dir,
+        "remembered": args.output_dir is None,
         "told": wanted.told,
         "preview": base is not None and base.preview,
     }
 
 
-def _output_dir(given: str | None) -> str | None:
+def _output_dir(given: str | None, record: DeckRecord | None) -> str | None:
+    """Where copies go: as given, else where the deck's copies went before, so that a person's own never go stale."""
     if given is None:
+        return record.settings.get("output_dir") if record is not None else None
+    if not given.strip():
         return None
     folder = Path(given).expanduser().absolute()
     if folder.exists() and not folder.is_dir():
@@ -147,7 +152,8 @@ def _active(store: Store, deck_id: str) -> RunRecord | None:
 def _joined(args: RenderArgs, record: DeckRecord, wanted: Wish, busy: RunRecord) -> RunRecord:
     """The run at work, when the call asks for nothing that it does not do. Raises Refused otherwise."""
     more = args.only or args.edits or args.pick or args.takes > 1 or wanted.style != style_of(record)
-    if more or _output_dir(args.output_dir) not in {None, busy.spec.get("output_dir")}:
+    elsewhere = args.output_dir is not None and _output_dir(args.output_dir, record) != busy.spec.get("output_dir")
+    if more or elsewhere:
         raise Refused(_at_work(busy))
     return busy
 

@@ -64,7 +64,10 @@ class DeckStyle(BaseModel):
 
 @dataclass
 class Wish:
-    """The deck as it should be. `asked` are slides named in `only` and no edit, `changed` those that will differ."""
+    """The deck as it should be. `asked` are slides named in `only` and no edit, `changed` those that will differ.
+
+    Copies of its files go to `output_dir`, which is no part of the style: it decides no picture.
+    """
 
     deck: DeckSpec
     style: DeckStyle
@@ -72,6 +75,7 @@ class Wish:
     asked: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
     told: list[str] = field(default_factory=list)
+    output_dir: str | None = None
 
 
 def wish(args: RenderArgs, deck: DeckSpec, style: DeckStyle) -> Wish:

@@ -38,6 +38,10 @@ class Written:
             self._known[name] = digest
             write_json(self._record, self._known)
 
+    def holds_in(self, folder: Path) -> bool:
+        """True when a file was ever written into that folder."""
+        return any(Path(name).parent == folder for name in self._known)
+
     def _move_aside(self, path: Path) -> None:
         number = 1
         while (free := path.with_stem(f"{path.stem}-kept-{number}")).exists():

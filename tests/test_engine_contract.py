@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from support.reporter import Crash, MemoryReporter
 
 from loradeck.engines.base import DatasetFolder, DrawRequest, EditRequest, Engine, LoraRef, TrainSpec
 from loradeck.engines.errors import BadSpec, Cancelled, EngineError
+from loradeck.engines.local import bases
 from loradeck.engines.local.engine import LocalEngine
 
 
@@ -66,6 +67,20 @@ def weights(path: Path) -> dict[str, bytes]:
     return {key: value.tobytes() for key, value in load_file(path).items()}
 
 
+def recipe_of(engine: Engine, spec: TrainSpec, images: int = 30) -> TrainSpec:
+    """The spec with the engine's own numbers, as a caller gets it who names none."""
+    own = engine.defaults(spec.base_model, images, spec.profile)
+    return replace(
+        spec,
+        steps=own.steps,
+        rank=own.rank,
+        alpha=own.alpha,
+        learning_rate=own.learning_rate,
+        batch_size=own.batch_size,
+        resolution=own.resolution,
+    )
+
+
 def test_it_says_what_it_can_do_without_work(case: Case) -> None:
     assert isinstance(case.engine, Engine)
     spec = case.spec(Path("nowhere"))
@@ -77,10 +92,18 @@ def test_it_says_what_it_can_do_without_work(case: Case) -> None:
 
 def test_its_own_recipe_passes_its_own_check(case: Case) -> None:
     spec = case.spec(Path("nowhere"))
-    recipe = case.engine.defaults(spec.base_model, 30, "style")
-    assert recipe.steps > 0
-    assert case.engine.check(spec) == []
-    assert case.engine.estimate(spec).usd is not None
+    own = recipe_of(case.engine, spec)
+    assert own.steps > 0
+    assert case.engine.check(own) == []
+    assert case.engine.estimate(own).usd is not None
+
+
+@pytest.mark.parametrize("name", bases.shipped())
+@pytest.mark.parametrize("images", [8, 40, 1000])
+def test_the_recipe_of_every_shipped_base_passes_for_small_and_large_sets(name: str, images: int) -> None:
+    engine, base = LocalEngine(bases.shipped()), bases.shipped()[name]()
+    spec = tiny.spec(Path("nowhere"), base_model=name, advanced=dict(base.recipe.advanced))
+    assert engine.check(recipe_of(engine, spec, images)) == []
 
 
 def test_training_leaves_a_lora_and_tells_its_story(case: Case, trained: Trained) -> None:
@@ -158,8 +181,6 @@ def test_a_cancelled_drawing_keeps_its_pictures_and_goes_on(case: Case, tmp_path
 
 
 def test_a_base_of_another_engine_is_refused_in_a_sentence(case: Case, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     spec = replace(case.spec(tmp_path), base_model="no-such-base")
     with pytest.raises(EngineError, match="no-such-base"):
         case.engine.train(spec, case.dataset, MemoryReporter())
@@ -168,8 +189,6 @@ def test_a_base_of_another_engine_is_refused_in_a_sentence(case: Case, tmp_path:
 
 
 def test_an_unknown_advanced_option_is_refused_before_work(case: Case, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     spec = replace(case.spec(tmp_path), advanced={"no_such_option": 1})
     reporter = MemoryReporter()
     with pytest.raises(BadSpec, match="no_such_option"):

@@ -175,17 +175,25 @@ def test_an_unknown_id_is_refused_in_one_sentence_and_no_stack_trace(
 
 
 @pytest.mark.parametrize(
-    ("tool", "arguments"),
+    ("tool", "arguments", "instead"),
     [
-        ("generate_candidates", {"dataset_id": "d"}),
-        ("compare_renders", {"prompts": ["a"], "variants": [{}, {"strength": 0.5}]}),
-        ("manage_loras", {"action": "publish", "lora_id": "l"}),
+        ("generate_candidates", {"dataset_id": "d"}, {"validate_coverage", "curate_dataset"}),
+        (
+            "compare_renders",
+            {"prompts": ["a"], "variants": [{}, {"strength": 0.5}]},
+            {"render_deck_visuals", "view_images"},
+        ),
+        ("manage_loras", {"action": "publish", "lora_id": "l"}, {"list_loras"}),
+        ("manage_loras", {"action": "delete", "lora_id": "l"}, {"render_deck_visuals"}),
     ],
 )
-def test_what_comes_later_says_so_and_what_works_today(tool: str, arguments: dict[str, Any], tmp_path: Path) -> None:
+def test_what_comes_later_says_so_and_what_works_today(
+    tool: str, arguments: dict[str, Any], instead: set[str], tmp_path: Path
+) -> None:
     result = call(tmp_path, tool, **arguments)
     assert result.is_error
     assert "in this release" in said(result)
+    assert {name for name in catalogue.TOOLS if name in said(result)} == {tool, *instead}
 
 
 def test_a_lora_can_be_put_in_use_and_out_again(tmp_path: Path) -> None:

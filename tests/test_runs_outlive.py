@@ -19,7 +19,9 @@ import psutil
 import pytest
 from mcp import Client
 from support.client import command
+from support.datasets import ready_dataset
 from support.engine import registry
+from support.pipes import Pipes
 from support.training import install_tiny_engine, lease_runs_out, queued, wait_for
 
 from loradeck.server import worker
@@ -155,19 +157,29 @@ def test_sigterm_stops_at_the_next_step_with_a_checkpoint_and_the_run_resumes_to
     assert weights(store, run.id) == weights(store, straight.id)
 
 
-def test_a_run_goes_on_when_the_whole_process_group_of_its_server_is_killed(store: Store) -> None:
-    run = queued(store, steps=150, checkpoint_every=50, step_seconds=0.02)
-    code = (
-        "import sys, time; from pathlib import Path; from loradeck.server.launch import launch; "
-        "launch(Path(sys.argv[1]))(sys.argv[2]); time.sleep(600)"
-    )
-    server = subprocess.Popen(
-        [sys.executable, "-c", code, str(store.workspace.home), run.id], start_new_session=True, stdin=subprocess.PIPE
-    )
-    wait_for(lambda: runs.get(store, run.id).step > 5)
-    os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
-    assert wait_until(store, run.id, 30).state == "succeeded"
+@pytest.mark.slow
+def test_a_training_goes_on_when_the_process_group_of_its_server_is_killed_and_the_next_server_follows_it(
+    store: Store,
+) -> None:
+    dataset = ready_dataset(store)
+    first = Pipes(store.workspace.home)
+    first.greet()
+    slowly = {"steps": 400, "checkpoint_every": 100, "advanced": {"step_seconds": 0.05}}
+    run_id = first.call("start_training", dataset_id=dataset.id, engine="tiny", **slowly)["run_id"]
+    wait_for(lambda: first.call("check_status", run_id=run_id).get("step", 0) > 5)
+    os.killpg(first.process.pid, signal.SIGKILL)
+    assert first.process.wait(5) == -signal.SIGKILL
+    killed_at = runs.get(store, run_id).step
+    second = Pipes(store.workspace.home)
+    second.greet()
+    seen = second.call("check_status", run_id=run_id)
+    assert (seen["state"], seen["steps"]) == ("running", 400)
+    assert seen["step"] > killed_at
+    while seen["state"] == "running":
+        seen = second.call("check_status", run_id=run_id, wait_seconds=20)
+    second.leave()
+    assert seen["state"] == "succeeded"
+    assert runs.get(store, run_id).attempt == 1  # one worker did it all
 
 
 def test_an_ended_worker_is_no_process_any_more_even_while_its_server_lives(store: Store) -> None:
@@ -200,7 +212,7 @@ def test_a_module_that_lies_in_the_workspace_is_not_taken_for_one_of_pythons_own
     assert wait_until(store, run.id, 30).state == "succeeded"
 
 
-def test_the_next_server_finds_what_was_lost_and_launches_what_waits(store: Store) -> None:
+def test_recovery_finds_what_was_lost_and_launches_what_waits(store: Store) -> None:
     lost, waiting = queued(store, **SLOWLY), queued(store)
     started(store, lost).kill()
     for run in (lost, waiting):

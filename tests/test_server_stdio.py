@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 from mcp import Client
 from support.client import ERAS, Era, command, talk
+from support.pipes import Pipes
 
 from loradeck.state import runs
 from loradeck.state.records import RunRecord
@@ -33,51 +31,6 @@ def test_a_client_lists_calls_and_leaves_in_either_era(era: Era, tmp_path: Path)
     assert tools == list(catalogue.TOOLS)
     assert not result.is_error
     assert version == {"auto": "2026-07-28", "legacy": "2025-11-25"}[era]
-
-
-class Pipes:
-    """A server spoken to by hand, line by line."""
-
-    def __init__(self, home: Path, **environ: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "loradeck", "serve"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "LORADECK_HOME": str(home), **environ},
-        )
-        self.errors: list[str] = []
-        threading.Thread(target=lambda: self.errors.extend(self._stream("stderr")), daemon=True).start()
-
-    def _stream(self, name: str) -> IO[str]:
-        stream: IO[str] | None = getattr(self.process, name)
-        assert stream is not None
-        return stream
-
-    def send(self, method: str, number: int | None = None, **params: Any) -> None:
-        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params}
-        self._stream("stdin").write(json.dumps(message | ({} if number is None else {"id": number})) + "\n")
-        self._stream("stdin").flush()
-
-    def receive(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self._stream("stdout").readline())
-        return answer
-
-    def greet(self) -> dict[str, Any]:
-        """The handshake of 2025-11-25."""
-        client = {"name": "by hand", "version": "1"}
-        self.send("initialize", 1, protocolVersion="2025-11-25", capabilities={}, clientInfo=client)
-        answer = self.receive()
-        self.send("notifications/initialized")
-        return answer
-
-    def leave(self) -> tuple[int, str, float]:
-        """Close stdin; returns the exit code, what else was on stdout, and how long it took."""
-        begun = time.monotonic()
-        self._stream("stdin").close()
-        rest = self._stream("stdout").read()
-        return self.process.wait(30), rest, time.monotonic() - begun
 
 
 def test_nothing_but_the_protocol_is_on_stdout_and_no_secret_in_the_log(tmp_path: Path) -> None:

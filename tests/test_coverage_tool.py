@@ -14,7 +14,15 @@ from support.rules import TRIGGER, balanced, facts, image, on_set
 
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, ReportRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import Profile, Severity, TargetModel, ValidateArgs, ValidateResult, Verdict
+from loradeck.tools.contracts import (
+    CandidatesArgs,
+    Profile,
+    Severity,
+    TargetModel,
+    ValidateArgs,
+    ValidateResult,
+    Verdict,
+)
 from loradeck.tools.datasets import captions_of, kept_images
 from loradeck.tools.errors import NotFound
 from loradeck.tools.rulebook.fingerprint import fingerprint
@@ -190,6 +198,13 @@ def test_an_empty_category_is_asked_for_first() -> None:
     images = [image(n, category="estate", background=f"place {n}") for n in range(1, 31)]
     shots = shot_list(facts(images, Profile.STYLE, categories=("estate", "church")))
     assert {shot.attributes["category"] for shot in shots} == {"church"}
+
+
+def test_shots_go_into_generate_candidates_as_they_come_or_in_words() -> None:
+    shots = shot_list(facts([]))
+    as_sent = [*(shot.model_dump(mode="json") for shot in shots), "a profile by lamp light"]
+    taken = CandidatesArgs.model_validate({"dataset_id": "ds_ready", "shots": as_sent})
+    assert taken.shots == [*shots, "a profile by lamp light"]
 
 
 def test_a_good_set_wants_nothing() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from loradeck.state.errors import DiskFull
 from loradeck.state.store import Store
@@ -108,6 +109,13 @@ def test_a_deck_that_comes_as_json_text_is_a_deck() -> None:
     )
     assert isinstance(args, contracts.RenderArgs)
     assert isinstance(args.deck, contracts.DeckSpec)
+
+
+def test_a_row_of_a_comparison_says_what_was_drawn_and_where_it_is() -> None:
+    row = {"prompt": "a bell", "variant": "fluent v2 at 0.8", "seed": 7, "path": "a.png"}
+    assert contracts.CompareResult.model_validate({"summary": "", "next_step": "", "table": [row]}).table[0].seed == 7
+    with pytest.raises(ValidationError, match="seed"):
+        contracts.CompareResult.model_validate({"summary": "", "next_step": "", "table": [{"prompt": "a bell"}]})
 
 
 def perform(home: Path, handler: Any) -> Any:

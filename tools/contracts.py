@@ -503,6 +503,7 @@ class CheckStatusArgs(Strict):
 
     run_id: str | None = Field(None, description="Omit for datasets, runs, LoRAs and decks at a glance.")
     wait_seconds: float = Field(0, ge=0, le=25, description="Wait this long for news; running out is normal.")
+    page: int = Field(1, ge=1, description="Of the overview, without run_id.")
 
 
 class Glance(BaseModel):
@@ -542,6 +543,8 @@ class CheckStatusResult(RunResult):
     poll_after_seconds: float | None = None
     result: dict[str, Any] | None = Field(None, description="The step's own answer, once it succeeded.")
     overview: list[Glance] = Field(default_factory=list)
+    page: int | None = Field(None, description="Of the overview.")
+    pages: int | None = None
     preview_note: str | None = None
 
 
@@ -669,7 +672,9 @@ class CandidatesArgs(Strict):
     """Arguments of generate_candidates."""
 
     dataset_id: str = Field(description="Id or name.")
-    shots: list[str] | None = Field(None, description="From validate_coverage's shot_list; default all of it.")
+    shots: list[Shot | str] | None = Field(
+        None, description="From validate_coverage's shot_list, or in words; default all of it."
+    )
     captions: list[str] | None = Field(None, description="Draw these instead of shots.")
     mode: Literal["three_pass", "reference", "text"] = Field("three_pass", description="How they are drawn.")
     engine: str = Field("auto", description="auto, local ...")
@@ -796,10 +801,20 @@ class CompareArgs(Strict):
     )
 
 
+class ComparedRow(BaseModel):
+    """One cell of the grid: a prompt as one variant draws it with one seed."""
+
+    prompt: str
+    variant: str = Field(description="The column's label.")
+    seed: int
+    path: str
+    measures: dict[str, float] = Field(default_factory=dict, description="Closeness to the look, leak, seconds ...")
+
+
 class CompareResult(RunResult):
     """Answer of compare_renders."""
 
-    table: list[dict[str, Any]] = Field(default_factory=list)
+    table: list[ComparedRow] = Field(default_factory=list)
     grid: str | None = None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,7 +24,7 @@ from support.reporter import Crash, MemoryJournal, MemoryReporter
 from loradeck.engines import files
 from loradeck.engines.base import DatasetFolder, DrawRequest, TrainResult
 from loradeck.engines.errors import BadSpec, BadWeights, CannotWrite, Diverged, NotInstalled, OutOfMemory
-from loradeck.engines.local import bases, checkpoint, training
+from loradeck.engines.local import bases, checkpoint, preview, training
 from loradeck.engines.local.engine import LocalEngine
 from loradeck.engines.local.heldout import Yardstick
 from loradeck.engines.local.learner import Learner, Outcome
@@ -456,14 +458,46 @@ def test_missing_packages_are_named_with_the_way_to_get_them(
         engine.train(tiny.spec(tmp_path), dataset, MemoryReporter())
 
 
-def test_missing_weights_are_told(dataset: DatasetFolder, tmp_path: Path) -> None:
+def test_broken_weights_are_told(dataset: DatasetFolder, tmp_path: Path) -> None:
     base = tiny.base(tmp_path / "weights")
-    (tmp_path / "weights" / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    (tmp_path / "weights" / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(b"cut short")
     with pytest.raises(NotInstalled, match="missing or broken"):
         LocalEngine({"preview": lambda: base}).train(tiny.spec(tmp_path / "run"), dataset, MemoryReporter())
 
 
-def test_a_card_without_weights_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "file",
+    [
+        "model_index.json",
+        "scheduler/scheduler_config.json",
+        "tokenizer/tokenizer.json",
+        "text_encoder/model.safetensors",
+        "transformer/config.json",
+        "transformer/diffusion_pytorch_model.safetensors",
+        "vae/diffusion_pytorch_model.safetensors",
+    ],
+)
+def test_a_card_without_weights_is_not_installed(
+    file: str, dataset: DatasetFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "weights"
+    shutil.copytree(preview.WEIGHTS, weights)
+    monkeypatch.setattr(preview, "WEIGHTS", weights)
+    engine = LocalEngine({"preview": bases.preview})
+    assert engine.available().ready
+    (weights / file).write_bytes(b"")
+    assert not engine.available().ready
+    (weights / file).unlink()
+    ready = engine.available()
+    assert not ready.ready
+    folder = file.partition("/")[0]
+    assert re.search(rf"the preview base is not complete: {folder}\S* missing or empty", ready.why)
+    assert "Install loradeck again" in ready.fix
+    with pytest.raises(NotInstalled, match=folder):
+        engine.train(tiny.spec(tmp_path / "run", resolution=bases.preview().resolution), dataset, MemoryReporter())
+
+
+def test_a_package_without_its_card_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> dict[str, object]:
         raise FileNotFoundError
 

@@ -75,7 +75,7 @@ def shipped() -> dict[str, Callable[[], Base]]:
 
 
 def preview() -> Base:
-    """The embedded preview base, as its card describes it. Raises NotInstalled when its weights are missing."""
+    """The embedded preview base, as its card describes it. Raises NotInstalled when the card is missing."""
     from loradeck.engines.local.preview import WEIGHTS, card
 
     try:

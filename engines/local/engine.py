@@ -24,7 +24,7 @@ from loradeck.engines.base import (
     TrainSpec,
 )
 from loradeck.engines.errors import BadSpec, NotInstalled, OutOfMemory
-from loradeck.engines.local import lora_header, options
+from loradeck.engines.local import layout, lora_header, options
 from loradeck.engines.local.bases import Base
 from loradeck.packages import how_to_install
 
@@ -67,9 +67,12 @@ class LocalEngine:
             return Availability(False, why, f"Install them with {how_to_install(missing)}.")
         for name in self._bases:
             try:
-                self._base(name)
+                absent = layout.absent(self._base(name).weights)
             except NotInstalled as error:
                 return Availability(False, f"the {name} base is not complete.", str(error))
+            if absent:
+                why = f"the {name} base is not complete: {', '.join(absent)} missing or empty."
+                return Availability(False, why, "Install loradeck again, which brings its files.")
         return Availability(True)
 
     def _base(self, name: str) -> Base:

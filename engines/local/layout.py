@@ -1,0 +1,31 @@
+"""Whether a base's folder holds what diffusers will open there, told by names and sizes alone: no torch, no reading."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+INDEX = "model_index.json"
+MODEL = ("config.json", "*.safetensors")
+OTHER = {
+    "scheduler": ("scheduler_config.json",),
+    "tokenizer": ("tokenizer_config.json", "tokenizer.json"),
+}
+"""The files of a part that is no model."""
+
+
+def absent(weights: Path) -> list[str]:
+    """What is missing or empty in a pipeline's folder, relative to it; nothing when it is complete."""
+    try:
+        index = json.loads((weights / INDEX).read_text(encoding="utf-8"))
+        parts = [name for name, made_of in index.items() if isinstance(made_of, list) and all(made_of)]
+    except (OSError, ValueError, AttributeError):
+        return [INDEX]
+    wanted = [f"{part}/{name}" for part in parts for name in OTHER.get(part, MODEL)]
+    return [name for name in wanted if not _filled(weights, name)]
+
+
+def _filled(weights: Path, name: str) -> bool:
+    """There is a file of that name or pattern, and none of them is empty, as a copy that was cut leaves them."""
+    found = list(weights.glob(name))
+    return bool(found) and all(file.stat().st_size for file in found)

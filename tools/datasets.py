@@ -43,7 +43,7 @@ def find_dataset(store: Store, ref: str) -> DatasetRecord:
     near = [name for name, _, _ in process.extract(wanted, names, limit=3)]
     raise NotFound(
         f"There is no dataset {wanted!r}; the nearest are {', '.join(map(repr, near))}. "
-        "check_status without an id lists them all."
+        "check_status without a run_id lists them all, in pages."
     )
 
 

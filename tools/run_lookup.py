@@ -22,7 +22,8 @@ def find_run(store: Store, ref: str) -> RunRecord:
     ids = [run.id for run in runs]
     near = difflib.get_close_matches(wanted, ids, n=3, cutoff=0.6) or ids[:3]
     raise NotFound(
-        f"There is no run {wanted!r}; the nearest are {', '.join(near)}. check_status without a run_id lists all."
+        f"There is no run {wanted!r}; the nearest are {', '.join(near)}. "
+        "check_status without a run_id lists them all, in pages."
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 from loradeck.state.records import (
     CaptionRecord,
     DatasetRecord,
@@ -15,20 +17,35 @@ from loradeck.state.records import (
 from loradeck.state.runs import ACTIVE
 from loradeck.state.store import Store
 from loradeck.tools.contracts import CheckStatusResult, Glance, ImageStatus, RunKind, RunState
+from loradeck.tools.errors import BadArgument
 from loradeck.tools.run_lookup import resume_call
 
-EACH = 8
-"""Rows of each kind: an overview, not a listing."""
+EACH = 12
+"""Rows of each kind on a page, so that no kind crowds out another; the four together stay under fifty."""
+NEWEST = "updated_at desc, rowid desc"
+KINDS: dict[str, type[Any]] = {"dataset": DatasetRecord, "run": RunRecord, "LoRA": LoraRecord, "deck": DeckRecord}
+THERE: dict[type[Any], str] = {LoraRecord: "deleted_at is null"}
+Row = TypeVar("Row", DatasetRecord, RunRecord, LoraRecord, DeckRecord)
 
 
-def overview(store: Store) -> CheckStatusResult:
-    """The newest datasets, runs, LoRAs and decks."""
-    rows = [*_datasets(store), *_runs(store), *_loras(store), *_decks(store)]
+def overview(store: Store, page: int = 1) -> CheckStatusResult:
+    """One page of the datasets, runs, LoRAs and decks, newest first. Raises BadArgument beyond the last page."""
+    counts = {name: store.count(kind, THERE.get(kind, "1 = 1")) for name, kind in KINDS.items()}
+    pages = max(1, -(-max(counts.values()) // EACH))
+    if page > pages:
+        raise BadArgument(f"There is no page {page}; the last page is {pages}.")
+    rows = [*_datasets(store, page), *_runs(store, page), *_loras(store, page), *_decks(store, page)]
     rows.sort(key=lambda row: row.updated_at, reverse=True)
-    return CheckStatusResult(summary=_summary(store), next_step=_next_step(store), overview=rows)
+    summary = _summary(store, counts) + _more(counts, page, pages)
+    return CheckStatusResult(summary=summary, next_step=_next_step(store), overview=rows, page=page, pages=pages)
 
 
-def _datasets(store: Store) -> list[Glance]:
+def _page(store: Store, kind: type[Row], page: int) -> list[Row]:
+    """The rows of one kind that a page shows."""
+    return store.where(kind, THERE.get(kind, "1 = 1"), order=NEWEST, limit=EACH, offset=(page - 1) * EACH)
+
+
+def _datasets(store: Store, page: int) -> list[Glance]:
     return [
         Glance(
             kind="dataset",
@@ -38,7 +55,7 @@ def _datasets(store: Store) -> list[Glance]:
             about=_set(store, dataset),
             updated_at=dataset.updated_at,
         )
-        for dataset in store.where(DatasetRecord, order="updated_at desc", limit=EACH)
+        for dataset in _page(store, DatasetRecord, page)
     ]
 
 
@@ -66,7 +83,7 @@ def _stage(store: Store, dataset: DatasetRecord) -> str:
     return f"last verdict: {last[0].verdict}" if last else "captioned"
 
 
-def _runs(store: Store) -> list[Glance]:
+def _runs(store: Store, page: int) -> list[Glance]:
     return [
         Glance(
             kind="run",
@@ -76,11 +93,11 @@ def _runs(store: Store) -> list[Glance]:
             about=f"{run.kind}, step {run.step} of {run.steps}" if run.steps else run.kind,
             updated_at=run.updated_at,
         )
-        for run in store.where(RunRecord, order="updated_at desc", limit=EACH)
+        for run in _page(store, RunRecord, page)
     ]
 
 
-def _loras(store: Store) -> list[Glance]:
+def _loras(store: Store, page: int) -> list[Glance]:
     return [
         Glance(
             kind="lora",
@@ -90,11 +107,11 @@ def _loras(store: Store) -> list[Glance]:
             about=f"on {lora.base_model}, trigger {lora.trigger!r}" if lora.trigger else f"on {lora.base_model}",
             updated_at=lora.updated_at,
         )
-        for lora in store.where(LoraRecord, "deleted_at is null", order="updated_at desc", limit=EACH)
+        for lora in _page(store, LoraRecord, page)
     ]
 
 
-def _decks(store: Store) -> list[Glance]:
+def _decks(store: Store, page: int) -> list[Glance]:
     return [
         Glance(
             kind="deck",
@@ -104,22 +121,27 @@ def _decks(store: Store) -> list[Glance]:
             about=f"{len(deck.spec.get('slides', []))} slides",
             updated_at=deck.updated_at,
         )
-        for deck in store.where(DeckRecord, order="updated_at desc", limit=EACH)
+        for deck in _page(store, DeckRecord, page)
     ]
 
 
-def _summary(store: Store) -> str:
-    kinds = (("dataset", DatasetRecord), ("run", RunRecord), ("LoRA", LoraRecord), ("deck", DeckRecord))
-    counts = [
-        (name, store.count(kind, "deleted_at is null" if kind is LoraRecord else "1 = 1")) for name, kind in kinds
-    ]
-    if not any(count for _, count in counts):
+def _summary(store: Store, counts: dict[str, int]) -> str:
+    if not any(counts.values()):
         return "The workspace is empty: no dataset, run, LoRA or deck yet. Everything starts with a folder of images."
-    said = ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in counts)
+    said = ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in counts.items())
     busy = store.count(RunRecord, "state in ('queued', 'preparing', 'running', 'paused')")
     return f"The workspace holds {said}. " + (
         f"{busy} run{'s' * (busy != 1)} under way." if busy else "Nothing runs now."
     )
+
+
+def _more(counts: dict[str, int], page: int, pages: int) -> str:
+    """What this page does not show, and the call that does."""
+    if pages == 1:
+        return ""
+    here = {name: min(EACH, max(0, count - (page - 1) * EACH)) for name, count in counts.items()}
+    said = ", ".join(f"{here[name]} of {count} {name}s" for name, count in counts.items() if here[name] < count)
+    return f" Page {page} of {pages} shows {said}" + (f"; page={page + 1} shows more." if page < pages else ".")
 
 
 def _next_step(store: Store) -> str:

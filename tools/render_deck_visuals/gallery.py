@@ -24,7 +24,9 @@ def find_deck(store: Store, ref: str) -> DeckRecord:
     if not newest:
         raise NotFound(f"There is no deck {ref!r} yet; make one with render_deck_visuals(deck=...).")
     names = ", ".join(f"{deck.id} ({deck.title})" for deck in newest)
-    raise NotFound(f"There is no deck {ref!r}; the newest are {names}. check_status without an id lists all.")
+    raise NotFound(
+        f"There is no deck {ref!r}; the newest are {names}. check_status without a run_id lists them all, in pages."
+    )
 
 
 def place(store: Store, deck_id: str, visual: Visual) -> Path:

@@ -12,6 +12,7 @@ from support.datasets import ready_dataset, spoil
 from support.images import bench
 from support.rules import TRIGGER, balanced, facts, image, on_set
 
+from loradeck import prompts
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, ReportRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import (
@@ -25,10 +26,12 @@ from loradeck.tools.contracts import (
 )
 from loradeck.tools.datasets import captions_of, kept_images
 from loradeck.tools.errors import NotFound
+from loradeck.tools.rulebook.coverage import needed_attributes
 from loradeck.tools.rulebook.fingerprint import fingerprint
 from loradeck.tools.rulebook.judge import judge
 from loradeck.tools.validate_coverage.copies import png_size
 from loradeck.tools.validate_coverage.coverage import coverage
+from loradeck.tools.validate_coverage.report import report
 from loradeck.tools.validate_coverage.shots import KEYSTONES, shot_list
 from loradeck.tools.validate_coverage.tool import TOOL, judge_now
 from loradeck.tools.workbench import Workbench
@@ -126,6 +129,32 @@ def test_fixes_name_the_dataset(tmp_path: Path) -> None:
     answer = validate(made, "bare")
     assert answer.verdict == Verdict.FAIL
     assert 'curate_dataset(dataset_id="ds_bare", trigger=' in answer.findings[0].fix
+
+
+def test_a_character_set_without_attributes_is_asked_for_all_of_them_in_one_call(on: Workbench) -> None:
+    on.store.change(DatasetRecord, "ds_ready", profile="character")
+    answer = validate(on)
+    unknown = [finding for finding in answer.findings if finding.rule_id == "COV-KNOWN"]
+    assert len(unknown) == 6
+    needed = ("framing", "angle", "background", "lighting", "expression", "wardrobe")
+    call = f"{{image_id, attributes: {{{', '.join(f'{name}: ...' for name in needed)}}}}}"
+    assert f'one write_captions(dataset_id="ds_ready", images=[{call}])' in unknown[0].fix
+    assert {finding.fix for finding in unknown} == {unknown[0].fix}
+
+
+def test_the_next_step_of_a_set_that_lacks_only_attributes_asks_for_all_of_them() -> None:
+    bare = [replace(one, attributes={}) for one in balanced()]
+    said = report("ds_a", "a", "rep_a", facts(bare), [one for one in on_set(bare) if one.rule_id.startswith("COV")])
+    assert said.next_step.startswith('Mend COV-KNOWN: Look with view_images(of="ds_a")')
+    assert "framing: ..., angle: ..., background: ..., lighting: ..., expression: ..., wardrobe: ..." in said.next_step
+
+
+@pytest.mark.parametrize("text", ["instructions", "train_lora"])
+def test_the_texts_for_assistants_name_every_attribute_that_coverage_needs(text: str) -> None:
+    needed = {name for profile in Profile for name in needed_attributes(facts([], profile))}
+    assert needed == {"subject", "background", "framing", "angle", "expression", "lighting", "wardrobe"}
+    said = prompts.text(text)
+    assert [name for name in needed if name not in said[said.index("attributes") :]] == []
 
 
 @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a" + b"0" * 40])

@@ -103,20 +103,29 @@ def needed_attributes(facts: SetFacts) -> list[str]:
 @set_rule("COV-KNOWN", Scope.COVERAGE, graded(ERROR, WARNING), f"{GUIDE}: coverage matrix")
 def attributes_are_known(facts: SetFacts) -> Iterable[Remark]:
     """The attributes that a rule needs are known; for a figure more than 10% unknown is an error."""
-    for name in needed_attributes(facts):
-        asked = [image for image in facts.images if name != "expression" or image.face_shows]
-        unknown = [image for image in asked if image.known(name) is None]
-        if not unknown:
-            continue
-        grave = facts.is_figure and len(unknown) > THRESHOLDS.unknown_error * len(asked)
+    asked = {name: _asked(facts, name) for name in needed_attributes(facts)}
+    lacking = {name: [one for one in images if one.known(name) is None] for name, images in asked.items()}
+    lacking = {name: unknown for name, unknown in lacking.items() if unknown}
+    wanted = ", ".join(f"{name}: ..." for name in lacking)  # all in each fix, so that one call mends them all
+    fix = (
+        "Look with view_images(of=dataset_id), then give all that is unknown in one "
+        f"write_captions(dataset_id=..., images=[{{image_id, attributes: {{{wanted}}}}}])."
+    )
+    for name, unknown in lacking.items():
+        grave = facts.is_figure and len(unknown) > THRESHOLDS.unknown_error * len(asked[name])
         numbers = ", ".join(str(image.number) for image in unknown[:NAMED_IDS])
         more = f" and {len(unknown) - NAMED_IDS} more" if len(unknown) > NAMED_IDS else ""
         yield Remark(
-            f"The {name} of {len(unknown)} of {len(asked)} images is unknown (numbers {numbers}{more}).",
-            f"Look with view_images, then write_captions(images=[{{image_id, attributes: {{{name}: ...}}}}]).",
+            f"The {name} of {len(unknown)} of {len(asked[name])} images is unknown (numbers {numbers}{more}).",
+            fix,
             tuple(image.id for image in unknown),
             ERROR if grave else WARNING,
         )
+
+
+def _asked(facts: SetFacts, name: str) -> list[KeptImage]:
+    """The images that should have an attribute: an expression needs a face."""
+    return [image for image in facts.images if name != "expression" or image.face_shows]
 
 
 # --------------------------------------------------------------------------- from where

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from loradeck.state.records import (
-    CaptionRecord,
-    DatasetRecord,
-    DeckRecord,
-    ImageRecord,
-    LoraRecord,
-    ReportRecord,
-    RunRecord,
-    VisualRecord,
-)
-from loradeck.state.runs import ACTIVE
+from loradeck.state.records import DatasetRecord, DeckRecord, LoraRecord, RunRecord, VisualRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import CheckStatusResult, Glance, ImageStatus, RunKind, RunState
+from loradeck.tools.check_status.advice import next_step
+from loradeck.tools.check_status.standing import Standing, standing
+from loradeck.tools.contracts import CheckStatusResult, Glance
 from loradeck.tools.errors import BadArgument
-from loradeck.tools.run_lookup import resume_call
 
 EACH = 12
 """Rows of each kind on a page, so that no kind crowds out another; the four together stay under fifty."""
@@ -37,7 +28,7 @@ def overview(store: Store, page: int = 1) -> CheckStatusResult:
     rows = [*_datasets(store, page), *_runs(store, page), *_loras(store, page), *_decks(store, page)]
     rows.sort(key=lambda row: row.updated_at, reverse=True)
     summary = _summary(store, counts) + _more(counts, page, pages)
-    return CheckStatusResult(summary=summary, next_step=_next_step(store), overview=rows, page=page, pages=pages)
+    return CheckStatusResult(summary=summary, next_step=next_step(store), overview=rows, page=page, pages=pages)
 
 
 def _page(store: Store, kind: type[Row], page: int) -> list[Row]:
@@ -46,41 +37,23 @@ def _page(store: Store, kind: type[Row], page: int) -> list[Row]:
 
 
 def _datasets(store: Store, page: int) -> list[Glance]:
+    rows = [(dataset, standing(store, dataset)) for dataset in _page(store, DatasetRecord, page)]
     return [
         Glance(
             kind="dataset",
             id=dataset.id,
             name=dataset.name,
-            state=_stage(store, dataset),
-            about=_set(store, dataset),
+            state=str(now),
+            about=_about(dataset, now),
             updated_at=dataset.updated_at,
         )
-        for dataset in _page(store, DatasetRecord, page)
+        for dataset, now in rows
     ]
 
 
-def _counts(store: Store, dataset: DatasetRecord) -> tuple[int, int]:
-    """Kept images, and how many of them have a caption."""
-    kept = store.count(ImageRecord, "dataset_id = ? and status = ?", [dataset.id, ImageStatus.KEPT])
-    held = "dataset_id = ? and image_id in (select id from images where status = ?)"
-    return kept, store.count(CaptionRecord, held, [dataset.id, ImageStatus.KEPT])
-
-
-def _set(store: Store, dataset: DatasetRecord) -> str:
-    kept, captioned = _counts(store, dataset)
+def _about(dataset: DatasetRecord, now: Standing) -> str:
     trigger = f"trigger {dataset.trigger!r}" if dataset.trigger else "no trigger yet"
-    return f"{dataset.profile} for {dataset.target_model}, {kept} images, {captioned} captioned, {trigger}"
-
-
-def _stage(store: Store, dataset: DatasetRecord) -> str:
-    """How far the set has come: empty, curated, captioned, or its last verdict."""
-    kept, captioned = _counts(store, dataset)
-    if kept == 0:
-        return "empty"
-    if captioned < kept:
-        return "curated"
-    last = store.where(ReportRecord, "dataset_id = ?", [dataset.id], order="created_at desc", limit=1)
-    return f"last verdict: {last[0].verdict}" if last else "captioned"
+    return f"{dataset.profile} for {dataset.target_model}, {now.kept} images, {now.captioned} captioned, {trigger}"
 
 
 def _runs(store: Store, page: int) -> list[Glance]:
@@ -142,33 +115,3 @@ def _more(counts: dict[str, int], page: int, pages: int) -> str:
     here = {name: min(EACH, max(0, count - (page - 1) * EACH)) for name, count in counts.items()}
     said = ", ".join(f"{here[name]} of {count} {name}s" for name, count in counts.items() if here[name] < count)
     return f" Page {page} of {pages} shows {said}" + (f"; page={page + 1} shows more." if page < pages else ".")
-
-
-def _next_step(store: Store) -> str:
-    """What a person most likely wants next, from the newest thing that is not finished."""
-    newest = store.where(RunRecord, order="created_at desc", limit=1)
-    if newest and newest[0].state in ACTIVE:
-        return f'check_status(run_id="{newest[0].id}", wait_seconds=20) follows the run under way.'
-    if newest and newest[0].state == RunState.LOST:
-        return f"{resume_call(newest[0])} goes on with the run that was lost."
-    datasets = store.where(DatasetRecord, order="updated_at desc", limit=1)
-    if not datasets:
-        return 'curate_dataset(source="/path/to/a/folder/of/images", name=..., trigger=...) makes the first dataset.'
-    return _next_for(store, datasets[0])
-
-
-def _next_for(store: Store, dataset: DatasetRecord) -> str:
-    """The step that a dataset waits for."""
-    stage = _stage(store, dataset)
-    if stage == "empty":
-        return f'curate_dataset(dataset_id="{dataset.id}", source=...) fills the dataset.'
-    if stage == "curated":
-        return f'view_images(of="{dataset.id}"), then write_captions(dataset_id="{dataset.id}", images=[...]).'
-    if stage in {"captioned", "last verdict: fail"}:
-        return f'validate_coverage(dataset_id="{dataset.id}") says what is still missing.'
-    loras = store.where(LoraRecord, "dataset_id = ? and deleted_at is null", [dataset.id], order="created_at desc")
-    if not loras:
-        return f'start_training(dataset_id="{dataset.id}") trains it.'
-    drawn = store.count(RunRecord, "kind = ?", [RunKind.RENDER])
-    what = "renders more of it" if drawn else "puts it into a deck"
-    return f'render_deck_visuals(deck=..., loras=[{{"lora_id": "{loras[0].id}"}}]) {what}.'

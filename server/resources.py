@@ -212,8 +212,8 @@ def _deck(store: Store, ref: str) -> dict[str, Any]:
 
 
 def _rules() -> list[dict[str, Any]]:
-    """Every rule in force: what it says, how hard it is for each profile, and whether it can be waived."""
-    from loradeck.tools.rulebook.manifest import RULES
+    """Every rule in force: what it says, how hard it is for each profile, who tells it, whether it can be waived."""
+    from loradeck.tools.rulebook.manifest import EVERY, IDS
     from loradeck.tools.rulebook.tables import NEVER_WAIVED
 
     return [
@@ -222,9 +222,10 @@ def _rules() -> list[dict[str, Any]]:
             "judges": rule.scope.value,
             "says": rule.says,
             "severity": {profile.value: severity.value for profile, severity in rule.severities.items()},
-            "can_be_waived": rule.id not in NEVER_WAIVED,
+            "told_by": rule.told_by,
+            "can_be_waived": rule.id in IDS - NEVER_WAIVED,
         }
-        for rule in RULES
+        for rule in EVERY
     ]
 
 

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
+from support.rules import breaks, passes
 
+from loradeck.tools.contracts import Finding, Severity
 from loradeck.tools.render_deck_visuals.looks import judge
 from loradeck.tools.render_deck_visuals.measure import contrast, facts, readable, veil
 
 SIZE = (320, 180)
+WARNING = Severity.WARNING
 
 
 def made(path: Path, ground: str, disc: str | None, x: int = 100, size: tuple[int, int] = SIZE) -> Path:
@@ -21,30 +24,49 @@ def made(path: Path, ground: str, disc: str | None, x: int = 100, size: tuple[in
     return path
 
 
-def rules(*paths: Path, asked: tuple[int, int] = SIZE) -> list[tuple[str, str]]:
+def told(*paths: Path, asked: tuple[int, int] = SIZE) -> list[Finding]:
     found = judge([facts(path.stem, path, asked) for path in paths])
-    return [(slide, finding.rule_id) for slide, findings in found.items() for finding in findings]
+    assert all(finding.where == [slide] for slide, findings in found.items() for finding in findings)
+    return [finding for findings in found.values() for finding in findings]
 
 
-def test_a_good_picture_has_nothing_to_be_said(tmp_path: Path) -> None:
-    assert rules(made(tmp_path / "a.png", "white", "red"), made(tmp_path / "b.png", "white", "red", 200)) == []
+def slides(findings: list[Finding]) -> list[str]:
+    return [finding.where[0] for finding in findings]
 
 
-def test_rnd_size_another_size_than_asked(tmp_path: Path) -> None:
-    assert rules(made(tmp_path / "a.png", "white", "red"), asked=(1024, 576)) == [("a", "RND-SIZE")]
+@passes("RND-SIZE", "RND-BLANK", "RND-DARK", "RND-TWIN")
+def test_a_good_picture_has_nothing_to_be_said(tmp_path: Path) -> list[Finding]:
+    return told(made(tmp_path / "a.png", "white", "red"), made(tmp_path / "b.png", "white", "red", 200))
 
 
-def test_rnd_blank_one_even_colour(tmp_path: Path) -> None:
-    assert rules(made(tmp_path / "a.png", "#f7f7f9", None)) == [("a", "RND-BLANK")]
-    assert rules(made(tmp_path / "b.png", "#000000", None)) == [("b", "RND-BLANK")]
+@breaks("RND-SIZE", WARNING)
+def test_another_size_than_asked(tmp_path: Path) -> list[Finding]:
+    found = told(made(tmp_path / "a.png", "white", "red"), asked=(1024, 576))
+    assert slides(found) == ["a"]
+    return found
 
 
-def test_rnd_dark_all_dark_but_not_a_night_with_a_light_in_it(tmp_path: Path) -> None:
-    assert rules(made(tmp_path / "a.png", "#0a0a12", "#30303a")) == [("a", "RND-DARK")]
-    assert rules(made(tmp_path / "b.png", "#0a0a12", "#ffe0a0")) == []
+@breaks("RND-BLANK", WARNING)
+@pytest.mark.parametrize("colour", ["#f7f7f9", "#000000"])
+def test_one_even_colour(colour: str, tmp_path: Path) -> list[Finding]:
+    found = told(made(tmp_path / "a.png", colour, None))
+    assert slides(found) == ["a"]
+    return found
 
 
-def test_rnd_dark_says_how_to_draw_it_brighter(tmp_path: Path) -> None:
+@breaks("RND-DARK", WARNING)
+def test_dark_all_over(tmp_path: Path) -> list[Finding]:
+    found = told(made(tmp_path / "a.png", "#0a0a12", "#30303a"))
+    assert slides(found) == ["a"]
+    return found
+
+
+@passes("RND-DARK")
+def test_a_night_with_a_light_in_it_is_not_too_dark(tmp_path: Path) -> list[Finding]:
+    return told(made(tmp_path / "b.png", "#0a0a12", "#ffe0a0"))
+
+
+def test_a_dark_picture_comes_with_the_way_to_draw_it_brighter(tmp_path: Path) -> None:
     path = made(tmp_path / "cover.png", "#0a0a12", "#30303a")
     finding = judge([facts("cover", path, SIZE)])["cover"][0]
     assert "bright daylight" in finding.fix
@@ -52,9 +74,12 @@ def test_rnd_dark_says_how_to_draw_it_brighter(tmp_path: Path) -> None:
     assert "mean brightness 1" in finding.why
 
 
-def test_rnd_twin_two_slides_that_show_the_same(tmp_path: Path) -> None:
+@breaks("RND-TWIN", WARNING)
+def test_two_slides_that_show_the_same(tmp_path: Path) -> list[Finding]:
     one, two = made(tmp_path / "a.png", "white", "red"), made(tmp_path / "b.png", "#fefefe", "#fe0000")
-    assert rules(one, two, made(tmp_path / "c.png", "white", "blue")) == [("b", "RND-TWIN")]
+    found = told(one, two, made(tmp_path / "c.png", "white", "blue"))
+    assert slides(found) == ["b"]
+    return found
 
 
 def test_contrast_is_that_of_wcag() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import random
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.rules import TRIGGER, balanced, facts, image
 
+from loradeck.tools import catalogue
 from loradeck.tools.contracts import Profile, Severity, TargetModel, Verdict
 from loradeck.tools.rulebook import docs, manifest, tables
 from loradeck.tools.rulebook.fingerprint import fingerprint
@@ -23,6 +25,9 @@ from loradeck.tools.rulebook.words import tidy
 from loradeck.tools.write_captions.mend import mended
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent
+RULE_ID = re.compile(r"\b[A-Z]{3}-[A-Z]+\b")
+NO_RULES = {"DCT-II"}
 
 
 def marked(decorator: str) -> set[str]:
@@ -36,7 +41,18 @@ def marked(decorator: str) -> set[str]:
         for call in node.decorator_list
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == decorator
     ]
-    return {ast.literal_eval(call.args[0]) for call in calls}
+    return {str(argument.value) for call in calls for argument in call.args if isinstance(argument, ast.Constant)}
+
+
+def test_every_rule_id_that_the_source_names_is_in_the_manifest_and_the_other_way_round() -> None:
+    folders = ("engines", "prompts", "server", "state", "tools")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".md"}]
+    named = {word for path in files for word in RULE_ID.findall(path.read_text(encoding="utf-8"))}
+    assert named - NO_RULES == {rule.id for rule in manifest.EVERY}
+
+
+def test_every_property_has_a_test_that_keeps_it() -> None:
+    assert marked("keeps") == {rule.id for rule in manifest.EVERY if not rule.severities}
 
 
 def test_every_rule_has_a_test_that_breaks_it() -> None:
@@ -52,11 +68,16 @@ def test_no_test_names_a_rule_that_is_not_in_force() -> None:
 
 
 def test_every_rule_says_what_it_wants_and_where_it_comes_from() -> None:
-    assert [rule.id for rule in manifest.RULES if not (rule.says and rule.source and rule.severities)] == []
+    assert [rule.id for rule in manifest.EVERY if not (rule.says and rule.source and rule.told_by)] == []
+
+
+def test_a_rule_is_told_by_tools_that_there_are() -> None:
+    tellers = {name for rule in manifest.EVERY for name in rule.told_by.split(", ")}
+    assert tellers - set(catalogue.TOOLS) == set()
 
 
 def test_the_page_of_rules_is_current() -> None:
-    page = (HERE.parent / "docs" / "rules.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
     assert page == docs.page(), "run: python -m loradeck.tools.rulebook.docs docs/rules.md"
 
 

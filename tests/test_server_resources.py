@@ -87,8 +87,14 @@ def test_a_run_comes_without_what_only_its_worker_needs(home: Path) -> None:
 
 
 def test_the_rules_in_force_can_be_read(home: Path) -> None:
-    rules = read(home, "loradeck://rules")
-    assert "CAP-TRIGGER" in {rule["rule_id"] for rule in rules}
+    rules = {rule["rule_id"]: rule for rule in read(home, "loradeck://rules")}
+    assert {"CAP-TRIGGER", "IMG-CROP", "TRN-RANGE", "RND-DARK"} <= set(rules)
+    assert rules["RND-DARK"]["told_by"] == "render_deck_visuals"
+    assert [rules[name]["can_be_waived"] for name in ("TRN-RANGE", "TRN-FINGERPRINT", "TRN-CADENCE")] == [
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -1,31 +1,34 @@
-"""Sets of facts for rule tests, and the marks that tie each test to the rule that it breaks or passes.
+"""Sets of facts for rule tests, and the marks that tie each test to the rule that it breaks, passes or keeps.
 
-A marked test returns findings; the mark asserts that the rule is among them (`breaks`) or is not (`passes`), so that
-a mark can never stand on a test that does not exercise its rule.
+A marked test returns what was told, findings or sentences; the mark asserts that the rule is among it (`breaks`) or
+is not (`passes`), so that a mark can never stand on a test that does not exercise its rule. A sentence (an error, a
+diagnosis) names its rule, and is as hard as the manifest says. What nothing tells, a property, a test `keeps`.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from loradeck.tools.contracts import Finding, Profile, Severity, TargetModel
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.judge import judge, judge_captions
+from loradeck.tools.rulebook.manifest import EVERY
 
-Test = Callable[..., Sequence[Finding]]
+Told = Finding | str
+Test = Callable[..., Iterable[Told]]
 TRIGGER = "zorgicon"
 
 
 def breaks(rule_id: str, severity: Severity = Severity.ERROR) -> Callable[[Test], Callable[..., None]]:
-    """The findings that the test returns hold this rule, at this severity."""
+    """What the test returns holds this rule, at this severity."""
 
     def mark(test: Test) -> Callable[..., None]:
         @functools.wraps(test)
         def run(*args: Any, **kwargs: Any) -> None:
-            told = [(finding.rule_id, finding.severity) for finding in test(*args, **kwargs)]
+            told = [found for one in test(*args, **kwargs) for found in named(one)]
             assert (rule_id, severity) in told
 
         return run
@@ -33,18 +36,31 @@ def breaks(rule_id: str, severity: Severity = Severity.ERROR) -> Callable[[Test]
     return mark
 
 
-def passes(rule_id: str) -> Callable[[Test], Callable[..., None]]:
-    """The findings that the test returns do not hold this rule, at any severity."""
+def passes(*rule_ids: str) -> Callable[[Test], Callable[..., None]]:
+    """What the test returns holds none of these rules, at any severity."""
 
     def mark(test: Test) -> Callable[..., None]:
         @functools.wraps(test)
         def run(*args: Any, **kwargs: Any) -> None:
-            told = {finding.rule_id: finding.why for finding in test(*args, **kwargs)}
-            assert rule_id not in told, told[rule_id]
+            told = [(rule_id, one) for one in test(*args, **kwargs) for rule_id, _ in named(one)]
+            assert [one for rule_id, one in told if rule_id in rule_ids] == []
 
         return run
 
     return mark
+
+
+def keeps(rule_id: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The test shows that this property holds; there is no finding to look for."""
+    assert rule_id in {rule.id for rule in EVERY if not rule.severities}
+    return lambda test: test
+
+
+def named(told: Told) -> set[tuple[str, Severity]]:
+    """The rule of a finding, or the rules that a sentence names, each with its severity."""
+    if isinstance(told, Finding):
+        return {(told.rule_id, told.severity)}
+    return {(rule.id, severity) for rule in EVERY if rule.id in told for severity in rule.severities.values()}
 
 
 def image(number: int = 1, caption: str | None = None, **values: Any) -> KeptImage:

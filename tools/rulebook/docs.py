@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from loradeck.tools.contracts import Profile
-from loradeck.tools.rulebook.manifest import RULES
-from loradeck.tools.rulebook.rule import Rule, Scope
+from loradeck.tools.rulebook.manifest import EVERY
+from loradeck.tools.rulebook.rule import Scope, Statement
 from loradeck.tools.rulebook.tables import NEVER_WAIVED, PROFILES, RULEBOOK_VERSION, TARGETS
 
 HEAD = f"""# The rules in force
@@ -15,9 +15,12 @@ HEAD = f"""# The rules in force
 Rulebook version {RULEBOOK_VERSION}. Generated from `tools/rulebook/manifest.py` by
 `python -m loradeck.tools.rulebook.docs docs/rules.md`; the numbers live in `tools/rulebook/tables.py`.
 
-An **error** blocks training, a **warning** is told and trains, an **info** is told and never counts. Every rule can be
-waived in `start_training(waive=[{{rule_id, reason}}])` with a reason that stays on the run, except
-{", ".join(sorted(NEVER_WAIVED))}.
+An **error** blocks training, a **warning** is told and trains, an **info** is told and never counts; a **property** is
+kept by the tool itself, so that nothing is left to tell. `start_training` judges again what `validate_coverage` tells.
+
+Every rule can be waived in `start_training(waive=[{{rule_id, reason}}])` with a reason that stays on the run, except
+{", ".join(sorted(NEVER_WAIVED))}. A waiver sets aside what
+`validate_coverage` tells; what the other tools tell is told all the same.
 """
 
 
@@ -55,12 +58,15 @@ def _targets() -> str:
 
 
 def _rules(scope: Scope) -> str:
-    rows = [[rule.id, rule.says, _severity(rule), rule.source] for rule in RULES if rule.scope == scope]
-    return f"## {scope.capitalize()}\n\n{_table(['id', 'rule', 'severity', 'where it comes from'], rows)}"
+    rows = [[rule.id, rule.says, _severity(rule), rule.told_by, rule.source] for rule in EVERY if rule.scope == scope]
+    columns = ["id", "rule", "severity", "told by", "where it comes from"]
+    return f"## {scope.capitalize()}\n\n{_table(columns, rows)}"
 
 
-def _severity(rule: Rule) -> str:
+def _severity(rule: Statement) -> str:
     """The usual severity, with the profiles it holds for where that is not all of them."""
+    if not rule.severities:
+        return "property"
     if set(rule.severities) == set(Profile) and len(set(rule.severities.values())) == 1:
         return next(iter(rule.severities.values()))
     by_severity: dict[str, list[str]] = {}

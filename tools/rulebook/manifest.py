@@ -6,7 +6,8 @@ An id may have one rule for single captions and one for the set.
 from __future__ import annotations
 
 from loradeck.tools.rulebook import caption_sets, captions, coverage, images
-from loradeck.tools.rulebook.rule import Rule, Scope
+from loradeck.tools.rulebook.elsewhere import ELSEWHERE
+from loradeck.tools.rulebook.rule import Rule, Scope, Statement
 
 RULES: tuple[Rule, ...] = (
     captions.trigger_first,
@@ -39,5 +40,8 @@ RULES: tuple[Rule, ...] = (
     coverage.light_varies,
     coverage.categories_are_balanced,
 )
-IDS: frozenset[str] = frozenset(rule.id for rule in RULES)
+"""Those that `judge` runs on a set."""
+EVERY: tuple[Statement, ...] = (*RULES, *ELSEWHERE)
+IDS: frozenset[str] = frozenset(rule.id for rule in EVERY if rule.severities)
+"""What a finding may name, and so a waiver."""
 CAPTION_RULES: tuple[Rule, ...] = tuple(rule for rule in RULES if rule.scope == Scope.CAPTION)

@@ -1,4 +1,4 @@
-"""What a rule is: an id, a severity per profile, where it comes from, and a pure function from facts to remarks."""
+"""What a rule is: an id, a severity per profile, where it comes from; for a set, a function from facts to remarks."""
 
 from __future__ import annotations
 
@@ -21,6 +21,17 @@ class Scope(StrEnum):
     CAPTION_SET = "captions, as a set"
     IMAGE = "images"
     COVERAGE = "coverage"
+    TRAINING = "training"
+    RENDER = "renders"
+
+
+TOLD_BY = {
+    Scope.CAPTION: "write_captions, validate_coverage",
+    Scope.CAPTION_SET: "validate_coverage",
+    Scope.IMAGE: "curate_dataset, validate_coverage",
+    Scope.COVERAGE: "validate_coverage",
+}
+"""The tools that tell what a rule on a set finds; start_training judges it again."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +49,25 @@ Look = Callable[[SetFacts, Sequence[KeptImage]], Iterable[Remark]]
 
 
 @dataclass(frozen=True)
-class Rule:
-    """One rule in force. Profiles that `severities` leaves out are not judged by it."""
+class Statement:
+    """What a rule in force says, how hard it is, and the tools that tell what it finds.
+
+    Profiles that `severities` leaves out are not judged by it; one without any is a property of what those tools do,
+    of which nothing can be found.
+    """
 
     id: str
     says: str
     source: str
     scope: Scope
     severities: Severities
+    told_by: str
+
+
+@dataclass(frozen=True)
+class Rule(Statement):
+    """A rule that is judged here, on a set and its images."""
+
     look: Look
 
     def judge(self, facts: SetFacts, images: Sequence[KeptImage] | None = None) -> list[Finding]:
@@ -92,7 +114,7 @@ def set_rule(
     """Make a rule on the whole set; the function's docstring is what the rule says."""
 
     def make(look: Callable[[SetFacts], Iterable[Remark]]) -> Rule:
-        return Rule(rule_id, _says(look), source, scope, severities, lambda facts, _: look(facts))
+        return Rule(rule_id, _says(look), source, scope, severities, TOLD_BY[scope], lambda facts, _: look(facts))
 
     return make
 
@@ -109,7 +131,7 @@ def caption_rule(
                     for remark in look(image.caption, image, facts):
                         yield Remark(remark.why, remark.fix, (image.id,), remark.severity)
 
-        return Rule(rule_id, _says(look), source, Scope.CAPTION, severities, each)
+        return Rule(rule_id, _says(look), source, Scope.CAPTION, severities, TOLD_BY[Scope.CAPTION], each)
 
     return make
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from loradeck import LoradeckError, __version__, packages
 from loradeck.server import install
+from loradeck.state.files import Workspace
 
 PYTHON = (3, 11)
 ROOM_GB = 2.0
@@ -124,18 +125,25 @@ def _workspace(home: Path) -> Iterator[Check]:
     """Whether we can write there, the database is ours to read, and there is room."""
     if not home.exists():
         place = next(parent for parent in home.parents if parent.exists())
-        good, said = _writable(place), f"{home} (made on first use)"
+        said = f"{home} (made on first use)"
     else:
-        place = home
-        good, said = _writable(home), str(home)
-    why = "" if good else f"; {place} cannot be written: mend its permissions or set LORADECK_HOME"
-    yield Check("workspace", "folder", good, said + why, needed=True)
+        place, said = home, str(home)
+    barred = _barred(place, Workspace(home))
+    why = f"; {', '.join(barred)} cannot be written: mend the permissions or set LORADECK_HOME" if barred else ""
+    yield Check("workspace", "folder", not barred, said + why, needed=True)
     if home.exists():
         yield _database(home)
     free = shutil.disk_usage(place).free / 1e9
     yield Check(
         "workspace", "free disk", free >= ROOM_GB, f"{free:.1f} GB" + ("" if free >= ROOM_GB else ", make room")
     )
+
+
+def _barred(place: Path, workspace: Workspace) -> list[str]:
+    """Of the folder that holds everything, and else of those in it, the ones where nothing can be written."""
+    if not _writable(place):
+        return [str(place)]
+    return [str(folder) for folder in workspace.folders if folder.exists() and not _writable(folder)]
 
 
 def _writable(folder: Path) -> bool:

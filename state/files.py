@@ -65,6 +65,11 @@ class Workspace:
         """The library's files for one base."""
         return self.home / "loras" / base_model
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where everything but the database lies; each is made on first use."""
+        return tuple(self.home / name for name in ("datasets", "runs", "loras", "decks"))
+
     def holds(self, path: Path) -> bool:
         """True when the path, links followed, lies in the workspace."""
         return path.resolve().is_relative_to(self.home.resolve())

@@ -17,7 +17,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from loradeck.state.errors import LeaseLost
-from loradeck.state.files import new_id, now
+from loradeck.state.files import new_id, now, told
 from loradeck.state.records import EventRecord, RunRecord
 from loradeck.state.store import Store
 
@@ -40,11 +40,14 @@ def enqueue(store: Store, kind: str, spec: dict[str, Any], *, run_id: str | None
     """Write a new queued run; `columns` are further fields of RunRecord (name, dataset_id, engine ...).
 
     `run_id` is for a caller that filled the run's folder beforehand. The caller launches a worker.
+    Raises DiskFull or WorkspaceReadOnly where the run can have no folder; then no row is left either.
     """
     grace = time.time() + LEASE_SECONDS
     run = RunRecord(id=run_id or new_id("run"), kind=kind, state="queued", spec=spec, lease_until=grace, **columns)
+    folder = store.workspace.run(run.id)
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     store.add(run)
-    store.workspace.run(run.id).mkdir(parents=True, exist_ok=True)
     return get(store, run.id)
 
 

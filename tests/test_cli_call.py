@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +180,27 @@ def test_doctor_names_the_folder_that_cannot_be_written(
     folder = next(check for check in doctor.examine(home).checks if check.what == "folder")
     assert not folder.good
     assert folder.said.startswith(str(home))
-    assert folder.said.endswith(f"; {tmp_path} cannot be written: mend its permissions or set LORADECK_HOME")
+    assert folder.said.endswith(f"; {tmp_path} cannot be written: mend the permissions or set LORADECK_HOME")
+
+
+@pytest.mark.parametrize("name", ["datasets", "runs", "loras", "decks"])
+def test_doctor_names_the_subfolder_that_cannot_be_written(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for there in ("datasets", "runs", "loras", "decks"):
+        (tmp_path / there).mkdir()
+    honest = tempfile.TemporaryFile
+
+    def denied(dir: Path) -> Any:
+        if dir == tmp_path / name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(dir))
+        return honest(dir=dir)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", denied)
+    report = doctor.examine(tmp_path)
+    folder = next(check for check in report.checks if check.what == "folder")
+    assert not report.usable
+    assert folder.said.startswith(f"{tmp_path}; {tmp_path / name} cannot be written")
 
 
 def test_doctor_loads_none_of_the_packages_it_looks_for(home: Path) -> None:

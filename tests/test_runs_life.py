@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from support.training import lease_runs_out
 
 from loradeck.state import runs
-from loradeck.state.errors import LeaseLost
+from loradeck.state.errors import LeaseLost, WorkspaceReadOnly
 from loradeck.state.records import RunRecord
 from loradeck.state.store import Store
 
@@ -51,6 +52,16 @@ def test_a_run_is_claimed_once(store: Store) -> None:
     assert first is not None
     assert (first.pid, first.attempt) == (os.getpid(), 1)
     assert runs.claim(store, run.id) is None
+
+
+def test_a_run_that_can_have_no_folder_is_told_and_leaves_no_row(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(folder: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "mkdir", denied)
+    with pytest.raises(WorkspaceReadOnly, match=r"run_\w+ cannot be written; make its folder writable"):
+        runs.enqueue(store, "train", {})
+    assert store.count(RunRecord) == 0
 
 
 def test_an_ended_run_is_not_claimed(store: Store) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from loradeck.state.errors import DiskFull
+from loradeck.state.errors import DiskFull, WorkspaceReadOnly
 from loradeck.state.store import Store
 from loradeck.tools import boundary, contracts
 from loradeck.tools.contracts import Result
@@ -141,6 +141,26 @@ def test_a_full_disk_is_told_wherever_it_shows(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "/somewhere/private")
 
     with pytest.raises(DiskFull, match=r"is full; free some room") as caught:
+        perform(tmp_path, handler)
+    assert "private" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
+def test_a_path_of_the_workspace_that_may_not_be_written_is_told_with_the_next_step(
+    number: int, tmp_path: Path
+) -> None:
+    def handler(args: contracts.StopArgs, bench: Workbench) -> Result:
+        raise OSError(number, "Permission denied", str(tmp_path / "decks" / "deck_x"))
+
+    with pytest.raises(WorkspaceReadOnly, match=r"deck_x cannot be written; make its folder writable"):
+        perform(tmp_path, handler)
+
+
+def test_a_path_elsewhere_that_may_not_be_read_is_no_matter_of_the_workspace(tmp_path: Path) -> None:
+    def handler(args: contracts.StopArgs, bench: Workbench) -> Result:
+        raise OSError(errno.EACCES, "Permission denied", "/somewhere/private")
+
+    with pytest.raises(Crashed) as caught:
         perform(tmp_path, handler)
     assert "private" not in str(caught.value)
 

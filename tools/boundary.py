@@ -11,7 +11,8 @@ import errno
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from loradeck import LoradeckError
-from loradeck.state.files import explained
+from loradeck.state.files import Workspace, explained
 from loradeck.tools.errors import BadArgument, Crashed
 from loradeck.tools.spec import Pictures, ToolSpec
 from loradeck.tools.workbench import Workbench
@@ -40,7 +41,7 @@ def perform(spec: ToolSpec, raw: Mapping[str, Any], opened: Callable[[], Workben
     try:
         arguments = parse(spec, raw)
         bench = opened()
-        with bench.store.explained():
+        with bench.store.explained(), _denials_told(bench.store.workspace):
             return spec.handler(arguments, bench)
     except LoradeckError:
         raise
@@ -53,6 +54,17 @@ def perform(spec: ToolSpec, raw: Mapping[str, Any], opened: Callable[[], Workben
             f"{spec.name} failed in a way that loradeck did not foresee; the details are in its log. "
             "Run `loradeck doctor`, then make the same call once more."
         ) from error
+
+
+@contextmanager
+def _denials_told(workspace: Workspace) -> Iterator[None]:
+    """Say which path of the workspace may not be written. A source that may not be read is the handler's to tell."""
+    try:
+        yield
+    except PermissionError as error:
+        if not isinstance(error.filename, str) or not workspace.holds(Path(error.filename)):
+            raise
+        raise explained(error, Path(error.filename)) from error
 
 
 def parse(spec: ToolSpec, raw: Mapping[str, Any]) -> BaseModel:

@@ -14,9 +14,15 @@ from typing import TYPE_CHECKING, Any
 from loradeck import LoradeckError, __version__
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from loradeck.tools.spec import Pictures, ToolSpec
 
 OK, REFUSED, MISUSED = 0, 1, 2
+EXIT_CODES = (
+    "Exit codes: 0 it was done; 1 it was refused, or the answer is bad news (a verdict of fail, a training that did "
+    "not start, captions that were all refused, a run that failed or was lost); 2 the call itself is wrong."
+)
 RECOVER_AFTER_SECONDS = 2.0
 """Long enough for a client to have its list of tools first."""
 
@@ -53,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("tool", help="a tool's name, as in check_status")
     call.add_argument("arguments", nargs="?", default="{}", help="a JSON object; - reads it from stdin (default {})")
     call.add_argument("--out", type=Path, default=Path("loradeck-pictures"), help="folder for view_images' pictures")
+    call.epilog = EXIT_CODES
 
     _command(commands, "worker", _worker, "run what waits in the queue, until interrupted").add_argument(
         "--once", action="store_true", help="stop when nothing is waiting or running"
@@ -166,7 +173,7 @@ def _call(options: argparse.Namespace) -> int:
         _print_json(_saved(answer, options.out))
         return OK
     _print_json(answer.model_dump(mode="json", exclude_none=True))
-    return REFUSED if _blocked(answer) else OK
+    return REFUSED if _bad_news(answer) else OK
 
 
 def _spec(name: str) -> ToolSpec:
@@ -212,11 +219,21 @@ def _saved(pictures: Pictures, folder: Path) -> dict[str, Any]:
     return {"text": pictures.text, "files": files}
 
 
-def _blocked(answer: Any) -> bool:
-    """A training that did not start is an answer to an assistant, and a failure to a script."""
-    from loradeck.tools.contracts import StartTrainingResult
+def _bad_news(answer: BaseModel) -> bool:
+    """What is an answer to an assistant and must stop a script, in which the next command needs this one's success."""
+    from loradeck.tools import contracts
 
-    return isinstance(answer, StartTrainingResult) and answer.run_id is None and answer.quote_id is None
+    match answer:
+        case contracts.ValidateResult():
+            return answer.verdict == contracts.Verdict.FAIL
+        case contracts.WriteCaptionsResult(accepted=0, state=None):
+            return bool(answer.refused or answer.unknown)
+        case contracts.StartTrainingResult(run_id=None):
+            return answer.quote_id is None
+        case contracts.RunResult():
+            return answer.state in {contracts.RunState.FAILED, contracts.RunState.LOST}
+        case _:
+            return False
 
 
 def _print_json(data: Any) -> None:

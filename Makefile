@@ -24,6 +24,9 @@ $(STAMP): pyproject.toml constraints.txt
 node: $(NODE_STAMP)
 
 $(NODE_STAMP): tests/node/package.json
+	@command -v npm >/dev/null || { echo "The protocol's own tests need npm, which comes with Node.js: get it from" \
+		"https://nodejs.org or your package manager, then call make again. make demo and make setup do without." >&2; \
+		exit 1; }
 	mkdir -p $(NODE)
 	cp tests/node/package.json $(NODE)/package.json
 	npm install --prefix $(NODE) --no-audit --no-fund --loglevel=error
@@ -42,7 +45,8 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: $(STAMP) $(NODE_STAMP) lint
+# Node first: where there is no npm, that is told before minutes of installing.
+test: $(NODE_STAMP) $(STAMP) lint
 	$(BIN)/python -m pytest
 
 fast: $(STAMP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
 import venv
@@ -49,8 +50,13 @@ def test_the_installed_wheel_runs_doctor_from_the_root_folder_without_torch(
     python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     run(python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", wheel, cwd=tmp_path)
     home = tmp_path / "home"
-    told = run(python, "-m", "loradeck", "doctor", cwd=Path("/"), LORADECK_HOME=str(home)).stdout
-    assert "local" in told
-    assert "torch" in told
+    told = json.loads(run(python, "-m", "loradeck", "doctor", "--json", cwd=Path("/"), LORADECK_HOME=str(home)).stdout)
+    checks = {(check["area"], check["what"]): check for check in told["checks"]}
+    torch, local = checks["packages of [local]", "torch"], checks["engines", "local"]
+    assert told["usable"]
+    assert (torch["good"], local["good"]) == (False, False)
+    assert "torch" in local["said"]
+    assert all(f"{python} -m pip install " in check["said"] for check in (torch, local))
+    assert all(check["good"] for check in told["checks"] if check["area"] == "packages")
     where = run(python, "-c", "import loradeck; print(loradeck.__file__)", cwd=Path("/")).stdout
     assert str(tmp_path) in where

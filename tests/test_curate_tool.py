@@ -219,6 +219,70 @@ def test_two_folders_of_one_name_make_two_sets(tmp_path: Path) -> None:
     assert (one.name, two.name) == ("pics", "pics 2")
 
 
+# --------------------------------------------------------------------------- a name or a source in use
+
+
+def test_a_name_in_use_takes_over_no_other_dataset(tmp_path: Path) -> None:
+    on = bench(tmp_path)
+    made = curate(on, source=folder_of(tmp_path / "a", 1), name="icons", trigger="flicx", profile="style")
+    on.store.add(CaptionRecord(made.images[0].image_id, str(made.dataset_id), "flicx, a blob", "given", True))
+    before = on.store.where(DatasetRecord)
+    other = folder_of(tmp_path / "b", 1, 9)
+    with pytest.raises(Refused, match=r"with other pictures and the trigger 'flicx' and the profile 'style'; give "):
+        curate(on, source=other, name="Icons", trigger="otherlookx", profile="icons")
+    with pytest.raises(Refused, match=rf"dataset_id='{made.dataset_id}' to add to it or change it, or another name"):
+        curate(on, source=other, name="icons")
+    assert on.store.where(DatasetRecord) == before
+    assert on.store.where(CaptionRecord)[0].text == "flicx, a blob"
+    assert curate(on, source=other, name="icons too").dataset_id != made.dataset_id
+
+
+@pytest.mark.parametrize(
+    ("said", "differs"),
+    [
+        ({"trigger": "other"}, "the trigger 'flicx'"),
+        ({"profile": "icons"}, "the profile 'style'"),
+        ({"target_model": "flux2-dev"}, "the target model 'preview'"),
+        ({"subject": "a cook"}, "the subject 'a baker'"),
+        ({"subject_kind": "robot"}, "the subject kind 'person'"),
+        ({"resolution": 128}, "the resolution 64"),
+    ],
+)
+def test_a_source_in_use_changes_no_setting_without_the_datasets_id(
+    tmp_path: Path, said: dict[str, Any], differs: str
+) -> None:
+    on = bench(tmp_path)
+    source = folder_of(tmp_path / "in", 1)
+    curate(on, source=source, trigger="flicx", subject="a baker")
+    before = on.store.where(DatasetRecord)
+    for named in ({}, {"name": "in"}):
+        with pytest.raises(Refused, match=f"There is a dataset 'in' .* already, with {differs}; give dataset_id="):
+            curate(on, source=source, **named, **said)
+    assert on.store.where(DatasetRecord) == before
+
+
+def test_the_same_call_again_goes_on_with_its_dataset_however_it_is_written(tmp_path: Path) -> None:
+    on = bench(tmp_path)
+    source = folder_of(tmp_path / "in", 2)
+    made = curate(on, source=source, name="Icons", trigger="flicx", profile="icons")
+    (tmp_path / "link").symlink_to(source)
+    for written in (f"{source}/", source.as_uri(), tmp_path / "link"):
+        again = curate(on, source=written, name="icons", trigger="flicx", profile="icons")
+        assert (again.dataset_id, again.name, len(again.images)) == (made.dataset_id, "Icons", 2)
+        assert "Changed" not in again.summary
+    curate(on, dataset_id=made.dataset_id, source=folder_of(tmp_path / "more", 1, 9))
+    assert curate(on, source=source, name="icons").dataset_id == made.dataset_id, "what was added since is no matter"
+
+
+def test_the_same_source_with_a_first_trigger_sets_it_and_says_so(tmp_path: Path) -> None:
+    on = bench(tmp_path)
+    source = folder_of(tmp_path / "in", 1)
+    made = curate(on, source=source)
+    again = curate(on, source=source, trigger="flicx")
+    assert (again.dataset_id, again.trigger) == (made.dataset_id, "flicx")
+    assert again.summary.endswith("Changed: trigger to 'flicx'.")
+
+
 # --------------------------------------------------------------------------- changing
 
 
@@ -241,6 +305,13 @@ def test_settings_change_and_a_new_trigger_is_carried_into_the_captions(tmp_path
     assert (record.trigger, record.profile, record.target_model) == ("bkrstyl", "character", "flux2-dev")
     assert (record.subject, record.categories, record.name) == ("a baker", ["estate", "church"], "The baker")
     assert result.images[0].caption == "bkrstyl, a blob"
+    assert result.summary.endswith(
+        "Changed: trigger from 'flicx' to 'bkrstyl', profile from 'style' to 'character', target model from 'preview' "
+        "to 'flux2-dev', subject to 'a baker', subject kind from 'person' to 'creature', categories to ['estate', "
+        "'church'], name from 'in' to 'The baker', captions that carry the new trigger: 1. "
+        "Captions will follow the rules of flux2-dev, but: No installed engine can train on flux2-dev."
+    )
+    assert "Changed" not in curate(on, dataset_id=made.dataset_id, trigger="bkrstyl").summary
     assert next(Path(str(result.folder)).glob("*.txt")).read_text() == "bkrstyl, a blob"
 
 
@@ -321,8 +392,8 @@ def test_a_name_that_another_set_has_and_the_sets_own_folder_are_refused(tmp_pat
     on = bench(tmp_path)
     one = curate(on, source=folder_of(tmp_path / "a", 1))
     two = curate(on, source=folder_of(tmp_path / "b", 1))
-    with pytest.raises(Refused, match="called 'a' already"):
-        curate(on, dataset_id=two.dataset_id, name="a")
+    with pytest.raises(Refused, match="called 'A' already"):
+        curate(on, dataset_id=two.dataset_id, name="A")
     with pytest.raises(BadArgument, match="own folder"):
         curate(on, dataset_id=one.dataset_id, source=one.folder)
 

@@ -312,7 +312,9 @@ class CurateArgs(Strict):
     source: str | list[str] | None = Field(
         None, description="Folder, .zip, image paths or https URLs. Omit to change an existing dataset."
     )
-    name: str | None = Field(None, min_length=1, max_length=60, description="Name of a new dataset.")
+    name: str | None = Field(
+        None, min_length=1, max_length=60, description="Of a new dataset; with dataset_id, its new name."
+    )
     dataset_id: str | None = Field(None, description="Add to or change this dataset (id or name).")
     trigger: str | None = Field(
         None, min_length=2, max_length=60, description="The made-up word or phrase that will call the look."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from textwrap import shorten
 from typing import Any
 
 from loradeck.state.files import new_id, now
@@ -15,6 +16,7 @@ from loradeck.tools.errors import BadArgument, Refused
 
 DEFAULT_RESOLUTION = 1024
 LONGEST_HISTORY = 20
+LONGEST_SHOWN = 60
 ASKED = "ASKED"
 
 
@@ -49,37 +51,75 @@ def tidy_trigger(trigger: str | None) -> str | None:
     return tidy
 
 
-def change_settings(store: Store, dataset: DatasetRecord, args: CurateArgs, sources: Sequence[str]) -> DatasetRecord:
+def change_settings(
+    store: Store, dataset: DatasetRecord, args: CurateArgs, sources: Sequence[str]
+) -> tuple[DatasetRecord, list[str]]:
     """Write the settings that a call names, and carry a new trigger into the captions that began with the old one.
 
-    Raises Refused when another dataset has the name.
+    Returns the dataset and what changed, in words. Raises Refused when another dataset has the name.
     """
-    wanted: dict[str, Any] = {
-        "name": args.name.strip() if args.name else None,
+    said = _said(args)
+    if args.dataset_id is not None and args.name:
+        said["name"] = args.name.strip()
+        _refuse_a_taken_name(store, dataset, said["name"])
+    changed = {key: value for key, value in said.items() if value != getattr(dataset, key)}
+    told = [_told(key, getattr(dataset, key), value) for key, value in changed.items()]
+    more = [text for text in sources if text not in dataset.source]
+    with store.transaction():
+        if changed or more:
+            store.change(DatasetRecord, dataset.id, **changed, source=[*dataset.source, *more])
+        if dataset.trigger and "trigger" in changed:
+            carried = _carry_trigger(store, dataset.id, dataset.trigger, changed["trigger"])
+            told += [f"captions that carry the new trigger: {carried}"] if carried else []
+    return find_dataset(store, dataset.id), told
+
+
+def _refuse_a_taken_name(store: Store, dataset: DatasetRecord, name: str) -> None:
+    if store.where(DatasetRecord, "lower(name) = lower(?) and id <> ?", [name, dataset.id]):
+        raise Refused(f"Another dataset is called {name!r} already; choose another name.")
+
+
+def clashes(dataset: DatasetRecord, args: CurateArgs) -> list[str]:
+    """The settings of a dataset, in words, of which a call says something else; one that stands open clashes never."""
+    said = _said(args)
+    if args.resolution is not None:
+        said["resolution"] = args.resolution
+    there = {key: getattr(dataset, key) for key in said}
+    return [f"the {_label(key)} {_shown(there[key])}" for key in said if there[key] and there[key] != said[key]]
+
+
+def _said(args: CurateArgs) -> dict[str, Any]:
+    """The settings that a call names, tidied."""
+    said = {
         "trigger": tidy_trigger(args.trigger),
         "profile": args.profile,
         "target_model": args.target_model,
         "subject": args.subject.strip() if args.subject is not None else None,
         "subject_kind": args.subject_kind,
         "categories": args.categories,
-        "source": [*dataset.source, *(text for text in sources if text not in dataset.source)],
     }
-    changed = {key: value for key, value in wanted.items() if value is not None and value != getattr(dataset, key)}
-    if "name" in changed and store.where(DatasetRecord, "name = ? and id <> ?", [changed["name"], dataset.id]):
-        raise Refused(f"Another dataset is called {changed['name']!r} already; choose another name.")
-    if changed:
-        with store.transaction():
-            store.change(DatasetRecord, dataset.id, **changed)
-            if dataset.trigger and "trigger" in changed:
-                _carry_trigger(store, dataset.id, dataset.trigger, changed["trigger"])
-    return find_dataset(store, dataset.id)
+    return {key: value for key, value in said.items() if value is not None}
 
 
-def _carry_trigger(store: Store, dataset_id: str, old: str, new: str) -> None:
-    """Captions that begin with the old trigger begin with the new one."""
-    for caption in captions_of(store, dataset_id).values():
-        if begins_with(caption.text, old):
-            store.change(CaptionRecord, caption.image_id, text=new + caption.text[len(old) :])
+def _told(key: str, old: Any, new: Any) -> str:
+    return f"{_label(key)} from {_shown(old)} to {_shown(new)}" if old else f"{_label(key)} to {_shown(new)}"
+
+
+def _label(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _shown(value: Any) -> str:
+    """A setting as a person reads it: an enum as its word, a long text cut."""
+    return repr(shorten(value, LONGEST_SHOWN, placeholder="...")) if isinstance(value, str) else repr(value)
+
+
+def _carry_trigger(store: Store, dataset_id: str, old: str, new: str) -> int:
+    """Captions that begin with the old trigger begin with the new one; returns how many."""
+    carried = [caption for caption in captions_of(store, dataset_id).values() if begins_with(caption.text, old)]
+    for caption in carried:
+        store.change(CaptionRecord, caption.image_id, text=new + caption.text[len(old) :])
+    return len(carried)
 
 
 def adopt_captions(store: Store, dataset: DatasetRecord) -> int:

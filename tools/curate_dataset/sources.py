@@ -51,6 +51,16 @@ def as_list(source: str | Sequence[str]) -> list[str]:
     return tidy
 
 
+def place(text: str) -> str:
+    """What a source comes down to, however it is written: an address as it is, else the file or folder itself."""
+    if "://" in text and not text.lower().startswith("file:"):
+        return text
+    try:
+        return str(Path(_local(text)).expanduser().resolve())
+    except (RuntimeError, OSError, ValueError):
+        return text
+
+
 def survey(sources: Sequence[str]) -> Survey:
     """Look at every source. Raises BadArgument for one that is not there, is no source, or holds no picture."""
     seen = Survey()
@@ -77,7 +87,7 @@ def _look(text: str, seen: Survey, alone: bool) -> None:
         raise BadArgument(
             f"Only https URLs are fetched, not {shown(scheme)}; download the pictures and give the folder."
         )
-    path = _path(text, scheme)
+    path = _path(text)
     if path.is_dir():
         _look_in_folder(path.resolve(), seen)
     elif path.is_file() and path.suffix.lower() == ".zip":
@@ -88,18 +98,21 @@ def _look(text: str, seen: Survey, alone: bool) -> None:
         seen.refused.append((_base(text), "There is no such file.")) if not alone else _missing(text)
 
 
-def _path(text: str, scheme: str) -> Path:
+def _path(text: str) -> Path:
     """A path from what was given, `~` and file:// understood. Raises BadArgument for chat attachments."""
     if text.lower().startswith(("sandbox:", "attachment:", "blob:", "data:")):
         raise BadArgument(f"{shown(text[:60])!r} is no path on this machine. {ATTACHMENTS}")
-    if scheme == "file":
-        text = unquote(urlsplit(text).path)
     try:
-        path = Path(text).expanduser()
+        path = Path(_local(text)).expanduser()
         path.is_dir()
     except (RuntimeError, OSError, ValueError) as error:
         raise BadArgument(f"{shown(text[:80])!r} is no usable path; give the folder's full path.") from error
     return path
+
+
+def _local(text: str) -> str:
+    """The path in a file:// address; every other text as it is."""
+    return unquote(urlsplit(text).path) if text.lower().startswith("file://") else text
 
 
 def _missing(text: str) -> None:

@@ -14,7 +14,6 @@ from loradeck.state.records import DatasetRecord, ImageRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import CurateArgs, CurateResult, RunKind, RunState
 from loradeck.tools.dataset_changes import change_settings, create
-from loradeck.tools.datasets import find_dataset
 from loradeck.tools.errors import BadArgument, Refused
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.waiting import wait_until
@@ -35,8 +34,9 @@ def curate(args: CurateArgs, bench: Workbench) -> CurateResult:
     if args.undo and (args.keep or args.reject):
         raise BadArgument("undo goes alone, without keep and reject; make two calls.")
     with _one_at_a_time:
-        result = _curate(args, bench)
-    return result.model_copy(update={"summary": " ".join([result.summary, *_untrainable(args, bench)])})
+        result, changed = _curate(args, bench)
+    told = [f"Changed: {', '.join(changed)}."] if changed else []
+    return result.model_copy(update={"summary": " ".join([result.summary, *told, *_untrainable(args, bench)])})
 
 
 def _untrainable(args: CurateArgs, bench: Workbench) -> Iterator[str]:
@@ -49,71 +49,35 @@ def _untrainable(args: CurateArgs, bench: Workbench) -> Iterator[str]:
         yield f"Captions will follow the rules of {args.target_model}, but: {error}"
 
 
-def _curate(args: CurateArgs, bench: Workbench) -> CurateResult:
+def _curate(args: CurateArgs, bench: Workbench) -> tuple[CurateResult, list[str]]:
+    """The answer, and which settings of a dataset that was there changed, in words."""
     from loradeck.tools.curate_dataset.gathering import count  # here, since these load the picture library
     from loradeck.tools.curate_dataset.job import Watch, carry_out
     from loradeck.tools.curate_dataset.sources import as_list, survey
+    from loradeck.tools.curate_dataset.target import meant, new_name
 
+    store = bench.store
     sources = as_list(args.source) if args.source is not None else []
     seen = survey(sources) if sources else None
     pictures = count(seen) if seen is not None else 0
-    dataset, is_new = _target(bench.store, args, sources)
-    _refuse_own_folder(bench.store, dataset, sources)
+    known, changed = meant(store, args, sources), []
+    if known is None:
+        dataset = create(store, args, new_name(store, args, sources), sources)
+    else:
+        _refuse_own_folder(store, known, sources)
+        _refuse_while_running(store, known, args)
+        dataset, changed = change_settings(store, known, args, sources)
     if args.resolution not in {None, dataset.resolution}:
-        pictures += bench.store.count(ImageRecord, "dataset_id = ?", [dataset.id])
+        pictures += store.count(ImageRecord, "dataset_id = ?", [dataset.id])
     if pictures > MOST_IN_CALL:
-        return _in_a_run(args, bench, dataset)
+        return _in_a_run(args, bench, dataset), changed
     watch = Watch(tell=bench.progress, check=lambda: None)
-    result = carry_out(bench.store, dataset.id, args, watch)
-    if is_new and not result.images:
-        _forget(bench.store, dataset)
+    result = carry_out(store, dataset.id, args, watch)
+    if known is None and not result.images:
+        _forget(store, dataset)
         why = "; ".join(f"{one.file}: {one.why}" for one in result.rejected[:3])
         raise Refused(f"No picture could be brought in, so no dataset was made ({why}).")
-    return result
-
-
-# --------------------------------------------------------------------------- which dataset
-
-
-def _target(store: Store, args: CurateArgs, sources: Sequence[str]) -> tuple[DatasetRecord, bool]:
-    """The dataset that the call means, its settings changed, and whether it was made just now.
-
-    A known name, or a source that a dataset was made of before, means that dataset: so a call that was cut
-    short and is made again goes on.
-    """
-    if args.dataset_id is not None:
-        dataset = find_dataset(store, args.dataset_id)
-        _refuse_while_running(store, dataset, args)
-        return change_settings(store, dataset, args, sources), False
-    known = _by_name(store, args.name) if args.name else _by_source(store, sources)
-    if known is not None:
-        _refuse_while_running(store, known, args)
-        return change_settings(store, known, args.model_copy(update={"name": None}), sources), False
-    return create(store, args, args.name.strip() if args.name else _free_name(store, sources), sources), True
-
-
-def _by_name(store: Store, name: str) -> DatasetRecord | None:
-    rows = store.where(DatasetRecord, "lower(name) = lower(?)", [name.strip()], limit=1)
-    return rows[0] if rows else None
-
-
-def _by_source(store: Store, sources: Sequence[str]) -> DatasetRecord | None:
-    """The newest dataset that was made of exactly these sources."""
-    rows = store.where(DatasetRecord, order="created_at desc")
-    return next((row for row in rows if row.source == list(sources)), None)
-
-
-def _free_name(store: Store, sources: Sequence[str]) -> str:
-    """A free name made from the first source: a folder's or file's own name."""
-    from loradeck.tools.curate_dataset.names import safe_stem
-
-    last = sources[0].replace("\\", "/").split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
-    base = safe_stem(Path(last).stem).replace("_", " ")[:50]
-    name, number = base, 1
-    while _by_name(store, name) is not None:
-        number += 1
-        name = f"{base} {number}"
-    return name
+    return result, changed
 
 
 def _refuse_own_folder(store: Store, dataset: DatasetRecord, sources: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from loradeck.server.opening import Opening
 from loradeck.tools.errors import NotFound
 
 if TYPE_CHECKING:
+    from loradeck.state.records import DeckRecord, RunRecord
     from loradeck.state.store import Store
 
 JSON = "application/json"
@@ -53,7 +54,7 @@ def _add_template(server: MCPServer[Any], opening: Opening, kind: str) -> None:
         f"loradeck://{kind}/{{id}}",
         name=kind.removesuffix("s"),
         title=_title(kind.removesuffix("s")),
-        description=f"One of loradeck://{kind}, by id.",
+        description=f"One of loradeck://{kind}, by id or name (the newest of that name).",
         mime_type=JSON,
     )(read)
 
@@ -176,13 +177,12 @@ def _dataset(store: Store, ref: str) -> dict[str, Any]:
 def _run(store: Store, ref: str) -> dict[str, Any]:
     """The run, its last events and its losses."""
     from loradeck.state import runs
-    from loradeck.state.records import RunRecord
+    from loradeck.tools.run_lookup import find_run
 
-    row = store.find(RunRecord, ref)
-    if row is None:
-        raise NotFound(f"There is no run {ref!r}; loradeck://runs lists them.")
+    row = find_run(store, ref)
     return {
         **{name: value for name, value in asdict(row).items() if name not in WITHHELD},
+        **_same_name(store, row, ref),
         "events": [event.message for event in runs.events(store, row.id, last=20)],
         "loss": runs.metric(store, row.id, "loss")[-20:],
         "held_out_loss": runs.metric(store, row.id, "held_out_loss"),
@@ -197,18 +197,27 @@ def _lora(store: Store, ref: str) -> dict[str, Any]:
 
 def _deck(store: Store, ref: str) -> dict[str, Any]:
     """The deck's specification and the takes that are picked."""
-    from loradeck.state.records import DeckRecord, VisualRecord
+    from loradeck.state.records import VisualRecord
+    from loradeck.tools.render_deck_visuals.gallery import find_deck
 
-    row = store.find(DeckRecord, ref)
-    if row is None:
-        raise NotFound(f"There is no deck {ref!r}; loradeck://decks lists them.")
+    row = find_deck(store, ref)
     visuals = store.where(VisualRecord, "deck_id = ? and picked = 1", [row.id])
     names = ("slide", "take", "path", "prompt", "seed", "width", "height")
     return {
         **asdict(row),
+        **_same_name(store, row, ref),
         "folder": str(store.workspace.deck(row.id)),
         "visuals": [{name: getattr(visual, name) for name in names} for visual in visuals],
     }
+
+
+def _same_name(store: Store, row: DeckRecord | RunRecord, ref: str) -> dict[str, list[str]]:
+    """Ids of the others of its kind that bear the name it was asked by, since names of these may be shared."""
+    from loradeck.tools.names import namesakes
+
+    prefix = row.id.partition("_")[0]
+    others = [one for one in namesakes(store, row, ref) if one.startswith(f"{prefix}_")]
+    return {"same_name": others[:MOST_ROWS]} if others else {}
 
 
 def _rules() -> list[dict[str, Any]]:

@@ -86,6 +86,17 @@ def test_a_run_comes_without_what_only_its_worker_needs(home: Path) -> None:
     assert not {"token", "pid", "lease_until"} & set(run)
 
 
+def test_decks_and_runs_are_read_by_name_too_and_others_of_that_name_are_told(home: Path) -> None:
+    store = Store(home)
+    store.add(DeckRecord(id="deck_bbbbbb", title="Pitch", spec={"title": "Pitch", "slides": []}))
+    store.close()
+    deck, run = read(home, "loradeck://decks/pitch"), read(home, "loradeck://runs/fluent")
+    assert (deck["id"], deck["same_name"]) == ("deck_bbbbbb", ["deck_aaaaaa"])
+    assert run["name"] == "fluent"
+    assert "same_name" not in run
+    assert "same_name" not in read(home, "loradeck://decks/deck_aaaaaa")
+
+
 def test_the_rules_in_force_can_be_read(home: Path) -> None:
     rules = {rule["rule_id"]: rule for rule in read(home, "loradeck://rules")}
     assert {"CAP-TRIGGER", "IMG-CROP", "TRN-RANGE", "RND-DARK"} <= set(rules)

@@ -51,6 +51,14 @@ def dataset(store: Store, images: int) -> str:
     return "ds_test22"
 
 
+def sampled(work: Workbench, tmp_path: Path, **columns: str) -> str:
+    """The id of a training that has drawn a sample."""
+    run = runs.enqueue(work.store, "train", {}, **columns)
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "s.png")
+    work.store.add(SampleRecord(run.id, 50, str(tmp_path / "s.png"), "a red house"))
+    return run.id
+
+
 def test_a_sheet_has_a_code_that_stands_for_the_images_on_it(work: Workbench) -> None:
     answer = look(work, of=dataset(work.store, 12))
     sheet = work.store.where(SheetRecord)[0]
@@ -99,6 +107,34 @@ def test_a_dataset_whose_name_looks_like_an_id_is_found_by_it(work: Workbench) -
     assert "deck_pictures: 1 kept" in look(work, of="deck_pictures").text
 
 
+def test_names_of_decks_loras_and_runs_work_where_their_ids_do(work: Workbench, tmp_path: Path) -> None:
+    result = render(work, deck=deck())
+    assert str(result.deck_id) in look(work, of="the bakery").text
+    assert str(result.deck_id) in look(work, of="The Bakery", what="deck").text
+    run = sampled(work, tmp_path, name="my look")
+    trained(work.store, "fluent", run_id=run)
+    assert run in look(work, of="My Look").text
+    assert run in look(work, of="fluent-v1").text
+
+
+def test_a_name_that_several_bear_means_what_has_the_view_and_the_others_are_told_by_id(
+    work: Workbench, tmp_path: Path
+) -> None:
+    of = dataset(work.store, 2)
+    run = sampled(work, tmp_path, name="icons")
+    lora = trained(work.store, "icons", run_id=run)
+    later = runs.enqueue(work.store, "curate", {}, name="icons", dataset_id=of)
+    assert f"This is {of}; called 'icons' too: {lora.id}, {later.id}, {run}." in look(work, of="icons").text
+    assert f"Samples of {run}" in look(work, of="icons", what="samples").text
+    assert "called" not in look(work, of=of).text
+
+
+def test_of_two_decks_of_one_title_the_newest_is_shown_and_the_other_told(work: Workbench) -> None:
+    first, second = render(work, deck=deck()), render(work, deck=deck())
+    text = look(work, of="The Bakery", what="deck").text
+    assert f"This is {second.deck_id}; called 'The Bakery' too: {first.deck_id}," in text
+
+
 def test_twelve_large_noisy_images_stay_in_the_room_of_an_answer(work: Workbench) -> None:
     of = dataset(work.store, 13)
     assert len(look(work, of=of, what="image", image_ids=["1-12"]).jpegs) == 12
@@ -127,10 +163,8 @@ def test_a_training_shows_samples_and_loss_while_it_runs(work: Workbench, tmp_pa
 
 
 def test_a_lora_shows_the_samples_of_its_training(work: Workbench, tmp_path: Path) -> None:
-    run = runs.enqueue(work.store, "train", {})
-    Image.new("RGB", (64, 64), "red").save(tmp_path / "s.png")
-    work.store.add(SampleRecord(run.id, 50, str(tmp_path / "s.png"), "p"))
-    assert run.id in look(work, of=trained(work.store, run_id=run.id).id).text
+    run = sampled(work, tmp_path)
+    assert run in look(work, of=trained(work.store, run_id=run).id).text
     with pytest.raises(BadArgument, match="not trained here"):
         look(work, of=trained(work.store, "imported").id)
 
@@ -159,8 +193,10 @@ def test_what_cannot_be_shown_is_one_sentence(work: Workbench) -> None:
         look(work, of=of, what="compare")
     with pytest.raises(BadArgument, match="A dataset has no loss"):
         look(work, of=of, what="loss")
-    with pytest.raises(NotFound, match="'icons'"):
+    with pytest.raises(NotFound, match=r"'icons' \(ds_test22\)"):
         look(work, of="nothing")
+    with pytest.raises(NotFound, match="no deck"):
+        look(work, of="deck_nope99")
     assert TOOL.result is None
 
 

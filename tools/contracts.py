@@ -503,7 +503,7 @@ class StartTrainingResult(RunResult):
 class CheckStatusArgs(Strict):
     """Arguments of check_status."""
 
-    run_id: str | None = Field(None, description="Omit for datasets, runs, LoRAs and decks at a glance.")
+    run_id: str | None = Field(None, description="Id or name; omit for everything at a glance.")
     wait_seconds: float = Field(0, ge=0, le=25, description="Wait this long for news; running out is normal.")
     page: int = Field(1, ge=1, description="Of the overview, without run_id.")
 
@@ -619,7 +619,7 @@ class RenderArgs(Strict):
     """Arguments of render_deck_visuals: a deck to make, or a deck_id to change."""
 
     deck: str | DeckSpec | None = Field(None, description="Path of a .json/.yaml deck file, or the deck itself.")
-    deck_id: str | None = Field(None, description="A deck made before.")
+    deck_id: str | None = Field(None, description="Id or title of a deck made before.")
     only: list[str] | None = Field(None, description="Names of the slides to render again.")
     edits: list[SlideEdit] = Field(default_factory=list, description="Changes to slides of deck_id.")
     pick: list[Pick] = Field(default_factory=list, description="Which take goes into the deck.")
@@ -826,7 +826,7 @@ class CompareResult(RunResult):
 class ViewArgs(Strict):
     """Arguments of view_images. The answer is pictures and a line of text, no structure."""
 
-    of: str = Field(description="Id of a dataset, run, LoRA or deck (or a dataset's name).")
+    of: str = Field(description="Id or name of a dataset, deck, LoRA or run.")
     what: Literal["sheet", "image", "samples", "loss", "coverage", "compare", "deck"] = Field(
         "sheet", description="sheet, image, coverage: of a dataset; samples, loss: of a run; deck: of a deck."
     )
@@ -837,7 +837,7 @@ class ViewArgs(Strict):
 class StopArgs(Strict):
     """Arguments of stop_run."""
 
-    run_id: str = Field(description="Of a run that goes on.")
+    run_id: str = Field(description="Id or name of a run that goes on.")
 
 
 class StopResult(RunResult):

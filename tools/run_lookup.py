@@ -9,11 +9,16 @@ from loradeck.state.store import Store
 from loradeck.tools.contracts import RunKind
 from loradeck.tools.errors import NotFound
 
+UNDER_WAY_FIRST = "state in ('queued', 'preparing', 'running', 'paused') desc, created_at desc, rowid desc"
+"""A name is shared: a dataset's trainings bear it, and so does adding pictures to it."""
 
-def find_run(store: Store, ref: str) -> RunRecord:
-    """The run of an id, or the newest one of a name. Raises NotFound with the nearest ids."""
+
+def find_run(store: Store, ref: str, kind: RunKind | None = None) -> RunRecord:
+    """The run of an id, or of a name: one under way, else the newest. Raises NotFound with the nearest ids."""
     wanted = ref.strip()
-    found = store.where(RunRecord, "id = ? or name = ?", [wanted, wanted], order="created_at desc", limit=1)
+    condition = "(id = ? or lower(name) = lower(?))" + (" and kind = ?" if kind else "")
+    values = [wanted, wanted, *([kind] if kind else [])]
+    found = store.where(RunRecord, condition, values, order=UNDER_WAY_FIRST, limit=1)
     if found:
         return found[0]
     runs = store.where(RunRecord, order="created_at desc", limit=200)

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 from loradeck.state.records import DatasetRecord, DeckRecord, ImageRecord, LoraRecord, RunRecord, VisualRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import ViewArgs
+from loradeck.tools.contracts import RunKind, ViewArgs
 from loradeck.tools.datasets import find_dataset
 from loradeck.tools.errors import BadArgument, NotYet
 from loradeck.tools.library import find_lora
+from loradeck.tools.names import Finder, Thing, find_thing, namesakes
 from loradeck.tools.render_deck_visuals.gallery import find_deck
 from loradeck.tools.run_lookup import find_run
 from loradeck.tools.spec import Pictures, ToolSpec
 from loradeck.tools.workbench import Workbench
 
-FINDERS: dict[str, Callable[[Store, str], Any]] = {
-    "ds": find_dataset,
-    "run": find_run,
-    "lora": find_lora,
-    "deck": find_deck,
+
+def _training(store: Store, ref: str) -> RunRecord:
+    return find_run(store, ref, RunKind.TRAIN)
+
+
+FIRST: dict[str, Sequence[Finder]] = {
+    "image": (find_dataset, find_deck),
+    "samples": (_training, find_lora),
+    "loss": (_training, find_lora),
+    "deck": (find_deck,),
 }
+"""Kinds that have a view: a name that several things bear means one of these."""
+MOST_NAMESAKES = 5
 MEANT = {DatasetRecord: "sheet", RunRecord: "samples", DeckRecord: "deck"}
 """What "sheet", the default, means for each kind of thing."""
 
@@ -29,7 +37,16 @@ MEANT = {DatasetRecord: "sheet", RunRecord: "samples", DeckRecord: "deck"}
 def handle(args: ViewArgs, bench: Workbench) -> Pictures:
     """Find the thing, and show it. Raises NotFound, BadArgument or NotYet."""
     args = _single(bench.store, args)
-    thing = _find(bench.store, args.of)
+    thing = find_thing(bench.store, args.of, FIRST.get(args.what, ()))
+    shown = _shown(args, bench, thing)
+    others = namesakes(bench.store, thing, args.of)[:MOST_NAMESAKES]
+    if not others:
+        return shown
+    return replace(shown, text=f"{shown.text} This is {thing.id}; called {args.of!r} too: {', '.join(others)}.")
+
+
+def _shown(args: ViewArgs, bench: Workbench, thing: Thing) -> Pictures:
+    """The view of a thing. Raises NotFound, BadArgument or NotYet."""
     if isinstance(thing, LoraRecord):
         thing = _training_of(bench.store, thing)
     what = MEANT[type(thing)] if args.what == "sheet" else args.what
@@ -58,16 +75,6 @@ def _single(store: Store, args: ViewArgs) -> ViewArgs:
         return args
     of = image.dataset_id if image is not None else str(visual and visual.deck_id)
     return args.model_copy(update={"of": of, "what": "image", "image_ids": [args.of]})
-
-
-def _find(store: Store, ref: str) -> DatasetRecord | RunRecord | LoraRecord | DeckRecord:
-    """The thing of an id, or the dataset of a name. Raises NotFound with the nearest names."""
-    named = store.where(DatasetRecord, "name = ?", [ref.strip()], limit=1)
-    if named:
-        return named[0]
-    prefix = ref.strip().partition("_")[0]
-    found: DatasetRecord | RunRecord | LoraRecord | DeckRecord = FINDERS.get(prefix, find_dataset)(store, ref)
-    return found
 
 
 def _training_of(store: Store, lora: LoraRecord) -> RunRecord:

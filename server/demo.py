@@ -109,7 +109,7 @@ class Conversation:
         return text
 
     async def carry_out(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """Call a tool that goes on as a run, follow it to its end, and return the result.
+        """Call a tool that goes on as a run, follow it to its end, and return the result with the files that it left.
 
         The same call goes on with a run that was lost, as one of a demo that was killed a moment ago is. Raises
         DemoFailed when nothing was started, or the run did not succeed.
@@ -120,7 +120,7 @@ class Conversation:
                 raise DemoFailed(answer["summary"])
             done = await self.follow(str(answer["run_id"]))
             if done["state"] == "succeeded":
-                return dict(done["result"])
+                return {**done["result"], "artefacts": done["artefacts"]}
         raise DemoFailed(f"The run was lost {ATTEMPTS} times; `loradeck doctor` may tell why.")
 
     async def follow(self, run_id: str) -> dict[str, Any]:
@@ -269,7 +269,7 @@ async def converse(output: Path, steps: int | None) -> None:
         lora_id = await train(talk, dataset_id, steps)
         deck = await render(talk, lora_id, output)
     teller.title("Done")
-    show_files(teller, deck["files"], ("contact_sheet", "typst", "pdf"))
+    show_files(teller, deck["artefacts"], ("contact_sheet", "typst", "pdf"))
     teller.line(f"Copies of the deck's files: {output / 'deck'}")
 
 

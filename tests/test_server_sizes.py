@@ -11,9 +11,23 @@ import pytest
 from mcp.types import CallToolResult
 from PIL import Image
 from support.client import call
+from support.decks import deck, render
+from support.engine import registry
+from support.painter import Painter, bench, trained
+from support.training import queued
 
+from loradeck.server import worker
 from loradeck.state import runs
-from loradeck.state.records import CaptionRecord, DatasetRecord, DeckRecord, ImageRecord, LoraRecord, VisualRecord
+from loradeck.state.records import (
+    CaptionRecord,
+    CheckpointRecord,
+    DatasetRecord,
+    DeckRecord,
+    ImageRecord,
+    LoraRecord,
+    SampleRecord,
+    VisualRecord,
+)
 from loradeck.state.store import Store
 
 IMAGES = 300
@@ -159,6 +173,39 @@ def test_the_status_of_a_talkative_run_stays_small(home: Path) -> None:
     result = call(home, "check_status", run_id=run_id)
     assert not result.is_error
     assert len(json.dumps(result.structured_content)) <= MOST_STRUCTURE
+
+
+def test_the_status_of_a_training_that_left_a_thousand_checkpoints_stays_small(tmp_path: Path) -> None:
+    store = Store(tmp_path / "home")
+    run = queued(store)
+    folder = store.workspace.run(run.id) / "checkpoints"
+    noise(folder / "sample.png")
+    with store.transaction():
+        for step in range(1, 1001):
+            path = folder / f"step-{step:06}.safetensors"
+            path.touch()
+            store.add(CheckpointRecord(run.id, step, str(path), "a" * 64))
+            store.add(SampleRecord(run.id, step, str(folder / "sample.png"), LONG))
+    assert worker.work(store.workspace.home, run.id, registry()) == "succeeded"
+    result = call(store.workspace.home, "check_status", run_id=run.id)
+    told = result.structured_content or {}
+    assert wire(result) <= MOST_STRUCTURE
+    assert (told["result"]["checkpoints"], told["result"]["checkpoints_in"]) == (1000, str(folder))
+    assert [row["kind"] for row in told["artefacts"]].count("checkpoint") <= 6
+
+
+def test_the_status_of_a_render_of_sixty_slides_that_all_want_a_second_look_stays_small(tmp_path: Path) -> None:
+    store = Store(tmp_path / "home")
+    trained(store)
+    slides = [{"name": f"slide_{'x' * 30}_{n}", "prompt": LONG * 2, "heading": "A", "body": LONG} for n in range(60)]
+    one_colour = bench(store, Painter(colour=lambda *_: (0, 0, 0)))
+    answer = render(one_colour, deck=deck(slides=slides), takes=2)
+    assert all(row.findings for row in answer.visuals)
+    assert len(answer.model_dump_json(exclude_none=True)) <= MOST_STRUCTURE
+    structure = call(store.workspace.home, "check_status", run_id=answer.run_id).structured_content or {}
+    assert len(json.dumps(structure, ensure_ascii=False)) <= MOST_STRUCTURE
+    named = [row["path"] for row in (*structure["artefacts"], *structure["result"]["visuals"])]
+    assert sorted(named) == sorted({*named, *(file.path for file in answer.files)})  # each file, once
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from loradeck.state.records import CheckpointRecord, LoraRecord, RunRecord, Samp
 from loradeck.state.store import Store
 from loradeck.tools.contracts import TrainedResult
 from loradeck.tools.reporter import StoreReporter
+from loradeck.tools.start_training import checkpoints
 from loradeck.tools.start_training import job as start_training
 from loradeck.tools.waiting import wait_until
 
@@ -55,6 +56,24 @@ def test_a_training_leaves_a_lora_a_chart_a_grid_and_a_result(store: Store) -> N
     assert result.lora.lora_id in result.next_step
     assert store.where(LoraRecord)[0].run_id == run.id
     assert store.count(SampleRecord) == 8
+
+
+def test_of_many_checkpoints_the_best_and_the_newest_are_told_and_all_that_are_there_are_counted(store: Store) -> None:
+    run = queued(store)
+    folder = store.workspace.run(run.id) / "checkpoints"
+    folder.mkdir()
+    for step in range(1, 21):
+        store.add(CheckpointRecord(run.id, step, str(folder / f"{step}.safetensors"), "a" * 64))
+        (folder / f"{step}.safetensors").touch()
+    for step, loss in ((0, 0.9), (4, 0.1), (8, 0.3), (12, 0.4), (20, 0.5)):
+        runs.add_metrics(store, run.id, step, {"held_out_loss": loss})
+    told = checkpoints.told(store, run.id)
+    assert [point.step for point in told.listed] == [4, 16, 17, 18, 19, 20]
+    assert (told.count, told.folder, told.best_step) == (20, str(folder), 4)
+    (folder / "4.safetensors").unlink()
+    told = checkpoints.told(store, run.id)
+    assert [point.step for point in told.listed] == [8, 16, 17, 18, 19, 20]
+    assert (told.count, told.best_step) == (19, 8)
 
 
 def test_all_metrics_are_written_by_the_end(store: Store) -> None:

@@ -543,7 +543,7 @@ class CheckStatusResult(RunResult):
     artefacts: list[Artefact] = Field(default_factory=list)
     events: list[str] = Field(default_factory=list, description="Last ten, oldest first.")
     poll_after_seconds: float | None = None
-    result: dict[str, Any] | None = Field(None, description="The step's own answer, once it succeeded.")
+    result: dict[str, Any] | None = Field(None, description="The step's own answer, less the files in `artefacts`.")
     overview: list[Glance] = Field(default_factory=list)
     page: int | None = Field(None, description="Of the overview.")
     pages: int | None = None
@@ -752,7 +752,10 @@ class TrainedResult(RunResult):
     final_loss: float | None = None
     held_out_first: float | None = Field(None, description="Before the first step, fixed noise and sigmas.")
     held_out_last: float | None = None
-    artefacts: list[Artefact] = Field(default_factory=list)
+    artefacts: list[Artefact] = Field(default_factory=list, description="Of checkpoints the newest five and the best.")
+    checkpoints: int = Field(0, description="How many there are; all lie in `checkpoints_in`.")
+    checkpoints_in: str | None = None
+    best_step: int | None = Field(None, description="Of the checkpoint with the lowest held-out loss.")
     waived: list[Waiver] = Field(default_factory=list)
     preview_note: str | None = None
 

@@ -45,6 +45,7 @@ def report(store: Store, run: RunRecord) -> CheckStatusResult:
     left = None if run.state in {"queued", "succeeded", "failed", "cancelled", "lost"} else seconds_left(store, run)
     found = diagnose(_facts(store, run, held_out))
     result = run.result if run.state == RunState.SUCCEEDED else None
+    listed, answer = (_so_far(store, run), None) if result is None else _told_once(result)
     return CheckStatusResult(
         summary=_summary(run, left, found, result),
         next_step=_next_step(store, run, found, result),
@@ -60,10 +61,10 @@ def report(store: Store, run: RunRecord) -> CheckStatusResult:
         cost_usd=run.cost_usd,
         spend_state=SpendState(run.spend_state),
         diagnosis=found,
-        artefacts=_artefacts(store, run, result),
+        artefacts=listed,
         events=[_line(event) for event in runs.events(store, run.id)],
         poll_after_seconds=None if RunState(run.state).ended else _poll_after(left),
-        result=result,
+        result=answer,
         preview_note=PREVIEW_NOTE if run.spec.get("preview") or (result or {}).get("preview_note") else None,
     )
 
@@ -134,10 +135,19 @@ def _after_failure(store: Store, run: RunRecord) -> str:
     return f"Do what the message says, then {resume_call(run)}."
 
 
-def _artefacts(store: Store, run: RunRecord, result: dict[str, Any] | None) -> list[Artefact]:
-    """What the run left: its own list once it is done, before that the newest checkpoint and samples."""
-    if result is not None:
-        return [Artefact.model_validate(row) for row in result.get("artefacts") or result.get("files") or []]
+def _told_once(result: dict[str, Any]) -> tuple[list[Artefact], dict[str, Any]]:
+    """The files that a result lists, and the result without that list: on a large run either alone is long.
+
+    A picture of a deck that has its row among the result's `visuals` is told there alone.
+    """
+    rows = result.get("artefacts") or result.get("files") or []
+    shown = {visual["path"] for visual in result.get("visuals", [])}
+    rest = {key: value for key, value in result.items() if key not in {"artefacts", "files"}}
+    return [Artefact.model_validate(row) for row in rows if row["path"] not in shown], rest
+
+
+def _so_far(store: Store, run: RunRecord) -> list[Artefact]:
+    """What a run that is not done has left: its newest checkpoint and samples."""
     points = store.where(CheckpointRecord, "run_id = ?", [run.id], order="step desc", limit=1)
     samples = store.where(SampleRecord, "run_id = ?", [run.id], order="step")
     newest = [sample for sample in samples if sample.step == samples[-1].step]

@@ -12,8 +12,8 @@ from loradeck.tools.render_deck_visuals import gallery, looks, measure
 from loradeck.tools.wording import PREVIEW_NOTE
 
 MOST_ROWS = 60
-LONGEST_PROMPT = 240
-"""So that the answer on the largest deck stays small enough for every client."""
+MOST_PROMPT = 9_000
+"""Characters of all prompts together: the answer on the largest deck stays small enough for every client."""
 
 
 def looked_at(store: Store, deck: DeckSpec, deck_id: str, wanted: set[str], fresh: set[str]) -> list[VisualRow]:
@@ -58,12 +58,13 @@ def answer(
     listed = rows if len(rows) <= MOST_ROWS else sorted(rows, key=lambda row: not row.picked)[:MOST_ROWS]
     if len(listed) < len(rows):
         told = [*told, f"{len(rows) - len(listed)} more takes are not listed; view_images shows those of a slide."]
+    longest = MOST_PROMPT // max(1, len(listed))
     return RenderResult(
         summary=f"{summary} {PREVIEW_NOTE}" if preview else summary,
         next_step=f'Look at it with view_images(of="{deck_id}", what="deck"). {_change(deck, deck_id, doubtful)}',
         state=RunState.SUCCEEDED,
         deck_id=deck_id,
-        visuals=listed,
+        visuals=[row.model_copy(update={"prompt": _cut(row.prompt, longest)}) for row in listed],
         files=files,
         told=told,
         preview_note=PREVIEW_NOTE if preview else None,
@@ -81,13 +82,16 @@ def _change(deck: DeckSpec, deck_id: str, doubtful: Sequence[VisualRow]) -> str:
     )
 
 
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 def _row(row: VisualRecord, path: str, fresh: bool, findings: list[Finding]) -> VisualRow:
-    long = len(row.prompt) > LONGEST_PROMPT
     return VisualRow(
         slide=row.slide,
         take=row.take,
         path=path,
-        prompt=row.prompt[: LONGEST_PROMPT - 1] + "…" if long else row.prompt,
+        prompt=row.prompt,
         seed=row.seed,
         width=row.width,
         height=row.height,

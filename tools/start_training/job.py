@@ -6,10 +6,11 @@ from pathlib import Path
 
 from loradeck.engines.base import DatasetFolder, TrainResult
 from loradeck.state import runs
-from loradeck.state.records import CheckpointRecord, LoraRecord, SampleRecord
+from loradeck.state.records import LoraRecord, SampleRecord
 from loradeck.tools.contracts import Artefact, RunState, TrainedResult, TrainingPlan, Waiver
 from loradeck.tools.library import find_lora, lora_row, register_lora
 from loradeck.tools.reporter import patiently
+from loradeck.tools.start_training import checkpoints
 from loradeck.tools.start_training.plan import train_spec
 from loradeck.tools.start_training.snapshot import read
 from loradeck.tools.wording import PREVIEW_NOTE
@@ -86,8 +87,8 @@ def _pictures(job: Job, run_dir: Path) -> list[Artefact]:
 def _result(
     job: Job, trained: TrainResult, lora: LoraRecord, dataset: DatasetFolder, pictures: list[Artefact]
 ) -> TrainedResult:
-    checkpoints = job.store.where(CheckpointRecord, "run_id = ?", [job.run.id], order="step")
-    kept = [_artefact("checkpoint", Path(point.path), point.step) for point in checkpoints if Path(point.path).exists()]
+    kept = checkpoints.told(job.store, job.run.id)
+    points = [_artefact("checkpoint", Path(point.path), point.step) for point in kept.listed]
     note = " It works on the preview base alone." if trained.preview else ""
     return TrainedResult(
         summary=(
@@ -106,7 +107,10 @@ def _result(
         final_loss=trained.final_loss,
         held_out_first=trained.held_out_first,
         held_out_last=trained.held_out_last,
-        artefacts=[_artefact("lora", Path(lora.path)), *pictures, *kept],
+        artefacts=[_artefact("lora", Path(lora.path)), *pictures, *points],
+        checkpoints=kept.count,
+        checkpoints_in=kept.folder,
+        best_step=kept.best_step,
         waived=[Waiver(**waiver) for waiver in job.run.waived],
         preview_note=PREVIEW_NOTE if trained.preview else None,
     )

@@ -471,6 +471,7 @@ def test_a_queued_run_is_stopped_at_once(house: House, dataset: DatasetRecord) -
     assert stopped.state == RunState.CANCELLED
     assert "no checkpoint" in stopped.summary
     assert "ended already" in house.stop(run_id).summary
+    assert stopped.preview_note, "a training on the preview base says so whatever is asked of it"
 
 
 def test_divergence_comes_with_a_lower_learning_rate(house: House, dataset: DatasetRecord) -> None:

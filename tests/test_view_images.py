@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -18,6 +19,7 @@ from loradeck.tools.errors import BadArgument, NotFound, NotYet
 from loradeck.tools.list_loras.tool import handle as list_loras
 from loradeck.tools.spec import Pictures
 from loradeck.tools.view_images.tool import TOOL, handle
+from loradeck.tools.wording import PREVIEW_NOTE
 from loradeck.tools.workbench import Workbench
 
 ROOM = 700_000
@@ -51,9 +53,9 @@ def dataset(store: Store, images: int) -> str:
     return "ds_test22"
 
 
-def sampled(work: Workbench, tmp_path: Path, **columns: str) -> str:
+def sampled(work: Workbench, tmp_path: Path, spec: dict[str, Any] | None = None, **columns: str) -> str:
     """The id of a training that has drawn a sample."""
-    run = runs.enqueue(work.store, "train", {}, **columns)
+    run = runs.enqueue(work.store, "train", spec or {}, **columns)
     Image.new("RGB", (64, 64), "red").save(tmp_path / "s.png")
     work.store.add(SampleRecord(run.id, 50, str(tmp_path / "s.png"), "a red house"))
     return run.id
@@ -180,6 +182,23 @@ def test_a_deck_shows_its_slides_and_a_slide_its_takes(work: Workbench) -> None:
         look(work, of=str(result.deck_id), what="image", image_ids=["stori"])
 
 
+def test_pictures_of_the_preview_base_say_so_and_a_datasets_own_do_not(work: Workbench, tmp_path: Path) -> None:
+    deck_id = str(render(work, deck=deck()).deck_id)
+    run = sampled(work, tmp_path, spec={"preview": True})
+    lora = trained(work.store, run_id=run).id
+    runs.add_metrics(work.store, run, 1, {"loss": 0.9})
+    for drawn in (
+        {"of": deck_id},
+        {"of": deck_id, "what": "image", "image_ids": ["story"]},
+        {"of": run},
+        {"of": run, "what": "loss"},
+        {"of": lora},
+    ):
+        assert look(work, **drawn).text.endswith(PREVIEW_NOTE), drawn
+    assert PREVIEW_NOTE not in look(work, of=dataset(work.store, 2)).text
+    assert PREVIEW_NOTE not in look(work, of=sampled(work, tmp_path)).text
+
+
 def test_thirty_slides_are_two_pages(work: Workbench) -> None:
     names = tuple(f"s{number}" for number in range(30))
     result = render(work, deck=deck(names), formats=["png"])
@@ -208,6 +227,7 @@ def test_the_library_is_listed_newest_first_in_pages_of_fifty(work: Workbench) -
     assert [row.lora_id for row in (*first.loras, *second.loras)] == [lora.id for lora in reversed(made)]
     assert (len(first.loras), first.pages) == (50, 2)
     assert made[-1].id in first.next_step
+    assert (empty.preview_note, first.preview_note) == (None, PREVIEW_NOTE)
     assert list_loras(ListLorasArgs(lora_id="look-3"), work).loras[0].lora_id == made[3].id
     with pytest.raises(BadArgument, match="last page is 2"):
         list_loras(ListLorasArgs(page=3), work)

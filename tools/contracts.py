@@ -741,6 +741,7 @@ class LorasResult(RunResult):
     loras: list[LoraRow] = Field(default_factory=list)
     page: int = 1
     pages: int = 1
+    preview_note: str | None = None
 
 
 class TrainedResult(RunResult):
@@ -845,3 +846,5 @@ class StopArgs(Strict):
 
 class StopResult(RunResult):
     """Answer of stop_run: what was done is kept."""
+
+    preview_note: str | None = None

@@ -6,6 +6,7 @@ from loradeck.tools.contracts import ListLorasArgs, LorasResult
 from loradeck.tools.errors import BadArgument
 from loradeck.tools.library import find_lora, library, lora_row
 from loradeck.tools.spec import ToolSpec
+from loradeck.tools.wording import PREVIEW_NOTE
 from loradeck.tools.workbench import Workbench
 
 A_PAGE = 50
@@ -33,7 +34,12 @@ def handle(args: ListLorasArgs, bench: Workbench) -> LorasResult:
         if args.page < pages:
             next_step += f" More: list_loras(page={args.page + 1})."
     return LorasResult(
-        summary=summary, next_step=next_step, loras=[lora_row(lora) for lora in here], page=args.page, pages=pages
+        summary=summary,
+        next_step=next_step,
+        loras=[lora_row(lora) for lora in here],
+        page=args.page,
+        pages=pages,
+        preview_note=PREVIEW_NOTE if any(lora.preview for lora in here) else None,
     )
 
 

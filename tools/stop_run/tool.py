@@ -9,6 +9,7 @@ from loradeck.tools.contracts import RunState, StopArgs, StopResult
 from loradeck.tools.run_lookup import find_run, resume_call
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.waiting import wait_until
+from loradeck.tools.wording import PREVIEW_NOTE
 from loradeck.tools.workbench import Workbench
 
 WAIT_SECONDS = 10.0
@@ -33,7 +34,11 @@ def _answer(run: RunRecord, said: str, store: Store) -> StopResult:
     if run.state in {RunState.CANCELLED, RunState.LOST}:
         following = f"{resume_call(run)} goes on with it; leave it for good otherwise."
     return StopResult(
-        summary=f"{said} {_kept(run, store)}", next_step=following, run_id=run.id, state=RunState(run.state)
+        summary=f"{said} {_kept(run, store)}",
+        next_step=following,
+        run_id=run.id,
+        state=RunState(run.state),
+        preview_note=PREVIEW_NOTE if run.spec.get("preview") else None,
     )
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from PIL import Image, ImageDraw
 
 from loradeck.state.files import new_id
-from loradeck.state.records import SheetRecord
+from loradeck.state.records import RunRecord, SheetRecord
 from loradeck.state.store import Store
 from loradeck.tools.errors import BadArgument
 from loradeck.tools.pictures.canvas import INK, PAPER, fitted, font, shortened
 from loradeck.tools.pictures.jpeg import ANSWER_BYTES, SIDE, jpeg
+from loradeck.tools.wording import PREVIEW_NOTE
 
 Thing = TypeVar("Thing")
 STRIP = 30
@@ -41,6 +42,12 @@ def sheet_code(store: Store, of: str, image_ids: list[str]) -> str:
         code = new_id("sh")
         store.add(SheetRecord(code, of, image_ids))
     return code
+
+
+def noted(store: Store, words: str, run_ids: Iterable[str | None]) -> str:
+    """The words, and after them that the preview base drew, where one of the runs used it."""
+    made_by = [store.find(RunRecord, run_id) for run_id in dict.fromkeys(run_ids) if run_id]
+    return f"{words} {PREVIEW_NOTE}" if any(run and run.spec.get("preview") for run in made_by) else words
 
 
 def jpegs(pictures: Sequence[Image.Image]) -> tuple[bytes, ...]:

@@ -11,7 +11,7 @@ from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.pictures.sheet import Shape, Tile, contact_sheet
 from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.spec import Pictures
-from loradeck.tools.view_images.answer import jpegs, large, paged, pieces
+from loradeck.tools.view_images.answer import jpegs, large, noted, paged, pieces
 
 SHEET = Shape(columns=3, cell=(244, 138), gap=8, text=13)
 A_SHEET = 12
@@ -36,7 +36,8 @@ def show_deck(store: Store, deck: DeckRecord, what: str, refs: list[str] | None,
         for part in pieces(here, A_SHEET)
     ]
     listed = "; ".join(f"{number} {row.slide}{_findings(row)}" for number, row in here)
-    return Pictures(f"{title}. {deck.id}: {listed}. Files: {store.workspace.deck(deck.id)}", jpegs(sheets))
+    words = f"{title}. {deck.id}: {listed}. Files: {store.workspace.deck(deck.id)}"
+    return Pictures(noted(store, words, (row.run_id for _, row in here)), jpegs(sheets))
 
 
 def _slides(store: Store, deck: DeckRecord, refs: list[str]) -> Pictures:
@@ -49,7 +50,8 @@ def _slides(store: Store, deck: DeckRecord, refs: list[str]) -> Pictures:
         large(Path(row.path), f"{row.slide}, take {row.take}{' (shown)' * row.picked}, seed {row.seed}") for row in rows
     ]
     listed = "; ".join(f"{row.slide} take {row.take} ({row.id}){_findings(row)}: {row.prompt}" for row in rows)
-    return Pictures(f"{deck.title}: {listed}", jpegs(pictures))
+    words = f"{deck.title}: {listed.rstrip('.')}."
+    return Pictures(noted(store, words, (row.run_id for row in rows)), jpegs(pictures))
 
 
 def _findings(row: VisualRecord) -> str:

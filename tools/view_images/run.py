@@ -13,7 +13,7 @@ from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.pictures.chart import loss_chart
 from loradeck.tools.pictures.grid import sample_grid
 from loradeck.tools.spec import Pictures
-from loradeck.tools.view_images.answer import jpegs
+from loradeck.tools.view_images.answer import jpegs, noted
 
 
 def show_run(store: Store, run: RunRecord, what: str) -> Pictures:
@@ -28,7 +28,7 @@ def show_run(store: Store, run: RunRecord, what: str) -> Pictures:
     else:
         raise BadArgument(f"A {run.kind} run has no {what}; its views are samples and loss.")
     with Image.open(out) as picture:
-        return Pictures(f"{words} Full size: {out}", jpegs([picture]))
+        return Pictures(noted(store, f"{words} Full size: {out}", [run.id]), jpegs([picture]))
 
 
 def _samples(store: Store, run: RunRecord, out: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from loradeck.tools import catalogue
+from loradeck.tools.render_deck_visuals.deck_file import read_deck
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -67,6 +68,21 @@ def test_the_json_in_the_readme_is_json() -> None:
     assert blocks
     for block in blocks:
         json.loads(block)
+
+
+def test_the_deck_in_the_readme_and_the_one_that_it_links_are_accepted(tmp_path: Path) -> None:
+    blocks = re.findall(r"```json\n(.+?)```", README, flags=re.DOTALL)
+    (short,) = [block for block in blocks if '"slides"' in block]
+    shown = tmp_path / "pitch.json"
+    shown.write_text(short, encoding="utf-8")
+    assert [slide.name for slide in read_deck(shown).slides] == ["cover", "the_plan", "closing"]
+    (linked,) = set(re.findall(r"\]\((examples/decks/[^)]+)\)", README))
+    assert len(read_deck(ROOT / linked).slides) == 13
+
+
+def test_the_readme_tells_what_the_set_up_downloads_and_how_to_get_the_cpu_build() -> None:
+    assert re.search(r"downloads about \d+ MB and takes [\d.]+ GB of disk", README)
+    assert "=https://download.pytorch.org/whl/cpu make demo" in README
 
 
 def test_nothing_speaks_of_the_machine_that_it_was_written_on() -> None:

@@ -84,17 +84,19 @@ class Conversation:
     client: Client
     teller: Teller
 
-    async def call(self, tool: str, *, quiet: bool = False, **arguments: Any) -> dict[str, Any]:
-        """Call a tool and return its structured answer. Raises DemoFailed when the server says no."""
-        if not quiet:
-            self.teller.call(tool, arguments)
+    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Call a tool and return its structured answer, both printed. Raises DemoFailed when the server says no."""
+        self.teller.call(tool, arguments)
+        answer = await self.ask(tool, **arguments)
+        self.teller.answer(answer)
+        return answer
+
+    async def ask(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """The same, with nothing printed."""
         result = await self.client.call_tool(tool, arguments, read_timeout_seconds=TOOL_TIMEOUT_SECONDS)
         if result.is_error:
             raise DemoFailed(" ".join(getattr(block, "text", "") for block in result.content))
-        answer: dict[str, Any] = result.structured_content or {}
-        if not quiet:
-            self.teller.answer(answer)
-        return answer
+        return result.structured_content or {}
 
     async def look(self, **arguments: Any) -> str:
         """Look at pictures; returns the line of text that came with them."""
@@ -124,10 +126,15 @@ class Conversation:
         raise DemoFailed(f"The run was lost {ATTEMPTS} times; `loradeck doctor` may tell why.")
 
     async def follow(self, run_id: str) -> dict[str, Any]:
-        """Poll a run until it succeeded or is lost. Raises DemoFailed when it failed or was stopped."""
+        """Poll a run until it succeeded or is lost. Raises DemoFailed when it failed or was stopped.
+
+        The call is printed once, and of its answers what is new.
+        """
+        polled = {"run_id": run_id, "wait_seconds": 5}
+        self.teller.call("check_status", polled)
         last: tuple[Any, ...] = ()
         while True:
-            answer = await self.call("check_status", quiet=True, run_id=run_id, wait_seconds=5)
+            answer = await self.ask("check_status", **polled)
             told = (answer["state"], answer.get("step"))
             if told != last:
                 self.teller.progress(answer)
@@ -158,6 +165,7 @@ async def curate(talk: Conversation) -> str:
     )
     for rejected in answer["rejected"][:5]:
         talk.teller.line(f"set aside: {rejected['file']} ({rejected['rule_id']}) {rejected['why']}")
+    talk.teller.line(f"square copies, their .txt captions and metadata.jsonl: {answer['folder']}")
     return str(answer["dataset_id"])
 
 
@@ -193,7 +201,7 @@ async def kept_files(talk: Conversation, dataset_id: str) -> dict[str, str]:
     kept: dict[str, str] = {}
     page, pages = 1, 1
     while page <= pages:
-        answer = await talk.call("curate_dataset", quiet=True, dataset_id=dataset_id, page=page)
+        answer = await talk.call("curate_dataset", dataset_id=dataset_id, page=page)
         pages = answer["pages"]
         kept |= {row["image_id"]: row["file"] for row in answer["images"] if row["status"] == "kept"}
         page += 1
@@ -235,7 +243,7 @@ async def render(talk: Conversation, lora_id: str, output: Path) -> dict[str, An
 
 async def overview(talk: Conversation) -> list[dict[str, Any]]:
     """Datasets, runs, LoRAs and decks, newest first, as a new chat would ask."""
-    answer = await talk.call("check_status", quiet=True)
+    answer = await talk.call("check_status")
     return list(answer["overview"])
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from support.images import bench, curate, folder_of, picture, save
 
+from loradeck.server.worker import work
+from loradeck.tools.curate_dataset import tool
 from loradeck.tools.curate_dataset.downloads import Downloader, NotFetched, is_public
 from loradeck.tools.curate_dataset.gathering import gather
 from loradeck.tools.curate_dataset.sources import Survey, survey
@@ -278,11 +280,23 @@ def test_the_real_downloader_fetches_neither_plain_http_nor_this_machine(shop: s
 
 
 def test_when_no_address_gives_a_picture_no_dataset_is_made(tmp_path: Path) -> None:
-    on = bench(tmp_path)
-    with pytest.raises(LoradeckError, match="private network"):
-        curate(on, source=["https://127.0.0.1:1/a.png"], name="web")
+    on = bench(tmp_path, lambda run_id: work(tmp_path / "home", run_id))
+    done = curate(on, source=["https://127.0.0.1:1/a.png"], name="web")
+    assert (done.state, done.dataset_id) == ("failed", None)
+    assert "No picture could be brought in, so no dataset was made (https://127.0.0.1:1/a.png: The" in done.summary
+    assert "private network" in done.summary
+    assert done.next_step.startswith("Mend what the summary says.")
     with pytest.raises(LoradeckError, match="no dataset yet"):
         curate(on, dataset_id="web")
+
+
+def test_addresses_are_always_fetched_in_a_run_since_one_can_keep_a_call_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tool, "WAIT_SECONDS", 0.1)
+    launched: list[str] = []
+    waiting = curate(bench(tmp_path, launched.append), source="https://127.0.0.1:1/a.png")
+    assert (waiting.run_id, waiting.state) == (launched[0], "queued")
 
 
 PRIVATE = "127.0.0.1 10.1.2.3 192.168.0.1 169.254.169.254 0.0.0.0 ::1 fe80::1%eth0 ::ffff:10.0.0.1 fd00::1 224.0.0.1"

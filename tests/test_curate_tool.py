@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from support.images import SMALL_COPIES, bench, bomb, curate, folder_of, picture
 
 from loradeck.engines.errors import Cancelled
 from loradeck.engines.registry import Registry
-from loradeck.state import runs
+from loradeck.server.worker import work
 from loradeck.state.errors import DiskFull, WorkspaceReadOnly
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, RunRecord
 from loradeck.tools.contracts import CurateArgs, CurateResult
-from loradeck.tools.curate_dataset import job, tool
+from loradeck.tools.curate_dataset import effort, job, tool
+from loradeck.tools.curate_dataset.picture import announced_megapixels
+from loradeck.tools.curate_dataset.sources import survey
 from loradeck.tools.errors import BadArgument, NotFound, Refused
 
 
@@ -465,10 +468,13 @@ def test_stopped_in_the_middle_it_leaves_whole_rows_and_files_and_goes_on(
     assert [path.name for path in folder.iterdir() if path.name.startswith(".next")] == []
 
 
+# --------------------------------------------------------------------------- much work
+
+
 def test_a_large_folder_becomes_a_run_that_the_worker_carries_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tool, "MOST_IN_CALL", 2)
+    monkeypatch.setattr(effort, "SECONDS_IN_CALL", 0.1)
     monkeypatch.setattr(tool, "WAIT_SECONDS", 0.1)
     launched: list[str] = []
     on = bench(tmp_path, launched.append)
@@ -480,23 +486,69 @@ def test_a_large_folder_becomes_a_run_that_the_worker_carries_out(
     assert len(launched) == 1, "the same call made again meets the run that is on its way"
     with pytest.raises(Refused, match="still bringing pictures"):
         curate(on, dataset_id="big", reject=["1"])
-
-    def work(run_id: str) -> None:
-        run = runs.claim(on.store, run_id)
-        assert run is not None
-        args = CurateArgs.model_validate(run.spec["args"])
-        told: list[int] = []
-        watch = job.Watch(lambda done, total, message: told.append(done), lambda: None)
-        result = job.carry_out(on.store, run.spec["dataset_id"], args, watch)
-        assert told == list(range(1, len(told) + 1)) != []
-        runs.finish(on.store, run_id, str(run.token), "succeeded", result=result.model_dump(mode="json"))
-
-    work(launched[0])
-    assert on.store.where(RunRecord)[0].state == "succeeded"
+    assert work(tmp_path / "home", launched[0]) == "succeeded"
+    run = on.store.where(RunRecord)[0]
+    assert (run.step, run.steps) == (3, 3)
     assert statuses(curate(on, dataset_id="big")) == "kkk"
-    save(picture(40), tmp_path / "in" / "one_more.png")
-    again = curate(bench(tmp_path, work), source=source, name="big")
-    assert (again.state, again.kept) == ("succeeded", 4)
+
+
+def test_a_run_that_ends_soon_gives_the_finished_answer_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effort, "SECONDS_IN_CALL", 0.1)
+    on = bench(tmp_path, lambda run_id: work(tmp_path / "home", run_id))
+    source = folder_of(tmp_path / "in", 3)
+    done = curate(on, source=source, name="big", trigger="flicx")
+    assert (done.state, done.kept, statuses(done)) == ("succeeded", 3, "kkk")
+    changed = curate(on, dataset_id="big", source=folder_of(tmp_path / "more", 3, 9), trigger="otherx")
+    assert (changed.state, changed.kept) == ("succeeded", 6)
+    assert changed.summary.endswith("Changed: trigger from 'flicx' to 'otherx'.")
+    again = curate(on, source=source, name="big")
+    assert (again.run_id, again.kept) == (None, 6), "what is there already is no work for a run"
+    assert curate(on, dataset_id="big", resolution=128).state == "succeeded", "six copies made anew are"
+
+
+def test_a_run_that_is_under_way_is_joined_however_little_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effort, "SECONDS_IN_CALL", 0.1)
+    monkeypatch.setattr(tool, "WAIT_SECONDS", 0.1)
+    on = bench(tmp_path)
+    source = folder_of(tmp_path / "in", 3)
+    begun = curate(on, source=source, name="big")
+    for path in sorted(source.iterdir())[1:]:
+        path.unlink()
+    assert curate(on, source=source, name="big").run_id == begun.run_id
+    assert on.store.count(ImageRecord) == 0
+
+
+def large(path: Path, side: int) -> Path:
+    """A picture of which a header is all there is: enough for a guess."""
+    return bomb(path, side, side)
+
+
+def test_few_large_photographs_are_a_run_and_many_small_pictures_are_not(tmp_path: Path) -> None:
+    for number in range(20):
+        large(tmp_path / "photos" / f"{number}.png", 4900)
+    for number in range(60):
+        large(tmp_path / "icons" / f"{number}.png", 512)
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as zipped:
+        for path in (tmp_path / "photos").iterdir():
+            zipped.write(path, path.name)
+
+    def is_long(source: Path) -> bool:
+        return effort.needs_a_run(survey([str(source)]), [], [], 1024)
+
+    assert is_long(tmp_path / "photos"), "24 megapixels take half a second each, and more as PNG"
+    assert is_long(tmp_path / "photos.zip")
+    assert not is_long(tmp_path / "icons")
+
+
+def test_what_is_no_picture_is_no_work(tmp_path: Path) -> None:
+    bomb(tmp_path / "in" / "bomb.png", 30_000, 30_000)
+    (tmp_path / "in" / "words.png").write_text("words")
+    seen = survey([str(tmp_path / "in")])
+    assert [announced_megapixels(found.path) for found in seen.found] == [0.0, 0.0]
 
 
 def test_importing_the_tool_loads_no_picture_library() -> None:

@@ -6,11 +6,13 @@ import re
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from loradeck.state.files import atomic, sha256_file
 from loradeck.tools.curate_dataset.names import safe_stem, shown
+from loradeck.tools.curate_dataset.picture import announced_megapixels
 from loradeck.tools.curate_dataset.sources import MOST_PICTURES, PICTURES, is_junk
 from loradeck.tools.errors import BadArgument
 
@@ -20,6 +22,8 @@ MOST_RATIO = 200
 RATIO_FROM_BYTES = 4 * 1024 * 1024
 BESIDE = {".txt", ".jsonl", ".json"}
 CHUNK = 1024 * 1024
+DAMAGED = (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError)
+"""What `zipfile` raises on a member that it cannot open."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,18 @@ def _judge_whole(archive: Path, kept: list[Member], refused: list[tuple[str, str
         )
 
 
+def megapixels_inside(archive: Path, pictures: Sequence[Member]) -> Iterator[float]:
+    """What the header of each picture announces; 0 where it cannot be read."""
+    with _opened(archive) as zipped:
+        for member in pictures:
+            try:
+                with zipped.open(member.info) as file:
+                    announced = announced_megapixels(file)
+            except DAMAGED:
+                announced = 0.0
+            yield announced
+
+
 def unpack(archive: Path, folder: Path, refused: list[tuple[str, str]]) -> dict[str, Path]:
     """Unpack into a subfolder named after the zip's own hash; path in the zip -> file on the disk, pictures only.
 
@@ -134,7 +150,7 @@ def _copy(zipped: zipfile.ZipFile, member: Member, target: Path) -> str | None:
     """Unpack one member, never more bytes than it announced; the reason when that fails."""
     try:
         source = zipped.open(member.info)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError):
+    except DAMAGED:
         return "It cannot be unpacked; make the zip again."
     with source, atomic(target) as temporary, temporary.open("wb") as out:
         left = member.info.file_size

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loradeck.state.files import sha256_file
-from loradeck.tools.curate_dataset.archives import members, unpack
+from loradeck.tools.curate_dataset.archives import unpack
 from loradeck.tools.curate_dataset.downloads import Downloader, NotFetched
 from loradeck.tools.curate_dataset.names import shown
 from loradeck.tools.curate_dataset.sources import Found, Survey
@@ -22,12 +22,6 @@ class Gathered:
     found: list[Found] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-
-
-def count(seen: Survey) -> int:
-    """How many pictures a survey will give. Raises BadArgument for a zip that cannot be taken."""
-    zipped = sum(sum(member.is_picture for member in members(archive, [])) for archive in seen.archives)
-    return len(seen.found) + zipped + len(seen.urls)
 
 
 def gather(seen: Survey, originals: Path, downloader: Downloader, check: Callable[[], None]) -> Gathered:

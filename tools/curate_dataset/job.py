@@ -40,6 +40,7 @@ from loradeck.tools.datasets import (
     staging,
     write_folder,
 )
+from loradeck.tools.errors import Refused
 from loradeck.tools.workbench import Job
 
 BATCH = 8
@@ -56,9 +57,20 @@ class Watch:
 
 def run(job: Job) -> CurateResult:
     """Curate a large source in a worker. Started again, it goes on with what is missing."""
-    args = CurateArgs.model_validate(job.run.spec["args"])
+    spec = job.run.spec
     watch = Watch(tell=job.reporter.progress, check=job.reporter.raise_if_cancelled)
-    return carry_out(job.store, job.run.spec["dataset_id"], args, watch)
+    return bring_in(job.store, spec["dataset_id"], CurateArgs.model_validate(spec["args"]), watch, spec["is_new"])
+
+
+def bring_in(store: Store, dataset_id: str, args: CurateArgs, watch: Watch, is_new: bool) -> CurateResult:
+    """`carry_out`; a dataset that the call made is taken back where no picture came in. Raises Refused then."""
+    result = carry_out(store, dataset_id, args, watch)
+    if is_new and not result.images:
+        store.remove(DatasetRecord, "id = ?", [dataset_id])
+        shutil.rmtree(store.workspace.dataset(dataset_id), ignore_errors=True)
+        why = "; ".join(f"{one.file}: {one.why}" for one in result.rejected[:3])
+        raise Refused(f"No picture could be brought in, so no dataset was made ({why}).")
+    return result
 
 
 def carry_out(

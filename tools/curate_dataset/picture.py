@@ -11,6 +11,7 @@ import warnings
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -67,6 +68,18 @@ class Upright:
     picture: Image.Image
     format: str
     converted: list[str] = field(default_factory=list)
+
+
+def announced_megapixels(file: Path | IO[bytes]) -> float:
+    """What a file's header says, nothing decoded; 0 for a file that would not be decoded either."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(file, formats=KNOWN) as raw:
+                megapixels = raw.width * raw.height / 1e6
+    except (Image.DecompressionBombError, *BROKEN):
+        return 0.0
+    return megapixels if megapixels <= MOST_MEGAPIXELS else 0.0
 
 
 def open_upright(path: Path) -> Upright:

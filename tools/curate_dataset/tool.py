@@ -1,27 +1,39 @@
-"""curate_dataset: what MCP sees of curation. Settings at once, pictures in the call or, when many, in a run."""
+"""curate_dataset: what MCP sees of curation. Settings at once, pictures in the call or, where it may last, in a run."""
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loradeck.engines.errors import NotInstalled
 from loradeck.state import runs
-from loradeck.state.records import DatasetRecord, ImageRecord, RunRecord
+from loradeck.state.records import DatasetRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import CurateArgs, CurateResult, RunKind, RunState
-from loradeck.tools.dataset_changes import change_settings, create
+from loradeck.tools.dataset_changes import DEFAULT_RESOLUTION, change_settings, create
+from loradeck.tools.datasets import all_images, copy_path
 from loradeck.tools.errors import BadArgument, Refused
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.waiting import wait_until
 from loradeck.tools.workbench import Workbench
 
-MOST_IN_CALL = 150
+if TYPE_CHECKING:
+    from loradeck.tools.curate_dataset.sources import Survey
+
 WAIT_SECONDS = 20.0
 _one_at_a_time = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A call on its dataset: answered, or handed to a run. `changed` tells which settings it changed, in words."""
+
+    dataset: DatasetRecord
+    done: CurateResult | RunRecord
+    changed: list[str]
 
 
 def curate(args: CurateArgs, bench: Workbench) -> CurateResult:
@@ -33,10 +45,12 @@ def curate(args: CurateArgs, bench: Workbench) -> CurateResult:
         )
     if args.undo and (args.keep or args.reject):
         raise BadArgument("undo goes alone, without keep and reject; make two calls.")
-    with _one_at_a_time:
-        result, changed = _curate(args, bench)
-    told = [f"Changed: {', '.join(changed)}."] if changed else []
-    return result.model_copy(update={"summary": " ".join([result.summary, *told, *_untrainable(args, bench)])})
+    with _one_at_a_time:  # two calls at once must not bring the same pictures in twice; a run is awaited outside
+        begun = _begin(args, bench)
+    done = begun.done
+    result = done if isinstance(done, CurateResult) else _followed(bench, begun.dataset, done)
+    changed = [f"Changed: {', '.join(begun.changed)}."] if begun.changed else []
+    return result.model_copy(update={"summary": " ".join([result.summary, *changed, *_untrainable(args, bench)])})
 
 
 def _untrainable(args: CurateArgs, bench: Workbench) -> Iterator[str]:
@@ -49,35 +63,43 @@ def _untrainable(args: CurateArgs, bench: Workbench) -> Iterator[str]:
         yield f"Captions will follow the rules of {args.target_model}, but: {error}"
 
 
-def _curate(args: CurateArgs, bench: Workbench) -> tuple[CurateResult, list[str]]:
-    """The answer, and which settings of a dataset that was there changed, in words."""
-    from loradeck.tools.curate_dataset.gathering import count  # here, since these load the picture library
-    from loradeck.tools.curate_dataset.job import Watch, carry_out
-    from loradeck.tools.curate_dataset.sources import as_list, survey
+def _begin(args: CurateArgs, bench: Workbench) -> Begun:
+    """Find or make the dataset, change its settings, and bring pictures in, here or in a run."""
+    from loradeck.tools.curate_dataset.job import Watch, bring_in  # here, since these load the picture library
+    from loradeck.tools.curate_dataset.sources import Survey, as_list, survey
     from loradeck.tools.curate_dataset.target import meant, new_name
 
     store = bench.store
     sources = as_list(args.source) if args.source is not None else []
-    seen = survey(sources) if sources else None
-    pictures = count(seen) if seen is not None else 0
+    seen = survey(sources) if sources else Survey()
     known, changed = meant(store, args, sources), []
-    if known is None:
-        dataset = create(store, args, new_name(store, args, sources), sources)
-    else:
+    if known is not None:
         _refuse_own_folder(store, known, sources)
-        _refuse_while_running(store, known, args)
+        run = _under_way(bench, known, args)
+        if run is not None:
+            return Begun(known, run, [])
+    is_long = _is_long(store, args, seen, known)
+    if known is not None:
         dataset, changed = change_settings(store, known, args, sources)
-    if args.resolution not in {None, dataset.resolution}:
-        pictures += store.count(ImageRecord, "dataset_id = ?", [dataset.id])
-    if pictures > MOST_IN_CALL:
-        return _in_a_run(args, bench, dataset), changed
+    else:
+        dataset = create(store, args, new_name(store, args, sources), sources)
+    if is_long:
+        return Begun(dataset, _hand_over(args, bench, dataset, is_new=known is None), changed)
     watch = Watch(tell=bench.progress, check=lambda: None)
-    result = carry_out(store, dataset.id, args, watch)
-    if known is None and not result.images:
-        _forget(store, dataset)
-        why = "; ".join(f"{one.file}: {one.why}" for one in result.rejected[:3])
-        raise Refused(f"No picture could be brought in, so no dataset was made ({why}).")
-    return result, changed
+    return Begun(dataset, bring_in(store, dataset.id, args, watch, is_new=known is None), changed)
+
+
+def _is_long(store: Store, args: CurateArgs, seen: Survey, known: DatasetRecord | None) -> bool:
+    """True when the work may outlast a call. Raises BadArgument for a zip that cannot be taken."""
+    from loradeck.tools.curate_dataset.effort import needs_a_run
+
+    if known is None:
+        return needs_a_run(seen, [], [], args.resolution or DEFAULT_RESOLUTION)
+    rows = all_images(store, known.id)
+    side = args.resolution or known.resolution
+    made = [row for row in rows if row.copy_sha256 is not None]
+    again = [row for row in made if side != known.resolution or not copy_path(store, row).exists()]
+    return needs_a_run(seen, rows, again, side)
 
 
 def _refuse_own_folder(store: Store, dataset: DatasetRecord, sources: Sequence[str]) -> None:
@@ -86,13 +108,7 @@ def _refuse_own_folder(store: Store, dataset: DatasetRecord, sources: Sequence[s
         raise BadArgument("The source is the dataset's own folder; give the folder that holds the original pictures.")
 
 
-def _forget(store: Store, dataset: DatasetRecord) -> None:
-    """Take a dataset back that was made in this call and holds nothing."""
-    store.remove(DatasetRecord, "id = ?", [dataset.id])
-    shutil.rmtree(store.workspace.dataset(dataset.id), ignore_errors=True)
-
-
-# --------------------------------------------------------------------------- many pictures
+# --------------------------------------------------------------------------- much work
 
 
 def _active(store: Store, dataset: DatasetRecord) -> RunRecord | None:
@@ -103,41 +119,47 @@ def _active(store: Store, dataset: DatasetRecord) -> RunRecord | None:
     return rows[-1] if rows else None
 
 
-def _spec(args: CurateArgs, dataset: DatasetRecord) -> dict[str, Any]:
-    return {"args": args.model_dump(mode="json", exclude_none=True), "dataset_id": dataset.id}
+def _spelt(args: CurateArgs) -> dict[str, Any]:
+    return args.model_dump(mode="json", exclude_none=True)
 
 
-def _refuse_while_running(store: Store, dataset: DatasetRecord, args: CurateArgs) -> None:
-    """Raise Refused while a run works on the dataset, unless this is the very call that started it."""
-    run = _active(store, dataset)
-    if run is not None and run.spec != _spec(args, dataset):
+def _under_way(bench: Workbench, dataset: DatasetRecord, args: CurateArgs) -> RunRecord | None:
+    """The run that this very call started before and that is at work still. Raises Refused while another one is."""
+    runs.recover(bench.store, bench.launch)
+    run = _active(bench.store, dataset)
+    if run is not None and run.spec["args"] != _spelt(args):
         raise Refused(
             f"{run.id} is still bringing pictures into {dataset.name!r}; wait with check_status(run_id={run.id!r}), "
             "or stop it with stop_run, then call again."
         )
+    return run
 
 
-def _in_a_run(args: CurateArgs, bench: Workbench, dataset: DatasetRecord) -> CurateResult:
-    """Hand the work to a worker and wait a little; the same call made again meets the run that is on its way."""
-    run = _active(bench.store, dataset)
-    if run is None:
-        spec = _spec(args, dataset)
-        run = runs.enqueue(bench.store, RunKind.CURATE, spec, dataset_id=dataset.id, name=dataset.name)
-        bench.launch(run.id)
+def _hand_over(args: CurateArgs, bench: Workbench, dataset: DatasetRecord, *, is_new: bool) -> RunRecord:
+    """A run that does the work."""
+    spec = {"args": _spelt(args), "dataset_id": dataset.id, "is_new": is_new}
+    run = runs.enqueue(bench.store, RunKind.CURATE, spec, dataset_id=dataset.id, name=dataset.name)
+    bench.launch(run.id)
+    return run
+
+
+def _followed(bench: Workbench, dataset: DatasetRecord, run: RunRecord) -> CurateResult:
+    """The run's own answer when it ends soon, else where it stands."""
     run = wait_until(bench.store, run.id, WAIT_SECONDS, tell=bench.progress)
-    if run.state == RunState.SUCCEEDED and run.result is not None:
-        return CurateResult.model_validate(run.result).model_copy(
-            update={"run_id": run.id, "state": RunState.SUCCEEDED}
-        )
+    state = RunState(run.state)
+    if state == RunState.SUCCEEDED and run.result is not None:
+        return CurateResult.model_validate(run.result).model_copy(update={"run_id": run.id, "state": state})
     stands = run.error or run.message or run.state
-    goes_on = "stopped" if RunState(run.state).ended else "goes on"
+    goes_on = "stopped" if state.ended else "goes on"
+    again = "Make the same call again; it goes on with what is missing."
     poll = f"check_status(run_id={run.id!r}, wait_seconds=20) until it succeeded; its result is this answer."
+    is_there = bench.store.find(DatasetRecord, dataset.id) is not None
     return CurateResult(
-        summary=f"Bringing pictures into {dataset.name!r} ({dataset.id}) {goes_on} in {run.id}: {stands.rstrip('.')}.",
-        next_step="Make the same call again; it goes on with what is missing." if goes_on == "stopped" else poll,
+        summary=f"Bringing pictures into {dataset.name!r} {goes_on} in {run.id}: {stands.rstrip('.')}.",
+        next_step=f"Mend what the summary says. {again}" if run.error else again if state.ended else poll,
         run_id=run.id,
-        state=RunState(run.state),
-        dataset_id=dataset.id,
+        state=state,
+        dataset_id=dataset.id if is_there else None,
         name=dataset.name,
     )
 
@@ -150,7 +172,8 @@ TOOL = ToolSpec(
         "pictures set aside with the reason; originals are never touched. With dataset_id: add pictures, keep or "
         "reject by number, undo, or change trigger, profile, target model, resolution. Chat attachments do not reach "
         "it; it needs a path on this machine. The same source twice adds nothing. Returns dataset_id, rows of 50 and "
-        "findings; above 150 pictures a run_id. To look at the pictures use view_images, to caption write_captions."
+        "findings; URLs, and what outlasts 20 s, go on as a run: poll check_status with its run_id. To look at the "
+        "pictures use view_images, to caption write_captions."
     ),
     args=CurateArgs,
     result=CurateResult,

@@ -72,7 +72,8 @@ def _begin(args: CurateArgs, bench: Workbench) -> Begun:
     store = bench.store
     sources = as_list(args.source) if args.source is not None else []
     seen = survey(sources) if sources else Survey()
-    known, changed = meant(store, args, sources), []
+    known = meant(store, args, sources)
+    changed: list[str] = []
     if known is not None:
         _refuse_own_folder(store, known, sources)
         run = _under_way(bench, known, args)

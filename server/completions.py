@@ -73,7 +73,8 @@ def _datasets(opening: Opening) -> list[str]:
 def _runs(opening: Opening) -> list[str]:
     from loradeck.state.records import RunRecord
 
-    return [row.id for row in opening.store.where(RunRecord, order="created_at desc")]
+    rows = opening.store.where(RunRecord, order="created_at desc")
+    return [word for row in rows for word in (row.id, row.name) if word]
 
 
 def _loras(opening: Opening) -> list[str]:
@@ -86,7 +87,8 @@ def _loras(opening: Opening) -> list[str]:
 def _decks(opening: Opening) -> list[str]:
     from loradeck.state.records import DeckRecord
 
-    return [row.id for row in opening.store.where(DeckRecord, order="updated_at desc")]
+    rows = opening.store.where(DeckRecord, order="updated_at desc")
+    return [word for row in rows for word in (row.id, row.title) if word]
 
 
 SOURCES: dict[tuple[str, str], Callable[[Opening], list[str]]] = {

@@ -227,3 +227,6 @@ def test_a_rule_on_a_plan_can_be_named_in_a_waiver(tmp_path: Path) -> None:
     arguments = StartTrainingArgs(dataset_id=ready_dataset(store).id, engine="tiny", steps=900, waive=[waiver])
     started = TOOL.handler(arguments, Workbench(store, registry(), lambda run_id: None))
     assert [row.waived for row in store.where(RunRecord)] == [[waiver]], started
+    assert started.plan is not None
+    assert all(told.severity == INFO and told.why.startswith("Waived: ") for told in started.plan.told), started
+    assert started.plan.told

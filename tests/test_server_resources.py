@@ -169,6 +169,7 @@ def test_both_jobs_are_prompts_that_carry_what_the_person_gave(home: Path) -> No
         ("loradeck://datasets/{id}", "id", "", ["ds_aaaaaa", "fluent"]),
         ("loradeck://loras/{id}", "id", "lora", ["lora_aaaaaa"]),
         ("loradeck://decks/{id}", "id", "x", []),
+        ("loradeck://decks/{id}", "id", "pit", ["Pitch"]),
         ("no_such_prompt", "lora", "", []),
     ],
 )

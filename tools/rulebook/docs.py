@@ -20,7 +20,7 @@ kept by the tool itself, so that nothing is left to tell. `start_training` judge
 
 Every rule can be waived in `start_training(waive=[{{rule_id, reason}}])` with a reason that stays on the run, except
 {", ".join(sorted(NEVER_WAIVED))}. A waiver sets aside what
-`validate_coverage` tells; what the other tools tell is told all the same.
+`validate_coverage` and `start_training` tell; what the other tools tell is told all the same.
 """
 
 

@@ -29,7 +29,12 @@ def judge(facts: SetFacts, waived: frozenset[str] = frozenset()) -> list[Finding
     A waived rule is still told, as an info, unless it can never be waived.
     """
     findings = [finding for rule in RULES for finding in _gathered(rule.judge(facts), len(facts.images))]
-    return gravest_first(_waive(finding) if finding.rule_id in waived else finding for finding in findings)
+    return gravest_first(set_aside(findings, waived))
+
+
+def set_aside(findings: Iterable[Finding], waived: frozenset[str]) -> list[Finding]:
+    """The findings, those of waived rules as infos."""
+    return [_waive(finding) if finding.rule_id in waived else finding for finding in findings]
 
 
 def verdict(findings: Iterable[Finding]) -> Verdict:

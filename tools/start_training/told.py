@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from loradeck.tools.contracts import Finding, Severity, TargetModel, TrainingPlan
+from loradeck.tools.rulebook.judge import set_aside
 from loradeck.tools.rulebook.tables import TARGETS
 
 FLUX2 = {TargetModel.FLUX2_DEV, TargetModel.KLEIN_4B, TargetModel.KLEIN_9B}
@@ -15,13 +16,16 @@ CONVERGED = (800, 1200)
 def what_to_know(plan: TrainingPlan, target_model: str, engine_says: Sequence[str]) -> list[Finding]:
     """TRN-RANGE and TRN-CONVERGED on a plan, and the engine's own remarks on it. Nothing here blocks.
 
+    What the plan waives is told as an info.
+
     `target_model` is the one whose caption rules the set follows.
     """
     said = [
         Finding(rule_id="TRN-RANGE", severity=Severity.WARNING, where=["set"], why=remark, fix="Change it, or go on.")
         for remark in engine_says
     ]
-    return [*_other_target(plan, target_model), *_outside(plan), *_converged(plan), *said]
+    found = [*_other_target(plan, target_model), *_outside(plan), *_converged(plan), *said]
+    return set_aside(found, frozenset(waiver.rule_id for waiver in plan.waived))
 
 
 def _other_target(plan: TrainingPlan, target_model: str) -> Iterator[Finding]:

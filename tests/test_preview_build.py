@@ -41,6 +41,7 @@ def corpus() -> Corpus:
     return Corpus(
         latents={shape: noise(8, 4 * CHANNELS, *size) for shape, size in sizes.items()},
         weights={shape: torch.ones(8, size[0] * size[1]) for shape, size in sizes.items()},
+        chances={shape: torch.tensor([1.0, 1, 1, 1, 4, 4, 4, 4]) for shape in sizes},
         shelves=shelves,
         empty={length: torch.zeros(tokens, 192) for length, tokens in LENGTHS.items()},
         hearing={

@@ -71,4 +71,15 @@ def test_renders_show_the_thing_the_colour_and_the_place_that_were_asked() -> No
     scores = follow(PROMPTS[::4], seed=100)
     assert scores["column"] >= 0.9, scores
     assert scores["color"] >= 0.8, scores
+    assert scores["shape"] >= 0.7, scores
+
+
+@pytest.mark.slow
+def test_the_thing_can_be_told_in_wide_renders_too() -> None:
+    from loradeck.engines.local.preview.follow import PROMPTS, follow
+    from loradeck.engines.local.preview.world import WIDE
+
+    scores = follow(PROMPTS[::4], seed=100, size=WIDE)
+    assert scores["column"] >= 0.9, scores
+    assert scores["color"] >= 0.8, scores
     assert scores["shape"] >= 0.5, scores

@@ -25,6 +25,7 @@ from pydantic import BaseModel, Field
 from loradeck import LoradeckError
 from loradeck.server import schemas
 from loradeck.server.opening import Opening, Progress
+from loradeck.server.telling import seldom
 from loradeck.tools import boundary
 from loradeck.tools.spec import Pictures, ToolSpec
 
@@ -103,6 +104,9 @@ def _progress(context: Context[Any, Any]) -> Progress:
     transactions roll back.
     """
     told_at = 0.0
+    report = seldom(
+        lambda done, total, message: from_thread.run(partial(context.report_progress, done, total, message))
+    )
 
     def tell(done: float, total: float | None, message: str) -> None:
         nonlocal told_at
@@ -110,6 +114,6 @@ def _progress(context: Context[Any, Any]) -> Progress:
         if time.monotonic() - told_at < PROGRESS_SECONDS and done != total:
             return
         told_at = time.monotonic()
-        from_thread.run(partial(context.report_progress, done, total, message))
+        report(done, total, message)
 
     return tell

@@ -161,6 +161,7 @@ def _call(options: argparse.Namespace) -> int:
     from loradeck.server import settings
     from loradeck.server.launch import launch
     from loradeck.server.opening import Opening
+    from loradeck.server.telling import seldom
     from loradeck.tools import boundary
     from loradeck.tools.spec import Pictures
 
@@ -168,7 +169,7 @@ def _call(options: argparse.Namespace) -> int:
     spec = _spec(options.tool)
     home = settings.load().home
     opening = Opening(home, launch(home))
-    answer = boundary.perform(spec, _json_object(options.arguments), lambda: opening.workbench(_tell))
+    answer = boundary.perform(spec, _json_object(options.arguments), lambda: opening.workbench(seldom(_tell)))
     if isinstance(answer, Pictures):
         _print_json(_saved(answer, options.out))
         return OK

@@ -17,6 +17,7 @@ import pytest
 from loradeck import __version__
 from loradeck.server import doctor
 from loradeck.server.cli import main
+from loradeck.server.telling import seldom
 from loradeck.state.records import DatasetRecord
 from loradeck.state.store import Store
 from loradeck.tools import catalogue
@@ -214,3 +215,15 @@ def test_doctor_loads_none_of_the_packages_it_looks_for(home: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_teller_repeats_the_same_standing_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[float] = []
+    tell = seldom(lambda done, _total, _message: heard.append(done))
+    for step in (0, 0, 1, 1, 1):
+        tell(step, 60, "training")
+    assert heard == [0, 1]
+    monkeypatch.setattr("loradeck.server.telling.REPEAT_SECONDS", 0.0)
+    for step in (2, 2):
+        tell(step, 60, "training")
+    assert heard == [0, 1, 2, 2]

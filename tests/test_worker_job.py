@@ -329,16 +329,16 @@ def test_waiting_returns_when_the_run_ended_and_tells_on_the_way(store: Store) -
     assert heard[-1] == 60
 
 
-def test_waiting_tells_the_same_standing_once_and_now_and_then_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_hears_of_a_wait_can_end_it(store: Store) -> None:
     run = queued(store, steps=60)
-    heard: list[float] = []
-    wait_until(store, run.id, 1.2, tell=lambda done, _total, _message: heard.append(done))
-    assert heard == [0]
-    monkeypatch.setattr("loradeck.tools.waiting.REPEAT_SECONDS", 0.5)
-    wait_until(store, run.id, 1.2, tell=lambda done, _total, _message: heard.append(done))
-    assert len(heard) == 3
+
+    def gone(_done: float, _total: float | None, _message: str) -> None:
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        wait_until(store, run.id, 20, tell=gone)
+    assert time.monotonic() - began < 5
 
 
 def test_waiting_for_news_returns_on_news_and_running_out_is_normal(store: Store) -> None:

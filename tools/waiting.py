@@ -10,8 +10,6 @@ from loradeck.state.records import CheckpointRecord, RunRecord, SampleRecord
 from loradeck.state.store import Store
 
 POLL_SECONDS = 0.25
-REPEAT_SECONDS = 5.0
-"""How often the same standing is told: clients take progress as a sign of life."""
 Tell = Callable[[float, float | None, str], None]
 
 
@@ -21,23 +19,20 @@ def wait_until(
     """The run once it ended, or as it stands after `seconds`.
 
     With `ended_only=False` it also returns on news: another state, an event, a checkpoint, a sample, or a tenth of
-    the way. `tell(step, steps, message)` hears where the run stands while we wait: when that changes, and now and
-    then when it does not. Raises KeyError for no such run.
+    the way. `tell(step, steps, message)` hears where the run stands several times a second while we wait, and may
+    end the wait by raising. Raises KeyError for no such run.
     """
     deadline = time.monotonic() + seconds
     runs.sweep(store, hand_out=False)
     run = runs.get(store, run_id)
-    told, again = (-1, 0, ""), 0.0
     before = None if ended_only else _news(store, run)
     while run.state in runs.ACTIVE and time.monotonic() < deadline:
         time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
         if runs.abandoned(run):
             runs.sweep(store, hand_out=False)
         run = runs.get(store, run_id)
-        standing = (run.step, run.steps, run.message)
-        if tell is not None and (standing != told or time.monotonic() >= again):
+        if tell is not None:
             tell(run.step, run.steps or None, run.message)
-            told, again = standing, time.monotonic() + REPEAT_SECONDS
         if before is not None and _news(store, run) != before:
             break
     return run

@@ -6,8 +6,11 @@ import io
 import os
 import stat
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -227,6 +230,14 @@ class Shop(BaseHTTPRequestHandler):
             self.send_header("Location", "/a.png")
             self.end_headers()
             return
+        if path == "/trickle":
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):  # the client hangs up
+                for _ in range(100):
+                    self.wfile.write(b"\x89")
+                    time.sleep(0.05)
+            return
         body = {"/a.png": png(1), "/plain": png(2), "/page": b"<html>", "/long": bytes(3_000_000)}.get(path)
         self.send_response(200 if body else 404)
         self.end_headers()
@@ -277,6 +288,11 @@ def test_the_real_downloader_fetches_neither_plain_http_nor_this_machine(shop: s
         Downloader().fetch(f"{shop}/a.png", tmp_path)
     with pytest.raises(NotFetched, match="private network"):
         Downloader().fetch(shop.replace("http:", "https:") + "/a.png", tmp_path)
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(shop: str, tmp_path: Path) -> None:
+    with pytest.raises(NotFetched, match="too slowly"):
+        replace(LOCAL, most_seconds=0.3).fetch(f"{shop}/trickle", tmp_path)
 
 
 def test_when_no_address_gives_a_picture_no_dataset_is_made(tmp_path: Path) -> None:

@@ -303,8 +303,11 @@ def test_a_warm_start_from_a_lora_of_the_base_before_an_upgrade_is_refused(
     dataset: DatasetFolder, whole: tuple[TrainResult, MemoryReporter], tmp_path: Path
 ) -> None:
     upgraded = LocalEngine({"preview": lambda: tiny.base(tmp_path / "weights", seed=1)})
+    spec = tiny.spec(tmp_path / "run", warm_start=whole[0].lora_path)
     with pytest.raises(BadWeights, match=r"earlier preview base.*without continue_from"):
-        upgraded.train(tiny.spec(tmp_path / "run", warm_start=whole[0].lora_path), dataset, MemoryReporter())
+        upgraded.check(spec)
+    with pytest.raises(BadWeights, match=r"earlier preview base.*without continue_from"):
+        upgraded.train(spec, dataset, MemoryReporter())
 
 
 def test_a_warm_start_from_a_missing_file_is_refused_and_checked_alike(

@@ -22,6 +22,7 @@ from loradeck.engines import files
 from loradeck.engines.local import pictures
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.families import Family
+from loradeck.engines.local.layout import digest
 
 BATCH = 8
 
@@ -34,15 +35,6 @@ class Encoded:
     texts: torch.Tensor
 
 
-def base_digest(base: Base) -> str:
-    """SHA-256 over the names and bytes of the base's weight files."""
-    digest = hashlib.sha256()
-    for path in sorted(base.weights.rglob("*.safetensors")):
-        digest.update(path.relative_to(base.weights).as_posix().encode())
-        digest.update(files.sha256_file(path).encode())
-    return digest.hexdigest()
-
-
 def encode(
     base: Base,
     family: Family,
@@ -53,7 +45,7 @@ def encode(
     folder: Path,
 ) -> Encoded:
     """Encode pictures (content hash, and file or picture) and prompts, or read them back from `folder`."""
-    content = [base_digest(base), base.max_tokens, resolution, [key for key, _ in images], list(prompts)]
+    content = [digest(base.weights), base.max_tokens, resolution, [key for key, _ in images], list(prompts)]
     name = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
     path = folder / f"{name}.safetensors"
     kept = _read(path)

@@ -15,9 +15,8 @@ from PIL.Image import Image
 from loradeck.engines import files
 from loradeck.engines.base import DrawJob, DrawRequest, DrawResult, LoraRef, Picture, Reporter
 from loradeck.engines.errors import BadSpec, BadWeights
-from loradeck.engines.local import families, lora_file, pictures
+from loradeck.engines.local import families, layout, lora_file, lora_header, pictures
 from loradeck.engines.local.bases import Base
-from loradeck.engines.local.cache import base_digest
 from loradeck.engines.local.pipeline import load
 
 BATCH = 4
@@ -67,7 +66,7 @@ class Drawer:
 
     @cached_property
     def _base_sha256(self) -> str:
-        return base_digest(self.base)
+        return layout.digest(self.base.weights)
 
     def draw(self, request: DrawRequest, reporter: Reporter) -> DrawResult:
         """Draw what is not there yet. Raises BadSpec, BadWeights, Cancelled and CannotWrite."""
@@ -133,7 +132,7 @@ class Drawer:
                     f"{self.base.name} or draw on {lora.base_model}."
                 )
             file = lora_file.read(lora.path, self._family, transformer, self.base.name)
-            if file.is_of_other_weights(self._base_sha256):
+            if lora_header.is_of_other_weights(file.metadata, self._base_sha256):
                 self._told.append(
                     f"{lora.path.name} was trained on an earlier {self.base.name} base and its look may be off on "
                     "this one; train it again with start_training."

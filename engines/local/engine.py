@@ -23,7 +23,7 @@ from loradeck.engines.base import (
     TrainResult,
     TrainSpec,
 )
-from loradeck.engines.errors import BadSpec, NotInstalled, OutOfMemory
+from loradeck.engines.errors import BadSpec, BadWeights, NotInstalled, OutOfMemory
 from loradeck.engines.local import layout, lora_header, options
 from loradeck.engines.local.bases import Base
 from loradeck.packages import how_to_install
@@ -107,7 +107,13 @@ class LocalEngine:
             side = base.resolution
             wrong.append(f"The base {base.name} trains at {side} pixels; set resolution to {side} or leave it out.")
         if spec.warm_start is not None:
-            wrong += _too_small(spec.rank, lora_header.rank(spec.warm_start))
+            start = lora_header.read(spec.warm_start)
+            if lora_header.is_of_other_weights(start.metadata, layout.digest(base.weights)):
+                raise BadWeights(
+                    f"{spec.warm_start.name} was trained on an earlier {base.name} base, on which this training "
+                    "cannot build; start a new training without continue_from."
+                )
+            wrong += _too_small(spec.rank, start.rank)
         if wrong:
             raise BadSpec(" ".join(wrong))
         if spec.advanced.get("preservation") == 0:

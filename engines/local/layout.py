@@ -1,9 +1,12 @@
-"""Whether a base's folder holds what diffusers will open there, told by names and sizes alone: no torch, no reading."""
+"""A base's folder without torch: whether it holds what diffusers will open there, and which weights it holds."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
+
+from loradeck.engines import files
 
 INDEX = "model_index.json"
 MODEL = ("config.json", "*.safetensors")
@@ -15,7 +18,7 @@ OTHER = {
 
 
 def absent(weights: Path) -> list[str]:
-    """What is missing or empty in a pipeline's folder, relative to it; nothing when it is complete."""
+    """What is missing or empty in a pipeline's folder, by names relative to it; nothing when it is complete."""
     try:
         index = json.loads((weights / INDEX).read_text(encoding="utf-8"))
         parts = [name for name, made_of in index.items() if isinstance(made_of, list) and all(made_of)]
@@ -29,3 +32,12 @@ def _filled(weights: Path, name: str) -> bool:
     """There is a file of that name or pattern, and none of them is empty, as a copy that was cut leaves them."""
     found = list(weights.glob(name))
     return bool(found) and all(file.stat().st_size for file in found)
+
+
+def digest(weights: Path) -> str:
+    """SHA-256 over the names and bytes of a pipeline's weight files."""
+    whole = hashlib.sha256()
+    for path in sorted(weights.rglob("*.safetensors")):
+        whole.update(path.relative_to(weights).as_posix().encode())
+        whole.update(files.sha256_file(path).encode())
+    return whole.hexdigest()

@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 
 from loradeck.engines.errors import BadWeights
 from loradeck.engines.local.families import Family
-from loradeck.engines.local.metadata import BASE_SHA256
 
 ADAPTER_METADATA = "lora_adapter_metadata"
 """Where diffusers keeps an adapter's alpha, when it is not folded in."""
@@ -35,10 +34,6 @@ class LoraFile:
     def rank(self) -> int:
         """The largest rank in the file."""
         return max(self.weights[f"{name}.lora_A.weight"].shape[0] for name in self.modules)
-
-    def is_of_other_weights(self, base_sha256: str) -> bool:
-        """True when the file says that its base had other weights, as before an upgrade; many files say nothing."""
-        return self.metadata.get(BASE_SHA256, base_sha256) != base_sha256
 
 
 def read(path: Path, family: Family, transformer: Any, base_name: str) -> LoraFile:

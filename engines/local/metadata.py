@@ -13,9 +13,7 @@ from safetensors.torch import save
 
 from loradeck.engines.base import DatasetFolder, TrainSpec
 from loradeck.engines.local.bases import Base
-
-BASE_SHA256 = "loradeck.base_sha256"
-"""The key that names the weights of the base."""
+from loradeck.engines.local.lora_header import BASE_SHA256
 
 
 def describe(

@@ -14,10 +14,9 @@ import torch
 
 from loradeck.engines import files
 from loradeck.engines.base import DatasetFolder, Reporter, TrainResult, TrainSpec
-from loradeck.engines.errors import BadSpec, BadWeights
-from loradeck.engines.local import checkpoint, export, families, lora_file, material, metadata, pictures
+from loradeck.engines.errors import BadSpec
+from loradeck.engines.local import checkpoint, export, families, layout, lora_file, material, metadata, pictures
 from loradeck.engines.local.bases import Base
-from loradeck.engines.local.cache import base_digest
 from loradeck.engines.local.checkpoint import Progress
 from loradeck.engines.local.heldout import Yardstick
 from loradeck.engines.local.learner import Learner
@@ -76,7 +75,7 @@ class Training:
         self, base: Base, spec: TrainSpec, dataset: DatasetFolder, options: Options, reporter: Reporter
     ) -> None:
         self._base, self._spec, self._dataset, self._reporter = base, spec, dataset, reporter
-        self._base_sha256 = base_digest(base)
+        self._base_sha256 = layout.digest(base.weights)
         self._key = _checkpoint_key(self._base_sha256, spec, dataset, options)
         self._folder = _checkpoints(spec)
         self._family = families.get(base.family)
@@ -88,11 +87,6 @@ class Training:
         self._adapter = Adapter(transformer, self._family, spec.rank, spec.alpha, spec.seed)
         if spec.warm_start is not None:
             start = lora_file.read(spec.warm_start, self._family, transformer, base.name)
-            if start.is_of_other_weights(self._base_sha256):
-                raise BadWeights(
-                    f"{spec.warm_start.name} was trained on an earlier {base.name} base, on which this training "
-                    "cannot build; start a new training without continue_from."
-                )
             self._adapter.warm_start(start)
         self._learner = Learner(self._family, transformer, self._adapter, self._material, spec, options)
 

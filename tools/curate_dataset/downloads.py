@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,9 @@ from loradeck.tools.curate_dataset.names import shown
 MOST_BYTES = 64 * 1024 * 1024
 MOST_REDIRECTS = 5
 SECONDS = 30.0
+"""How long a server may be silent."""
+MOST_SECONDS = 300.0
+"""How long a picture may take to come, since a server that sends a byte now and then is never silent."""
 MAGIC = (
     (b"\x89PNG\r\n\x1a\n", ".png"),
     (b"\xff\xd8\xff", ".jpg"),
@@ -47,6 +51,7 @@ class Downloader:
     schemes: frozenset[str] = frozenset({"https"})
     allowed: Callable[[str], bool] = is_public
     most_bytes: int = MOST_BYTES
+    most_seconds: float = MOST_SECONDS
     client: Callable[[], httpx.Client] = field(
         default=lambda: httpx.Client(timeout=SECONDS, follow_redirects=False, trust_env=False)
     )
@@ -101,10 +106,12 @@ class Downloader:
             raise NotFetched("The address leads into a private network and is not fetched; give the picture's path.")
 
     def _body(self, response: httpx.Response) -> bytes:
-        """The body, cut off as soon as it is too long."""
-        data = bytearray()
+        """The body, cut off as soon as it is too long or takes too long."""
+        data, began = bytearray(), time.monotonic()
         for chunk in response.iter_bytes():
             data += chunk
+            if time.monotonic() - began > self.most_seconds:
+                raise NotFetched("The picture came too slowly and was given up; download it and give its path.")
             if len(data) > self.most_bytes:
                 raise NotFetched(f"The file is larger than {self.most_bytes // 2**20} MB; download and shrink it.")
         return bytes(data)

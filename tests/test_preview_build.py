@@ -31,7 +31,7 @@ def corpus() -> Corpus:
     def noise(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator)
 
-    sizes = {"simple": (8, 8), "square": (8, 8), "broad": (9, 16), "wide": (9, 16)}
+    sizes = {"simple": (8, 8), "square": (8, 8), "broad": (9, 16), "wide": (9, 16), "pairs": (9, 16)}
     shelves = {
         (shape, length): Shelf(noise(8, LENGTHS[length], 192), torch.arange(8))
         for shape in sizes

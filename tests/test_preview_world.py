@@ -12,7 +12,16 @@ import pytest
 from loradeck.engines.local.preview.captions import COLOR_WORDS, TEXTURE_WORDS, caption, made_up, plain_caption
 from loradeck.engines.local.preview.draw import draw_scene, draw_texture
 from loradeck.engines.local.preview.shapes import SHAPES
-from loradeck.engines.local.preview.world import COLORS, SQUARE, WIDE, Scene, held_out, pick_scene, pick_simple_scene
+from loradeck.engines.local.preview.world import (
+    COLORS,
+    SQUARE,
+    WIDE,
+    Scene,
+    held_out,
+    pick_scene,
+    pick_simple_pair,
+    pick_simple_scene,
+)
 
 
 def scenes(count: int, seed: int = 7) -> list[Scene]:
@@ -86,6 +95,19 @@ def test_plain_captions_leave_nothing_open() -> None:
         assert {thing.shape, *thing.paint.shade.split(), *scene.backdrop.first.shade.split()} <= words, told
         assert told_colors(words) == {thing.paint.name, scene.backdrop.first.name}, told
         assert words & {"left", "right", "centre", "center", "centred", "middle"}, told
+
+
+def test_plain_captions_of_a_pair_say_which_stands_where() -> None:
+    rng = random.Random(14)
+    for _ in range(300):
+        scene = pick_simple_pair(rng)
+        left, right = scene.things
+        assert (left.column, right.column, scene.width) == ("left", "right", WIDE[0])
+        assert left.x * scene.width + left.radius * scene.height < right.x * scene.width - right.radius * scene.height
+        told = plain_caption(scene, rng)
+        named = [word for word in re.findall("[a-z]+", told.lower()) if word in SHAPES]
+        first, second = (right, left) if "to the right of" in told else (left, right)
+        assert named == [first.shape, second.shape], told
 
 
 def test_four_captions_in_ten_carry_a_made_up_word() -> None:

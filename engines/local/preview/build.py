@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, help="checkpoints and the drawn corpus (default: OUT.work)")
     parser.add_argument("--steps", type=int, default=TransformerPlan.steps, help="steps of the transformer")
     parser.add_argument(
-        "--pictures", type=int, default=15000, help="pictures to draw: 9 in 30 simple, 9 in 30 wide, the others square"
+        "--pictures", type=int, default=17500, help="pictures to draw: 9 in 35 simple, 14 in 35 wide, the others square"
     )
     parser.add_argument("--threads", type=int, default=2, help="processor threads to use")
     parser.add_argument("--export-now", action="store_true", help="export what the checkpoints hold, train nothing")
@@ -63,8 +63,8 @@ def _export_checkpoint(out: Path, work: Path, plan: TransformerPlan) -> None:
 def _train(work: Path, pictures: int, vae_plan: VaePlan, plan: TransformerPlan) -> None:
     vae = train_vae(vae_plan, work)
     tokenizer, encoder = _language(work)
-    shares = {"simple": 9, "square": 12, "broad": 5, "wide": 4}
-    corpus_plan = replace(CorpusPlan(), **{kind: pictures * share // 30 for kind, share in shares.items()})
+    shares = {"simple": 9, "square": 12, "broad": 5, "wide": 4, "pairs": 5}
+    corpus_plan = replace(CorpusPlan(), **{kind: pictures * share // 35 for kind, share in shares.items()})
     corpus = build_corpus(corpus_plan, work, vae, tokenizer, encoder)
     train_transformer(plan, work, corpus)
 

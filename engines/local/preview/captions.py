@@ -363,23 +363,23 @@ def _mention(thing: Thing, rng: random.Random) -> Mention:
     )
 
 
+def _side_by_side(one: str, two: str, rng: random.Random) -> str:
+    forms = (f"{one} on the left and {two} on the right", f"{one} to the left of {two}", f"{two} to the right of {one}",
+             f"{one} and {two}", f"{one} next to {two}", f"{one} beside {two}", f"{one} left, {two} right")  # fmt: skip
+    return rng.choice(forms)
+
+
 def _pair(scene: Scene, rng: random.Random) -> str:
-    first, second = scene.things
     one, two = (noun_phrase(thing, _mention(thing, rng), rng) for thing in scene.things)
-    if first.column == "centre":
+    if scene.things[0].column == "centre":
         forms = [
             f"{one} above {two}",
             f"{two} below {one}",
             f"{one} at the top and {two} at the bottom",
             f"{one} over {two}",
         ]
-    else:
-        forms = [f"{one} on the left and {two} on the right", f"{one} to the left of {two}",
-                 f"{two} to the right of {one}",
-                 f"{one} and {two}", f"{one} next to {two}", f"{one} beside {two}"]  # fmt: skip
-        if {first.row, second.row} == {"middle"}:
-            forms.append(f"{one} left, {two} right")
-    return rng.choice(forms)
+        return rng.choice(forms)
+    return _side_by_side(one, two, rng)
 
 
 def _joined(parts: list[str], rng: random.Random) -> str:
@@ -465,13 +465,15 @@ def _attributes(scene: Scene, mention: Mention, rng: random.Random) -> str:
 
 
 def plain_caption(scene: Scene, rng: random.Random) -> str:
-    """A scene of one thing in one bare phrase that leaves nothing open: what nouns are learned from first."""
-    thing = scene.things[0]
-    subject = f"{color_phrase(thing.paint, rng)} {thing.shape}"
-    parts = [position_phrase(thing, False, rng), _colored_backdrop(scene.backdrop, rng)]
+    """A simple scene in one bare phrase that leaves nothing open: what nouns are learned from first."""
+    first, *others = (f"{color_phrase(thing.paint, rng)} {thing.shape}" for thing in scene.things)
+    if others:
+        both = _side_by_side(_article(first), _article(others[0]), rng)
+        return _joined([both, _colored_backdrop(scene.backdrop, rng)], rng)
+    place, behind = position_phrase(scene.things[0], False, rng), _colored_backdrop(scene.backdrop, rng)
     if _maybe(rng, 0.3):
-        return _joined([parts[1], _article(subject), parts[0]], rng)
-    return _joined([_article(subject) if _maybe(rng, 0.8) else subject, *parts], rng)
+        return _joined([behind, _article(first), place], rng)
+    return _joined([_article(first) if _maybe(rng, 0.8) else first, place, behind], rng)
 
 
 def _noise(text: str, rng: random.Random) -> str:

@@ -1,7 +1,7 @@
 """Draw the pictures, tell them, and turn both into what the transformer learns from: once, on disk.
 
 Latents are normalised and patchified, ``(n, 128, rows, columns)``; text states are ``(n, length, 192)``.
-Both are kept in bfloat16. Captions are sorted into *plain* (one bare phrase, up to 20 tokens), *short* (up to 32
+Both are kept in bfloat16. Captions are sorted into *plain* (one bare phrase, up to 24 tokens), *short* (up to 32
 tokens, which keeps a training step small), *long* (64 tokens) and a few *padded* to the 512 tokens that plain
 diffusers pads to.
 """
@@ -28,31 +28,32 @@ from loradeck.engines.local.preview.progress import say
 from loradeck.engines.local.preview.shapes import SHAPES
 from loradeck.engines.local.preview.text import MAX_TOKENS, embed
 from loradeck.engines.local.preview.vae import Picture, encode, normalise, set_statistics
-from loradeck.engines.local.preview.world import SQUARE, WIDE, Scene, pick_scene, pick_simple_scene
+from loradeck.engines.local.preview.world import SQUARE, WIDE, Scene, pick_scene, pick_simple_pair, pick_simple_scene
 
 TOKEN = 16
 """Pixels a token, each way."""
 
-LENGTHS = {"plain": 20, "short": 32, "long": MAX_TOKENS, "padded": 512}
+LENGTHS = {"plain": 24, "short": 32, "long": MAX_TOKENS, "padded": 512}
 PICTURES: dict[str, tuple[tuple[int, int], Callable[[random.Random, tuple[int, int]], Scene]]] = {
     "simple": (SQUARE, pick_simple_scene),
     "square": (SQUARE, pick_scene),
     "broad": (WIDE, pick_simple_scene),
     "wide": (WIDE, pick_scene),
+    "pairs": (WIDE, pick_simple_pair),
 }
 """The kinds of pictures: their size, and who picks their scenes; "broad" are the simple ones in 16:9."""
 
-SIMPLE = frozenset({"simple", "broad"})
+SIMPLE = frozenset({"simple", "broad", "pairs"})
 """The kinds that are also told in plain captions."""
 
 
 HARD = {
-    **dict.fromkeys(("sun", "star", "cloud", "flower"), 4.0),
-    **dict.fromkeys(("rocket", "tree", "camera"), 2.5),
-    **dict.fromkeys(("person", "umbrella", "cup", "lock", "mushroom", "bell", "cat", "house"), 1.5),
+    **dict.fromkeys(("sun", "star", "cloud", "umbrella"), 4.0),
+    **dict.fromkeys(("moon", "rocket", "flower", "cup"), 2.5),
+    **dict.fromkeys(("ring", "cross", "person", "tree", "arrow", "book", "lock", "bell", "camera"), 1.5),
 }
-"""How much more often a picture with such a thing is trained on: those whose outlines were misread after 10,600 even
-steps."""
+"""How much more often a picture with such a thing is trained on: those whose outlines were misread most after 12,600
+steps, in 360 prompts that nothing else is measured by (``held_out_prompts(360, seed=80)``)."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class CorpusPlan:
     square: int = 6000
     broad: int = 2500
     wide: int = 2000
+    pairs: int = 2500
     captions: int = 2
     long_share: float = 0.06  # of the short captions, told again in the long form
     padded: int = 160

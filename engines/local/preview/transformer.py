@@ -27,7 +27,7 @@ from loradeck.engines.local.preview.world import WIDE
 class TransformerPlan:
     """How the transformer is trained; in the last ``cooldown`` steps the learning rate falls to nothing."""
 
-    steps: int = 12600
+    steps: int = 22000
     cooldown: int = 4000
     batch: int = 32  # of squares; 16:9 pictures, which are twice as dear, come 20 at a time
     learning_rate: float = 1.2e-3
@@ -39,7 +39,8 @@ class TransformerPlan:
     simple: float = 0.25  # what each kind of picture has of the steps after that; squares in full have the rest
     broad: float = 0.15
     wide: float = 0.15
-    plain: float = 0.4  # of the simple and broad pictures
+    pairs: float = 0.1
+    plain: float = 0.4  # of the simple and broad pictures and the pairs
     long: float = 0.10
     padded: float = 0.01
     ema: float = 0.998
@@ -119,7 +120,7 @@ def pick_sigmas(count: int, shift: float, generator: torch.Generator) -> torch.T
 
 
 def _shape(die: float, plan: TransformerPlan) -> str:
-    for shape in ("simple", "broad", "wide"):
+    for shape in ("simple", "broad", "wide", "pairs"):
         share: float = getattr(plan, shape)
         if die < share:
             return shape

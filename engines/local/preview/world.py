@@ -237,20 +237,31 @@ def _spots(rng: random.Random, two: bool, standing: bool) -> list[tuple[str, str
     return [(column, row)]
 
 
+def _simple_thing(rng: random.Random, column: str, behind: str, wide: bool, large: float) -> Thing:
+    """A flat thing at half height, medium or, by the chance of ``large``, large."""
+    thing = _thing(rng, column, "middle", wide, (behind,))
+    size = "large" if rng.random() < large else "medium"
+    return replace(thing, texture="flat", size=size, radius=_radius(rng, size, wide or column == "centre"))
+
+
+def _simple_backdrop(rng: random.Random) -> Backdrop:
+    paint = pick_paint(rng, name="white" if rng.random() < 0.4 else "")
+    return Backdrop("plain", paint, paint)
+
+
 def pick_simple_scene(rng: random.Random, size: tuple[int, int] = SQUARE) -> Scene:
     """One flat, medium or large thing on a plain ground in plain light: where a shape is learned first."""
-    paint = pick_paint(rng, name="white" if rng.random() < 0.4 else "")
-    backdrop = Backdrop("plain", paint, paint)
+    backdrop, wide = _simple_backdrop(rng), size[0] > size[1]
     column = rng.choices(COLUMNS, (28, 44, 28))[0]
-    thing = _thing(rng, column, "middle", size[0] > size[1], (paint.name,))
-    large = rng.random() < 0.5
-    thing = replace(
-        thing,
-        texture="flat",
-        size="large" if large else "medium",
-        radius=_radius(rng, "large" if large else "medium", column == "centre" or size[0] > size[1]),
-    )
+    thing = _simple_thing(rng, column, backdrop.first.name, wide, large=0.5)
     return Scene(size[0], size[1], (thing,), backdrop, "neutral")
+
+
+def pick_simple_pair(rng: random.Random, size: tuple[int, int] = WIDE) -> Scene:
+    """Two flat things, left and right, on a plain ground in plain light: where two are kept apart first."""
+    backdrop, wide = _simple_backdrop(rng), size[0] > size[1]
+    left, right = (_simple_thing(rng, side, backdrop.first.name, wide, large=0.0) for side in ("left", "right"))
+    return Scene(size[0], size[1], (left, right), backdrop, "neutral")
 
 
 def pick_scene(rng: random.Random, size: tuple[int, int] = SQUARE) -> Scene:

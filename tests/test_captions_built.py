@@ -15,7 +15,7 @@ from loradeck.tools.contracts import Profile, Severity, TargetModel
 from loradeck.tools.curate_dataset.colour import border_colour, dominant_colours
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.judge import has_error, judge
-from loradeck.tools.rulebook.tables import words_for
+from loradeck.tools.rulebook.tables import TARGETS
 from loradeck.tools.rulebook.words import body, words
 from loradeck.tools.write_captions.colours import colour_name, colour_names
 from loradeck.tools.write_captions.compose import compose, what_is_known
@@ -54,7 +54,7 @@ def test_captions_of_the_real_icons_pass_every_rule_but_where_no_colour_was_foun
 
 
 def test_captions_of_the_real_icons_have_the_length_that_the_preview_base_reads(icons: list[KeptImage]) -> None:
-    low, high = words_for(TargetModel.PREVIEW)
+    low, high = TARGETS[TargetModel.PREVIEW].words
     done = captioned(facts(icons, Profile.ICONS, TargetModel.PREVIEW, TRIGGER))
     counts = [len(words(body(one.caption or "", TRIGGER))) for one in done.images]
     assert low <= min(counts) <= max(counts) <= high

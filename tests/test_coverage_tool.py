@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from support.datasets import ready_dataset, spoil
 from support.images import bench
@@ -19,6 +22,7 @@ from loradeck.tools.contracts import (
     CandidatesArgs,
     Profile,
     Severity,
+    Shot,
     TargetModel,
     ValidateArgs,
     ValidateResult,
@@ -27,12 +31,15 @@ from loradeck.tools.contracts import (
 from loradeck.tools.datasets import captions_of, kept_images
 from loradeck.tools.errors import NotFound
 from loradeck.tools.rulebook.coverage import needed_attributes
+from loradeck.tools.rulebook.facts import KeptImage
 from loradeck.tools.rulebook.fingerprint import fingerprint
 from loradeck.tools.rulebook.judge import judge
+from loradeck.tools.rulebook.keystones import KEYSTONES
+from loradeck.tools.rulebook.tables import PROFILES
 from loradeck.tools.validate_coverage.copies import png_size
 from loradeck.tools.validate_coverage.coverage import coverage
 from loradeck.tools.validate_coverage.report import report
-from loradeck.tools.validate_coverage.shots import KEYSTONES, shot_list
+from loradeck.tools.validate_coverage.shots import shot_list
 from loradeck.tools.validate_coverage.tool import TOOL, judge_now
 from loradeck.tools.workbench import Workbench
 
@@ -185,7 +192,7 @@ def test_coverage_names_twenty_values_and_counts_the_rest() -> None:
 
 def test_an_empty_character_set_wants_the_eight_keystones_first_all_neutral() -> None:
     shots = shot_list(facts([]))
-    wanted = [(str(framing), str(angle)) for framing, angle in KEYSTONES]
+    wanted = [tuple(map(str, keystone.made_as)) for keystone in KEYSTONES]
     assert [(shot.attributes["framing"], shot.attributes["angle"]) for shot in shots[:8]] == wanted
     assert {shot.attributes["expression"] for shot in shots[:8]} == {"neutral"}
     assert [shot.worth for shot in shots] == sorted((shot.worth for shot in shots), reverse=True)
@@ -208,12 +215,62 @@ def test_a_framing_that_falls_short_is_asked_for() -> None:
     assert framings.count("full_body") >= 3
 
 
-def test_adding_the_shots_mends_the_framing_of_a_lopsided_set() -> None:
-    close = [replace(one, attributes={**one.attributes, "framing": "close_up"}) for one in balanced(12)]
-    grown = [*close, *(image(20 + n, **shot.attributes) for n, shot in enumerate(shot_list(facts(close))))]
-    errors = {one.rule_id for one in on_set(grown) if one.severity == Severity.ERROR}
-    assert "COV-FRAMING" not in errors
-    assert "COV-ANGLE" not in errors
+def grown(images: Sequence[KeptImage], shots: Sequence[Shot]) -> list[KeptImage]:
+    """The set with a picture for each shot, of exactly its attributes."""
+    return [*images, *(image(1000 + place, **shot.attributes) for place, shot in enumerate(shots))]
+
+
+ANY_IMAGE = st.fixed_dictionaries(
+    {
+        "framing": st.sampled_from(["close_up", "medium", "full_body", "other"]),
+        "angle": st.sampled_from(["front", "front", "three_quarter_left", "profile_right", "back", "low"]),
+        "expression": st.sampled_from(["neutral", "neutral", "smiling", "angry", "furious"]),
+        "background": st.sampled_from(["kitchen", "kitchen", "street", "plain white"]),
+        "lighting": st.sampled_from(["daylight", "lamp light"]),
+        "wardrobe": st.sampled_from(["grey coat", "grey coat", "red dress"]),
+    }
+)
+
+
+@given(st.lists(ANY_IMAGE, max_size=25), st.sampled_from([Profile.CHARACTER, Profile.MOTION]))
+@settings(max_examples=60, deadline=None)
+def test_the_shots_flip_the_verdict_on_coverage_of_any_figure(
+    attributes: list[dict[str, str]], profile: Profile
+) -> None:
+    images = [image(number, **values) for number, values in enumerate(attributes, 1)]
+    shots = shot_list(facts(images, profile))
+    after = [one for one in on_set(grown(images, shots), profile) if one.rule_id.startswith("COV")]
+    assert [one.rule_id for one in after if one.severity == Severity.ERROR] == []
+    if len(images) + len(shots) < PROFILES[profile].warn_above:
+        assert [one.rule_id for one in after if one.severity == Severity.WARNING] == []
+
+
+@given(
+    st.lists(st.sampled_from(["estate", "church", "club"]), max_size=40),
+    st.sampled_from([Profile.STYLE, Profile.ICONS, Profile.LOGO, Profile.PREMIUM, Profile.PRODUCT]),
+)
+@settings(max_examples=40, deadline=None)
+def test_the_shots_flip_the_verdict_on_coverage_of_any_look(categories: list[str], profile: Profile) -> None:
+    images = [
+        image(number, category=name, subject=f"{name} {number % 7}", background=f"{name} {number % 2}", lighting="dusk")
+        for number, name in enumerate(categories, 1)
+    ]
+    declared = ("estate", "church", "club")
+    shots = shot_list(facts(images, profile, categories=declared))
+    after = on_set(grown(images, shots), profile, categories=declared)
+    errors = [one.rule_id for one in after if one.rule_id.startswith("COV") and one.severity == Severity.ERROR]
+    assert errors == []
+
+
+@pytest.mark.parametrize("lacking", range(18))
+def test_without_the_shots_the_verdict_stays(lacking: int) -> None:
+    few = balanced()[:lacking]
+    assert {one.rule_id for one in on_set(few) if one.rule_id.startswith("COV") and one.severity != Severity.INFO}
+    assert shot_list(facts(few))
+
+
+def test_a_set_that_lacks_nothing_gets_no_shots() -> None:
+    assert shot_list(facts(balanced())) == []
 
 
 def test_a_short_set_of_icons_wants_things_that_it_does_not_show() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from support.rules import balanced, breaks, changed, image, on_set, passes, severities
 
 from loradeck.tools.contracts import Finding, Profile, Severity, SubjectKind
 from loradeck.tools.rulebook.coverage import expression_family, same_thing
+from loradeck.tools.rulebook.keystones import KEYSTONES, Keystone
 from loradeck.tools.rulebook.tables import PROFILES
 
 Findings = list[Finding]
@@ -164,7 +167,7 @@ def test_five_kinds_of_expression_pass() -> Findings:
 
 @breaks("COV-NEUTRAL")
 def test_neutral_behind_another_expression_is_an_error() -> Findings:
-    return on_set(with_expressions(("neutral", 5), ("angry", 6), ("tired", 5), ("smiling", 4)))
+    return on_set(with_expressions(("neutral", 5), ("angry", 7), ("tired", 4), ("smiling", 4)))
 
 
 @breaks("COV-NEUTRAL", WARNING)
@@ -195,6 +198,99 @@ def test_expressions_that_few_images_share_pass() -> Findings:
 def test_near_synonyms_are_one_family_of_expression() -> None:
     assert expression_family("intense") == expression_family("a defiant stare") == "resolve"
     assert expression_family("zany") == "zany"
+
+
+INFO = Severity.INFO
+
+
+@breaks("COV-OVERLAP", INFO)
+def test_two_words_for_one_expression_are_told() -> Findings:
+    findings = on_set([*balanced(), image(21, framing="close_up", angle="front", expression="furious")])
+    (told,) = [finding.why for finding in findings if finding.rule_id == "COV-OVERLAP"]
+    assert told == '"angry", "furious" count as one expression (anger).'
+    return findings
+
+
+@passes("COV-OVERLAP", "COV-EXTREME", "COV-COUPLING", "COV-COMBO", "COV-SOURCE", "COV-KEYSTONE")
+def test_a_balanced_set_has_no_expression_or_view_to_tell_of() -> Findings:
+    return on_set(balanced())
+
+
+@breaks("COV-EXTREME", INFO)
+@pytest.mark.parametrize("expression", ["screaming in rage", "exaggerated joy", "sobbing", "mouth wide agape"])
+def test_a_theatrical_extreme_is_told(expression: str) -> Findings:
+    return on_set([*balanced(), image(21, framing="close_up", angle="front", expression=expression)])
+
+
+@passes("COV-EXTREME")
+@pytest.mark.parametrize("expression", ["quiet anger", "laughing", "tears in the eyes", "intense stare"])
+def test_a_strong_expression_is_no_extreme(expression: str) -> Findings:
+    return on_set([*balanced(), image(21, framing="close_up", angle="front", expression=expression)])
+
+
+@breaks("COV-COUPLING", INFO)
+@pytest.mark.parametrize("angle", ["profile_left", "profile_right", "low", "high"])
+def test_an_expression_where_it_is_hardly_read_is_told(angle: str) -> Findings:
+    return on_set([*balanced(), image(21, framing="medium", angle=angle, expression="angry")])
+
+
+@breaks("COV-COUPLING", INFO)
+def test_three_expressions_on_three_quarter_views_are_told() -> Findings:
+    return on_set([*balanced(), image(21, framing="medium", angle="three_quarter_left", expression="angry")])
+
+
+@breaks("COV-COUPLING", INFO)
+def test_an_expression_that_one_angle_alone_shows_is_told() -> Findings:
+    findings = on_set([*balanced(), image(21, framing="close_up", angle="high", expression="disgusted")])
+    (told,) = [finding.why for finding in findings if finding.rule_id == "COV-COUPLING"]
+    assert told.startswith('"disgust" is seen from high only')
+    return findings
+
+
+@breaks("COV-COMBO", INFO)
+def test_the_same_view_in_the_same_light_twice_is_told() -> Findings:
+    return on_set([*balanced(), replace(balanced()[0], id="img_00000021", number=21, sha256="f" * 64)])
+
+
+@passes("COV-COMBO")
+def test_the_same_view_in_another_light_is_not() -> Findings:
+    (again,) = changed([replace(balanced()[0], number=21, sha256="f" * 64)], lighting="neon")
+    return on_set([*balanced(), again])
+
+
+@breaks("COV-SOURCE", WARNING)
+def test_a_set_that_one_engine_made_is_a_warning() -> Findings:
+    return on_set(changed(balanced(), source_engine="nano banana pro"))
+
+
+@passes("COV-SOURCE")
+def test_two_engines_pass() -> Findings:
+    return on_set([*changed(balanced()[:10], source_engine="a"), *changed(balanced()[10:], source_engine="b")])
+
+
+@passes("COV-SOURCE")
+def test_a_few_candidates_among_photographs_pass() -> Findings:
+    return on_set([*changed(balanced()[:9], source_engine="a"), *balanced()[9:]])
+
+
+@breaks("COV-KEYSTONE", WARNING)
+@pytest.mark.parametrize("keystone", KEYSTONES, ids=lambda keystone: keystone.name)
+def test_each_missing_keystone_is_named(keystone: Keystone) -> Findings:
+    findings = on_set([one for one in balanced() if not keystone.shown_by(one)])
+    (told,) = [finding.why for finding in findings if finding.rule_id == "COV-KEYSTONE"]
+    assert keystone.name in told
+    return findings
+
+
+@breaks("COV-KEYSTONE", WARNING)
+def test_a_keystone_that_is_not_neutral_is_missing() -> Findings:
+    smiling = changed(balanced(), expression="smiling")
+    return on_set(smiling)
+
+
+@passes("COV-KEYSTONE")
+def test_a_set_of_which_no_angle_is_known_is_asked_for_its_angles_first() -> Findings:
+    return on_set(changed(balanced(), angle=None))
 
 
 # --------------------------------------------------------------------------- what surrounds

@@ -151,10 +151,18 @@ def test_the_fingerprint_changes_with_what_the_set_declares() -> None:
     assert len({fingerprint(one) for one in [base, *others]}) == len(others) + 1
 
 
-def test_the_fingerprint_changes_with_the_numbers_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = fingerprint(facts(balanced()))
-    monkeypatch.setattr(tables, "THRESHOLDS", replace(tables.THRESHOLDS, near_duplicate=90.0))
-    assert fingerprint(facts(balanced())) != before
+@pytest.mark.parametrize(
+    "house",
+    [
+        tables.House(thresholds=replace(tables.Thresholds(), near_duplicate=90.0)),
+        tables.House(forbidden=("Acme",)),
+        tables.House(allowed=("oil painting",)),
+        tables.House(caption_words={TargetModel.FLUX2_DEV: (20, 90)}),
+    ],
+)
+def test_the_fingerprint_changes_with_the_numbers_and_phrases_in_force(house: tables.House) -> None:
+    before = facts(balanced())
+    assert fingerprint(replace(before, house=house)) != fingerprint(before)
 
 
 def test_the_fingerprint_does_not_know_ids_or_numbers() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord
 from loradeck.tools.contracts import AttributeSource, Profile, SubjectKind, TargetModel
 from loradeck.tools.rulebook.facts import UNKNOWN, KeptImage, SetFacts
+from loradeck.tools.rulebook.tables import House
 from loradeck.tools.rulebook.words import tidy
 
 RANK = {source: rank for rank, source in enumerate(AttributeSource)}
@@ -20,8 +21,12 @@ def set_facts(
     captions: Mapping[str, CaptionRecord],
     target_model: TargetModel | None = None,
     copy_size: CopySize | None = None,
+    house: House | None = None,
 ) -> SetFacts:
-    """The dataset as the rules see it. `copy_size` measures a copy in pixels; without it copies count as written."""
+    """The dataset as the rules see it. `copy_size` measures a copy in pixels; without it copies count as written.
+
+    `house` is what its `loradeck.toml` says, where it has one.
+    """
     side = (dataset.resolution, dataset.resolution)
     return SetFacts(
         profile=Profile(dataset.profile),
@@ -34,6 +39,7 @@ def set_facts(
         subject_kind=SubjectKind(dataset.subject_kind),
         subject=dataset.subject,
         categories=tuple(dataset.categories),
+        house=house or House(),
     )
 
 

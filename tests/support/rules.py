@@ -113,7 +113,16 @@ def on_captions(captions: Sequence[str], profile: Profile = Profile.STYLE, **val
     return on_set([image(number, text) for number, text in enumerate(captions, 1)], profile, **values)
 
 
-ANGLES = ("front", "three_quarter_left", "profile_left", "three_quarter_right", "high", "profile_right", "low")
+VIEWS = (
+    ("close_up", "front", "neutral"), ("medium", "profile_left", "neutral"), ("full_body", "front", "neutral"),
+    ("close_up", "three_quarter_right", "neutral"), ("medium", "front", "tired"), ("full_body", "front", "angry"),
+    ("other", "back", None), ("close_up", "three_quarter_left", "neutral"), ("medium", "profile_right", "neutral"),
+    ("full_body", "three_quarter_right", "neutral"), ("close_up", "front", "tired"), ("medium", "front", "smiling"),
+    ("full_body", "low", "neutral"), ("other", "back_left", None), ("close_up", "front", "smiling"),
+    ("medium", "three_quarter_left", "worried"), ("full_body", "front", "smiling"), ("close_up", "front", "worried"),
+    ("medium", "three_quarter_right", "tired"), ("close_up", "front", "angry"),
+)  # fmt: skip
+"""Framing, angle and expression of twenty images, the eight keystones among them."""
 BACKGROUNDS = ("city street", "kitchen", "forest path", "library", "rooftop", "workshop")
 LIGHTS = ("soft daylight", "warm lamp light", "cool overhead light", "evening sun")
 OUTFITS = ("grey coat", "blue overall", "red dress")
@@ -121,19 +130,18 @@ OUTFITS = ("grey coat", "blue overall", "red dress")
 
 def balanced(count: int = 20) -> list[KeptImage]:
     """Images of a person that no coverage rule minds: framings, angles, expressions and surroundings vary as wanted."""
-    framings = ["close_up"] * 7 + ["medium"] * 6 + ["full_body"] * 5 + ["other"] * 2
-    expressions = ["neutral"] * 8 + ["tired"] * 3 + ["smiling"] * 3 + ["worried"] * 3 + ["angry"] * 3
     return [
         image(
             place + 1,
-            framing=framings[place % 20],
-            angle=ANGLES[place % len(ANGLES)],
-            expression=expressions[(place * 7) % 20],
+            framing=framing,
+            angle=angle,
+            **({"expression": expression} if expression else {}),
             background=BACKGROUNDS[place % len(BACKGROUNDS)],
             lighting=LIGHTS[place % len(LIGHTS)],
             wardrobe=OUTFITS[place % len(OUTFITS)],
         )
         for place in range(count)
+        for framing, angle, expression in [VIEWS[place % len(VIEWS)]]
     ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, ReportRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import ImageStatus, Verdict
+from loradeck.tools.errors import BadArgument
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,13 @@ def standing(store: Store, dataset: DatasetRecord) -> Standing:
     return Standing(kept, bare.captioned, _fingerprint(store, dataset), verdict, judged)
 
 
-def _fingerprint(store: Store, dataset: DatasetRecord) -> str:
-    from loradeck.tools.rulebook.fingerprint import (
-        fingerprint,
-    )  # late, as the rulebook everywhere: a start does without
+def _fingerprint(store: Store, dataset: DatasetRecord) -> str | None:
+    """None where the dataset cannot be judged at all, which validate_coverage tells."""
+    # late, as the rulebook everywhere: a start does without
+    from loradeck.tools.rulebook.fingerprint import fingerprint
     from loradeck.tools.validate_coverage.tool import facts_now
 
-    return fingerprint(facts_now(store, dataset))
+    try:
+        return fingerprint(facts_now(store, dataset))
+    except BadArgument:
+        return None

@@ -41,6 +41,7 @@ from loradeck.tools.datasets import (
     write_folder,
 )
 from loradeck.tools.errors import Refused
+from loradeck.tools.house_file import take_along
 from loradeck.tools.workbench import Job
 
 BATCH = 8
@@ -110,7 +111,9 @@ def _add(
     """Bring a source in: only pictures that are not there yet get a row."""
     originals = store.workspace.dataset(dataset.id) / ORIGINALS
     gathered = gather(survey(as_list(source)), originals, downloader, watch.check)
-    told.refused, told.remarks = gathered.refused, gathered.remarks
+    roots = dict.fromkeys(one.root for one in gathered.found if one.root is not None)
+    said = [take_along(store, dataset.id, root) for root in roots]
+    told.refused, told.remarks = gathered.refused, [*gathered.remarks, *filter(None, said)]
     rows = place_copies(store, dataset.id)
     new = _not_there_yet(store, rows, gathered.found)
     told.already = len(gathered.found) - len(new)

@@ -10,7 +10,7 @@ from loradeck.tools.rulebook.captions import GUIDE, is_bare
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.lexicon import FUNCTION_WORDS
 from loradeck.tools.rulebook.rule import ERROR, WARNING, Remark, Scope, everywhere, graded, set_rule
-from loradeck.tools.rulebook.tables import THRESHOLDS
+from loradeck.tools.rulebook.tables import Thresholds
 from loradeck.tools.rulebook.words import body, content, lemmas, sentences, words
 
 SHOWN_PHRASES = 5
@@ -48,41 +48,43 @@ def every_image_has_the_trigger(facts: SetFacts) -> Iterable[Remark]:
 # --------------------------------------------------------------------------- what captions share
 
 
-def phrase_shares(texts: Iterable[str]) -> dict[tuple[str, ...], float]:
+def phrase_shares(texts: Iterable[str], limits: Thresholds) -> dict[tuple[str, ...], float]:
     """Phrase (lemmas, up to five words, two content words or more, within a sentence) -> share of texts it stands in.
 
     Only phrases at the warning share or above, and of these only the longest ones.
     """
     spoken = [[lemmas(part) for part in sentences(text)] for text in texts]
-    needed = THRESHOLDS.redundant_warning * len(spoken)
+    needed = limits.redundant_warning * len(spoken)
     common = {
         word for word, count in Counter(w for text in spoken for w in set().union(*text)).items() if count >= needed
     }
     counts: Counter[tuple[str, ...]] = Counter()
     for text in spoken:
-        counts.update({phrase for part in text for phrase in _phrases(part, common)})
+        counts.update({phrase for part in text for phrase in _phrases(part, common, limits)})
     shared = {phrase: count / len(spoken) for phrase, count in counts.items() if count >= needed}
-    return {phrase: share for phrase, share in shared.items() if not _within_longer(phrase, share, shared)}
+    return {phrase: share for phrase, share in shared.items() if not _within_longer(phrase, share, shared, limits)}
 
 
-def _phrases(tokens: tuple[str, ...], common: set[str]) -> Iterator[tuple[str, ...]]:
+def _phrases(tokens: tuple[str, ...], common: set[str], limits: Thresholds) -> Iterator[tuple[str, ...]]:
     """The runs of common words with enough content; a phrase neither starts nor ends with a function word."""
     for start in range(len(tokens)):
-        for end in range(start + 1, min(len(tokens), start + THRESHOLDS.phrase_words) + 1):
+        for end in range(start + 1, min(len(tokens), start + limits.phrase_words) + 1):
             if tokens[end - 1] not in common:
                 break
             phrase = tokens[start:end]
             whole = phrase[0] not in FUNCTION_WORDS and phrase[-1] not in FUNCTION_WORDS
-            if whole and len(content(phrase)) >= THRESHOLDS.phrase_content_words:
+            if whole and len(content(phrase)) >= limits.phrase_content_words:
                 yield phrase
 
 
-def _within_longer(phrase: tuple[str, ...], share: float, shared: dict[tuple[str, ...], float]) -> bool:
+def _within_longer(
+    phrase: tuple[str, ...], share: float, shared: dict[tuple[str, ...], float], limits: Thresholds
+) -> bool:
     """True when a longer phrase holds this one and is about as common (in the same class of severity)."""
-    grave = share >= THRESHOLDS.redundant_error
+    grave = share >= limits.redundant_error
     return any(
         len(other) > len(phrase)
-        and (other_share >= THRESHOLDS.redundant_error) == grave
+        and (other_share >= limits.redundant_error) == grave
         and any(other[at : at + len(phrase)] == phrase for at in range(len(other) - len(phrase) + 1))
         for other, other_share in shared.items()
     )
@@ -94,15 +96,15 @@ def nothing_said_everywhere(facts: SetFacts) -> Iterable[Remark]:
     it is a warning.
     """
     texts = [text for _, text in _full(facts)]
-    if len(texts) < THRESHOLDS.set_rules_from:
+    if len(texts) < facts.limits.set_rules_from:
         return
-    ranked = sorted(phrase_shares(texts).items(), key=lambda item: (-item[1], item[0]))
+    ranked = sorted(phrase_shares(texts, facts.limits).items(), key=lambda item: (-item[1], item[0]))
     for phrase, share in ranked[:SHOWN_PHRASES]:
-        most = THRESHOLDS.redundant_error if share >= THRESHOLDS.redundant_error else THRESHOLDS.redundant_warning
+        most = facts.limits.redundant_error if share >= facts.limits.redundant_error else facts.limits.redundant_warning
         yield Remark(
             f'"{" ".join(phrase)}" stands in {share:.0%} of {len(texts)} captions, wanted under {most:.0%}.',
             "write_captions again (overwrite=true) without what never varies; the look takes it from the pixels.",
-            severity=None if share >= THRESHOLDS.redundant_error else WARNING,
+            severity=None if share >= facts.limits.redundant_error else WARNING,
         )
 
 
@@ -121,14 +123,14 @@ def first_sentence_shape(text: str) -> str:
 def shapes_vary(facts: SetFacts) -> Iterable[Remark]:
     """First-sentence shapes vary: no single shape above 50% of the captions."""
     shapes = Counter(first_sentence_shape(text) for _, text in _full(facts))
-    if shapes.total() < THRESHOLDS.set_rules_from:
+    if shapes.total() < facts.limits.set_rules_from:
         return
     shape, count = min(shapes.items(), key=lambda item: (-item[1], item[0]))
     share = count / shapes.total()
-    if share > THRESHOLDS.template_warning:
+    if share > facts.limits.template_warning:
         yield Remark(
             f'{share:.0%} of the captions open in the same shape ("{shape}"), wanted at most '
-            f"{THRESHOLDS.template_warning:.0%}.",
+            f"{facts.limits.template_warning:.0%}.",
             "write_captions again (overwrite=true) with sentences built in different ways.",
         )
 
@@ -136,7 +138,7 @@ def shapes_vary(facts: SetFacts) -> Iterable[Remark]:
 # --------------------------------------------------------------------------- captions that are alike
 
 
-def near_pairs(texts: list[str]) -> Iterator[tuple[int, int, float]]:
+def near_pairs(texts: list[str], limits: Thresholds) -> Iterator[tuple[int, int, float]]:
     """Index pairs of texts that differ by little, with their likeness (0-100), in order.
 
     Near texts share at least one of their rarest words, so only such pairs are compared.
@@ -148,17 +150,17 @@ def near_pairs(texts: list[str]) -> Iterator[tuple[int, int, float]]:
     for index, text in enumerate(texts):
         rare = sorted(set(words(text)), key=lambda word: (frequency[word], word))[:RARE_WORDS]
         for other in sorted({other for word in rare for other in holders[word]}):
-            likeness = fuzz.ratio(text.lower(), texts[other].lower(), score_cutoff=THRESHOLDS.near_duplicate)
-            if likeness and _same_content(text, texts[other]):
+            likeness = fuzz.ratio(text.lower(), texts[other].lower(), score_cutoff=limits.near_duplicate)
+            if likeness and _same_content(text, texts[other], limits.near_duplicate_content):
                 yield other, index, likeness
         for word in rare:
             holders[word].append(index)
 
 
-def _same_content(left: str, right: str) -> bool:
+def _same_content(left: str, right: str, share: float) -> bool:
     """True when two texts share most content words: short ones may differ in the one word that matters."""
     first, second = set(content(lemmas(left))), set(content(lemmas(right)))
-    return len(first & second) >= THRESHOLDS.near_duplicate_content * len(first | second)
+    return len(first & second) >= share * len(first | second)
 
 
 @set_rule("CAP-DUPLICATE", Scope.CAPTION_SET, everywhere(ERROR), f"{GUIDE}: one image, one caption")
@@ -175,11 +177,11 @@ def captions_differ(facts: SetFacts) -> Iterable[Remark]:
             tuple(image.id for image in group),
         )
     unique = [group[0] for group in same.values()]
-    for left, right, likeness in islice(near_pairs([text for _, text in unique]), MOST_TOLD):
+    for left, right, likeness in islice(near_pairs([text for _, text in unique], facts.limits), MOST_TOLD):
         first, second = unique[left][0], unique[right][0]
         yield Remark(
             f"The captions of images {first.number} and {second.number} are {likeness:.0f}% alike, wanted under "
-            f"{THRESHOLDS.near_duplicate:.0f}%.",
+            f"{facts.limits.near_duplicate:.0f}%.",
             "write_captions for one of them with what sets it apart.",
             (first.id, second.id),
             WARNING,

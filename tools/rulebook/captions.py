@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from loradeck.tools.contracts import SubjectKind
-from loradeck.tools.rulebook.facts import KeptImage, SetFacts
+from loradeck.tools.rulebook.facts import KeptImage, SetFacts, phrase_pattern
 from loradeck.tools.rulebook.lexicon import (
     BOILERPLATE,
     COLOURS,
@@ -34,7 +34,7 @@ from loradeck.tools.rulebook.rule import (
     for_figures,
     graded,
 )
-from loradeck.tools.rulebook.tables import BRAND, THRESHOLDS, words_for
+from loradeck.tools.rulebook.tables import BRAND
 from loradeck.tools.rulebook.words import Opening, body, content, lemmas, mentions, opening, words
 
 GUIDE = "character LoRA practice"
@@ -123,10 +123,10 @@ def length(caption: str, _: KeptImage, facts: SetFacts) -> Iterable[Remark]:
     if is_bare(caption, facts.trigger):
         return
     count = len(words(body(caption, facts.trigger)))
-    low, high = words_for(facts.target_model)
+    low, high = facts.caption_words
     if low <= count <= high:
         return
-    far = count < low * THRESHOLDS.length_error_below or count > high * THRESHOLDS.length_error_above
+    far = count < low * facts.limits.length_error_below or count > high * facts.limits.length_error_above
     change = "add what else varies (setting, light, pose, parts)" if count < low else "cut it to what varies"
     yield Remark(
         f"The caption has {count} word{'' if count == 1 else 's'} after the trigger; {facts.target_model} wants "
@@ -142,7 +142,7 @@ def detail(caption: str, _: KeptImage, facts: SetFacts) -> Iterable[Remark]:
     if is_bare(caption, facts.trigger):
         return
     count = len(body(caption, facts.trigger))
-    low, high = THRESHOLDS.detail_characters
+    low, high = facts.limits.detail_characters
     if not low <= count <= high:
         yield Remark(
             f"The caption has {count} characters after the trigger, wanted {low} to {high}.",
@@ -160,7 +160,13 @@ def _quoted(found: Iterable[str]) -> str:
 @caption_rule("CAP-CONSTANT", graded(ERROR, WARNING), f"{GUIDE}: the redundancy rule")
 def no_boilerplate(caption: str, _: KeptImage, facts: SetFacts) -> Iterable[Remark]:
     """No style, camera, film-stock or quality boilerplate: the LoRA takes from the pixels what never varies."""
-    found = [match.group() for match in BOILERPLATE.finditer(body(caption, facts.trigger).lower())]
+    text = body(caption, facts.trigger)
+    found = [match.group() for match in BOILERPLATE.finditer(facts.judged_words(text).lower())]
+    barred = [phrase for phrase in facts.house.forbidden if phrase_pattern(phrase).search(text)]
+    if barred:
+        yield Remark(
+            f"The caption says {_quoted(barred)}, which this team forbids.", "write_captions again without it."
+        )
     if found:
         yield Remark(
             f"The caption says {_quoted(found)}: style, camera or quality words that are learned from the pixels.",
@@ -181,7 +187,7 @@ def identity_words(text: str, kind: SubjectKind) -> dict[str, list[str]]:
 @caption_rule("CAP-IDENTITY", for_figures(ERROR), f"{GUIDE}: identity is learned from the pixels")
 def no_identity(caption: str, _: KeptImage, facts: SetFacts) -> Iterable[Remark]:
     """No identity features of the subject: face, body, scars, hair, eyes, skin, age, armour that is the body."""
-    found = identity_words(body(caption, facts.trigger), facts.subject_kind)
+    found = identity_words(facts.judged_words(body(caption, facts.trigger)), facts.subject_kind)
     if found:
         phrases = [phrase for family in found.values() for phrase in family]
         yield Remark(
@@ -260,5 +266,5 @@ def covers(caption: str, image: KeptImage, facts: SetFacts) -> Iterable[Remark]:
         yield Remark(
             f"The caption does not name {' or '.join(missing)}.",
             f"write_captions again and say {' and '.join(missing)}.",
-            severity=ERROR if len(missing) >= THRESHOLDS.covers_error_missing else None,
+            severity=ERROR if len(missing) >= facts.limits.covers_error_missing else None,
         )

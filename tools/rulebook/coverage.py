@@ -13,7 +13,7 @@ from loradeck.tools.rulebook.captions import GUIDE
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.lexicon import EXPRESSION_FAMILIES, GENERIC, PLAIN_GROUND
 from loradeck.tools.rulebook.rule import ERROR, WARNING, Remark, Scope, everywhere, for_figures, graded, set_rule
-from loradeck.tools.rulebook.tables import BRAND, PROFILES, THRESHOLDS
+from loradeck.tools.rulebook.tables import BRAND
 from loradeck.tools.rulebook.words import content, lemmas, words
 
 NEUTRAL = "neutral"
@@ -71,7 +71,7 @@ def _largest(counts: Counter[str]) -> tuple[str, float]:
 @set_rule("COV-COUNT", Scope.COVERAGE, everywhere(WARNING), "volume per profile; 10-15 is a minimum, 20-35 good")
 def enough_images(facts: SetFacts) -> Iterable[Remark]:
     """As many images as the profile needs: an error below its block, a warning below or above its warning marks."""
-    row, count = PROFILES[facts.profile], len(facts.images)
+    row, count = facts.row, len(facts.images)
     best = f"{row.best[0]} to {row.best[1]} are best for {facts.profile}"
     if count < row.warn_below:
         block = count < row.block_below
@@ -112,7 +112,7 @@ def attributes_are_known(facts: SetFacts) -> Iterable[Remark]:
         f"write_captions(dataset_id=..., images=[{{image_id, attributes: {{{wanted}}}}}])."
     )
     for name, unknown in lacking.items():
-        grave = facts.is_figure and len(unknown) > THRESHOLDS.unknown_error * len(asked[name])
+        grave = facts.is_figure and len(unknown) > facts.limits.unknown_error * len(asked[name])
         numbers = ", ".join(str(image.number) for image in unknown[:NAMED_IDS])
         more = f" and {len(unknown) - NAMED_IDS} more" if len(unknown) > NAMED_IDS else ""
         yield Remark(
@@ -139,10 +139,10 @@ def framings_are_balanced(facts: SetFacts) -> Iterable[Remark]:
     counts = Counter(name for image in facts.images if (name := image.framing_class))
     if not counts:
         return
-    for name, low, high in THRESHOLDS.framing_bands:
+    for name, low, high in facts.limits.framing_bands:
         share, label = counts[name] / counts.total(), name.replace("_", " ")
         wanted = f"{low:.0%}" if low == high else f"{low:.0%} to {high:.0%}"
-        if counts[name] == 0 or not low - THRESHOLDS.framing_slack <= share <= high + THRESHOLDS.framing_slack:
+        if counts[name] == 0 or not low - facts.limits.framing_slack <= share <= high + facts.limits.framing_slack:
             empty = counts[name] == 0 and name != "back_or_other"
             yield Remark(
                 f"{counts[name]} of {counts.total()} images are {label} ({share:.0%}), wanted {wanted}.",
@@ -155,7 +155,7 @@ def framings_are_balanced(facts: SetFacts) -> Iterable[Remark]:
 def angles_differ(facts: SetFacts) -> Iterable[Remark]:
     """Five or more distinct camera angles; fewer than three is an error."""
     angles = {name for image in facts.images if (name := image.angle_class)}
-    least, wanted = THRESHOLDS.angles
+    least, wanted = facts.limits.angles
     if angles and len(angles) < wanted:
         listed = ", ".join(sorted(angles)).replace("_", " ")
         yield Remark(
@@ -174,7 +174,7 @@ def not_all_frontal(facts: SetFacts) -> Iterable[Remark]:
         if image.angle == Angle.FRONT and expression_family(image.known("expression") or NEUTRAL) == NEUTRAL
     ]
     share = len(frontal) / max(1, len(facts.images))
-    grave, mild = THRESHOLDS.frontal
+    grave, mild = facts.limits.frontal
     if share >= mild:
         yield Remark(
             f"{share:.0%} of the images are front-facing and neutral, wanted under {mild:.0%}.",
@@ -190,7 +190,7 @@ def not_all_frontal(facts: SetFacts) -> Iterable[Remark]:
 def expressions_differ(facts: SetFacts) -> Iterable[Remark]:
     """Five to seven distinct families of expression; fewer than three is an error."""
     families = expressions(facts)
-    least, low, high = THRESHOLDS.expressions
+    least, low, high = facts.limits.expressions
     if facts.emotes and families and not low <= len(families) <= high:
         yield Remark(
             f"{len(families)} kinds of expression ({', '.join(sorted(families))}), wanted {low} to {high}.",
@@ -207,7 +207,7 @@ def neutral_is_commonest(facts: SetFacts) -> Iterable[Remark]:
         return
     share = families[NEUTRAL] / families.total()
     commonest = families[NEUTRAL] == max(families.values())
-    low, high = THRESHOLDS.neutral
+    low, high = facts.limits.neutral
     if not commonest or not low <= share <= high:
         ahead = "" if commonest else f", behind {_largest(families)[0]}"
         yield Remark(
@@ -221,7 +221,7 @@ def neutral_is_commonest(facts: SetFacts) -> Iterable[Remark]:
 def no_expression_repeats(facts: SetFacts) -> Iterable[Remark]:
     """No other expression more than 5-6 times in 25-30: 20% is a warning, 35% an error."""
     families = expressions(facts)
-    grave, mild = THRESHOLDS.repeat
+    grave, mild = facts.limits.repeat
     for family, count in sorted(families.items()):
         share = count / families.total()
         if family != NEUTRAL and share >= mild and facts.emotes:
@@ -241,7 +241,7 @@ def outfits_vary(facts: SetFacts) -> Iterable[Remark]:
     outfits = counted(facts, "wardrobe")
     if not facts.wears or not outfits or len(outfits) > 2:
         return
-    large = len(facts.images) >= THRESHOLDS.wardrobe_images
+    large = len(facts.images) >= facts.limits.wardrobe_images
     if len(outfits) == 1 and not large:
         return
     yield Remark(
@@ -259,16 +259,16 @@ def backgrounds_vary(facts: SetFacts) -> Iterable[Remark]:
     brand = facts.profile in BRAND
     name, label = ("subject", "subjects") if brand else ("background", "environments")
     counts = counted(facts, name)
+    least, wanted = facts.limits.backgrounds
     if not brand and facts.images and all(is_plain(image) for image in facts.images):
         yield Remark(
-            f"All {len(facts.images)} backgrounds are plain, wanted {THRESHOLDS.backgrounds[1]} environments or more.",
+            f"All {len(facts.images)} backgrounds are plain, wanted {wanted} environments or more.",
             "Add images in real surroundings, or put varied solid colours behind the subject.",
             severity=ERROR,
         )
         return
     if not counts:
         return
-    least, wanted = THRESHOLDS.backgrounds
     if len(counts) < wanted:
         yield Remark(
             f"{len(counts)} {label}, wanted {wanted} or more.",
@@ -276,9 +276,9 @@ def backgrounds_vary(facts: SetFacts) -> Iterable[Remark]:
             severity=ERROR if len(counts) < least else None,
         )
     value, share = _largest(counts)
-    if share > THRESHOLDS.background_share:
+    if share > facts.limits.background_share:
         yield Remark(
-            f'"{value}" is {share:.0%} of the {label}, wanted {THRESHOLDS.background_share:.0%} at most.',
+            f'"{value}" is {share:.0%} of the {label}, wanted {facts.limits.background_share:.0%} at most.',
             f"Add images with other {label} (shot_list of validate_coverage).",
         )
 
@@ -287,7 +287,7 @@ def backgrounds_vary(facts: SetFacts) -> Iterable[Remark]:
 def light_varies(facts: SetFacts) -> Iterable[Remark]:
     """Three or more light set-ups; one is an error for a figure. Icons and logos have no light to vary."""
     counts = counted(facts, "lighting")
-    least, wanted = THRESHOLDS.lightings
+    least, wanted = facts.limits.lightings
     if counts and len(counts) < wanted:
         yield Remark(
             f"{len(counts)} light set-up{'s' if len(counts) > 1 else ''}, wanted {wanted} or more.",
@@ -308,8 +308,8 @@ def categories_are_balanced(facts: SetFacts) -> Iterable[Remark]:
     if len(names) < 2 or not facts.images:
         return
     counts = Counter(image.known("category") for image in facts.images)
-    low = THRESHOLDS.category_low / len(names)
-    high = min(THRESHOLDS.category_high[0], THRESHOLDS.category_high[1] / len(names))
+    low = facts.limits.category_low / len(names)
+    high = min(facts.limits.category_high[0], facts.limits.category_high[1] / len(names))
     for name in names:
         share = counts[name.replace("_", " ")] / len(facts.images)
         if not low <= share <= high:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 from loradeck.tools.contracts import Profile
 from loradeck.tools.rulebook.manifest import EVERY
 from loradeck.tools.rulebook.rule import Scope, Statement
-from loradeck.tools.rulebook.tables import NEVER_WAIVED, PROFILES, RULEBOOK_VERSION, TARGETS
+from loradeck.tools.rulebook.tables import NEVER_WAIVED, PROFILES, RULEBOOK_VERSION, TARGETS, Thresholds
 
 HEAD = f"""# The rules in force
 
@@ -26,7 +28,7 @@ Every rule can be waived in `start_training(waive=[{{rule_id, reason}}])` with a
 
 def page() -> str:
     """The whole page, Markdown."""
-    return "\n".join([HEAD, _profiles(), _targets(), *(_rules(scope) for scope in Scope)])
+    return "\n".join([HEAD, _profiles(), _targets(), *(_rules(scope) for scope in Scope), _house()])
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:
@@ -61,6 +63,35 @@ def _rules(scope: Scope) -> str:
     rows = [[rule.id, rule.says, _severity(rule), rule.told_by, rule.source] for rule in EVERY if rule.scope == scope]
     columns = ["id", "rule", "severity", "told by", "where it comes from"]
     return f"## {scope.capitalize()}\n\n{_table(columns, rows)}"
+
+
+HOUSE = """## Other numbers for one dataset
+
+A `loradeck.toml` in the dataset's folder (or beside the pictures, from where `curate_dataset` takes it along) says
+where a team judges otherwise; findings then say so, and the fingerprint changes with it:
+
+```toml
+[thresholds]
+size_warning = 768
+[images.character]       # block_below, warn_below, best, warn_above
+block_below = 12
+[caption_words]          # by target model: fewest and most
+flux2-dev = [20, 90]
+[phrases]
+forbidden = ["Acme Corporation"]   # told by CAP-CONSTANT
+allowed = ["oil painting"]         # no rule on single words minds them
+```
+
+These are the thresholds with the rulebook's own values:
+"""
+
+
+def _house() -> str:
+    rows = [
+        [f"`{item.name}`", str(item.metadata["rule"]), f"`{json.dumps(getattr(Thresholds(), item.name))}`"]
+        for item in fields(Thresholds)
+    ]
+    return f"{HOUSE}\n{_table(['threshold', 'rule', 'value'], rows)}"
 
 
 def _severity(rule: Statement) -> str:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from loradeck.tools.contracts import Angle, AttributeSource, CaptionMode, Framing, Profile, SubjectKind, TargetModel
-from loradeck.tools.rulebook.tables import FIGURES
+from loradeck.tools.rulebook.tables import FIGURES, House, ProfileRow, Thresholds
 
 UNKNOWN = "unknown"
 BACKS = frozenset({Angle.BACK, Angle.BACK_LEFT, Angle.BACK_RIGHT})
 THREE_QUARTERS = frozenset({Angle.THREE_QUARTER_LEFT, Angle.THREE_QUARTER_RIGHT})
 WITNESSES = frozenset({AttributeSource.PERSON, AttributeSource.METADATA, AttributeSource.DETECTOR})
 """Sources of attributes that did see the image."""
+
+
+@cache
+def phrase_pattern(phrase: str) -> re.Pattern[str]:
+    """A phrase as whole words, in any case."""
+    return re.compile(rf"(?<!\w){re.escape(phrase)}(?!\w)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,28 @@ class SetFacts:
     subject_kind: SubjectKind = SubjectKind.PERSON
     subject: str = ""
     categories: tuple[str, ...] = ()
+    house: House = field(default_factory=House)
+
+    @property
+    def limits(self) -> Thresholds:
+        """The thresholds in force."""
+        return self.house.thresholds
+
+    @property
+    def row(self) -> ProfileRow:
+        """The profile's numbers in force."""
+        return self.house.profiles[self.profile]
+
+    def judged_words(self, text: str) -> str:
+        """A text without the phrases that the house allows, for the rules that look for words."""
+        for phrase in self.house.allowed:
+            text = phrase_pattern(phrase).sub(" ", text)
+        return text
+
+    @property
+    def caption_words(self) -> tuple[int, int]:
+        """Fewest and most caption words after the trigger."""
+        return self.house.words_for(self.target_model)
 
     @property
     def is_figure(self) -> bool:

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
-from loradeck.tools.rulebook.tables import in_force
 
 
 def fingerprint(facts: SetFacts) -> str:
@@ -23,7 +22,7 @@ def fingerprint(facts: SetFacts) -> str:
         "resolution": facts.resolution,
         "subject": [facts.subject_kind, facts.subject],
         "categories": sorted(facts.categories),
-        "rules": in_force(facts.profile, facts.target_model),
+        "rules": facts.house.in_force(facts.profile, facts.target_model),
     }
     return hashlib.sha256(_canonical(content).encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.rule import ERROR, WARNING, Remark, Scope, everywhere, set_rule
-from loradeck.tools.rulebook.tables import THRESHOLDS
 
 
 def _ids(images: Iterable[KeptImage]) -> tuple[str, ...]:
@@ -43,7 +42,8 @@ def one_size(facts: SetFacts) -> Iterable[Remark]:
 @set_rule("IMG-SIZE", Scope.IMAGE, everywhere(WARNING), "1024 pixels or more on the shorter side")
 def large_enough(facts: SetFacts) -> Iterable[Remark]:
     """The shorter side of the original is 1024 pixels or more; under 512 is an error unless it was kept on purpose."""
-    for low, high, grave in ((0, THRESHOLDS.size_error, True), (THRESHOLDS.size_error, THRESHOLDS.size_warning, False)):
+    limits = facts.limits
+    for low, high, grave in ((0, limits.size_error, True), (limits.size_error, limits.size_warning, False)):
         small = [image for image in facts.images if low <= min(image.original_size) < high]
         for purpose in (False, True):
             group = [image for image in small if (grave and "IMG-SIZE" in image.overruled) == purpose]

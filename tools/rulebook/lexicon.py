@@ -32,6 +32,7 @@ EXPRESSION_FAMILIES: dict[str, frozenset[str]] = {
 }
 EXPRESSION_WORDS = _words("expression_signs").union(*EXPRESSION_FAMILIES.values())
 
+EXTREME = _any_of(_DATA["patterns"]["extreme"])
 VIEW = _any_of(_DATA["patterns"]["view"])
 BOILERPLATE = _any_of(_DATA["patterns"]["boilerplate"])
 IDENTITY_ALLOWED = _any_of(_DATA["patterns"]["identity_allowed"])

@@ -5,7 +5,7 @@ An id may have one rule for single captions and one for the set.
 
 from __future__ import annotations
 
-from loradeck.tools.rulebook import caption_sets, captions, coverage, images
+from loradeck.tools.rulebook import caption_sets, captions, coverage, faces, images, keystones
 from loradeck.tools.rulebook.elsewhere import ELSEWHERE
 from loradeck.tools.rulebook.rule import Rule, Scope, Statement
 
@@ -35,10 +35,16 @@ RULES: tuple[Rule, ...] = (
     coverage.expressions_differ,
     coverage.neutral_is_commonest,
     coverage.no_expression_repeats,
+    faces.near_synonyms_are_told,
+    faces.extremes_are_told,
+    faces.expressions_are_readable_and_uncoupled,
     coverage.outfits_vary,
     coverage.backgrounds_vary,
     coverage.light_varies,
     coverage.categories_are_balanced,
+    keystones.no_combination_twice,
+    keystones.candidates_come_from_more_than_one_engine,
+    keystones.keystones_are_there,
 )
 """Those that `judge` runs on a set."""
 EVERY: tuple[Statement, ...] = (*RULES, *ELSEWHERE)

@@ -76,12 +76,14 @@ class Rule(Statement):
         if usual is None:
             return []
         remarks = self.look(facts, facts.images if images is None else images)
+        changed = "; ".join(facts.house.changes.get(self.id, ()))
+        by_house = f" (By loradeck.toml: {changed}.)" if changed else ""
         return [
             Finding(
                 rule_id=self.id,
                 severity=remark.severity or usual,
                 where=list(remark.where),
-                why=remark.why,
+                why=remark.why + by_house,
                 fix=remark.fix,
             )
             for remark in remarks

@@ -5,7 +5,8 @@ The fingerprint of a dataset holds the numbers in force, so a report that was gi
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from loradeck.tools.contracts import Profile, TargetModel
@@ -93,73 +94,93 @@ TARGETS: dict[TargetModel, TargetRow] = {
 }
 
 
+def _number(default: Any, rule_id: str) -> Any:
+    """A threshold and the rule that it belongs to."""
+    return field(default=default, metadata={"rule": rule_id})
+
+
 @dataclass(frozen=True)
 class Thresholds:
     """Where a rule begins to speak. Shares are of the captions or images that the rule looks at."""
 
-    length_error_below: float = 0.5
-    """CAP-LENGTH: of the target's fewest words."""
-    length_error_above: float = 2.0
-    """CAP-LENGTH: of the target's most words."""
-    detail_characters: tuple[int, int] = (10, 700)
-    """CAP-DETAIL: after the trigger."""
-    redundant_error: float = 0.8
-    redundant_warning: float = 0.5
-    phrase_words: int = 5
-    """CAP-REDUNDANT: longest phrase that is counted."""
-    phrase_content_words: int = 2
-    template_warning: float = 0.5
-    set_rules_from: int = 5
+    length_error_below: float = _number(0.5, "CAP-LENGTH")
+    """Of the target's fewest words."""
+    length_error_above: float = _number(2.0, "CAP-LENGTH")
+    """Of the target's most words."""
+    detail_characters: tuple[int, int] = _number((10, 700), "CAP-DETAIL")
+    """After the trigger."""
+    redundant_error: float = _number(0.8, "CAP-REDUNDANT")
+    redundant_warning: float = _number(0.5, "CAP-REDUNDANT")
+    phrase_words: int = _number(5, "CAP-REDUNDANT")
+    """Longest phrase that is counted."""
+    phrase_content_words: int = _number(2, "CAP-REDUNDANT")
+    template_warning: float = _number(0.5, "CAP-TEMPLATE")
+    set_rules_from: int = _number(5, "CAP-REDUNDANT")
     """CAP-REDUNDANT and CAP-TEMPLATE need this many captions to say anything."""
-    near_duplicate: float = 85.0
-    """CAP-DUPLICATE: rapidfuzz ratio, trigger removed; good captions stay under 50."""
-    near_duplicate_content: float = 0.75
-    """CAP-DUPLICATE: and this share of content words in common, so that short captions of two things pass."""
-    covers_error_missing: int = 2
-    unknown_error: float = 0.10
-    framing_bands: tuple[tuple[str, float, float], ...] = (
-        ("close_up", 0.33, 0.40),
-        ("medium", 0.25, 0.30),
-        ("full_body", 0.20, 0.25),
-        ("back_or_other", 0.10, 0.10),
+    near_duplicate: float = _number(85.0, "CAP-DUPLICATE")
+    """rapidfuzz ratio, trigger removed; good captions stay under 50."""
+    near_duplicate_content: float = _number(0.75, "CAP-DUPLICATE")
+    """And this share of content words in common, so that short captions of two things pass."""
+    covers_error_missing: int = _number(2, "CAP-COVERS")
+    unknown_error: float = _number(0.10, "COV-KNOWN")
+    framing_bands: tuple[tuple[str, float, float], ...] = _number(
+        (
+            ("close_up", 0.33, 0.40),
+            ("medium", 0.25, 0.30),
+            ("full_body", 0.20, 0.25),
+            ("back_or_other", 0.10, 0.10),
+        ),
+        "COV-FRAMING",
     )
-    framing_slack: float = 0.10
-    angles: tuple[int, int] = (3, 5)
-    """COV-ANGLE: error below the first, warning below the second."""
-    frontal: tuple[float, float] = (0.80, 0.60)
-    """COV-FRONTAL: error from the first share on, warning from the second."""
-    expressions: tuple[int, int, int] = (3, 5, 7)
-    """COV-EXPRESSION: error below, warning below, warning above."""
-    neutral: tuple[float, float] = (0.25, 0.50)
-    repeat: tuple[float, float] = (0.35, 0.20)
-    """COV-REPEAT: error from the first share on, warning from the second."""
-    wardrobe_images: int = 15
-    """COV-WARDROBE: one outfit is an error in sets of this size or more."""
-    backgrounds: tuple[int, int] = (3, 5)
-    background_share: float = 0.40
-    lightings: tuple[int, int] = (2, 3)
-    category_low: float = 0.5
-    """COV-CATEGORY: at least this / k of the set, for k categories."""
-    category_high: tuple[float, float] = (0.6, 2.0)
-    """COV-CATEGORY: at most min(first, second / k)."""
-    size_error: int = 512
-    size_warning: int = 1024
-    """IMG-SIZE: shorter side of the original, pixels."""
+    framing_slack: float = _number(0.10, "COV-FRAMING")
+    angles: tuple[int, int] = _number((3, 5), "COV-ANGLE")
+    """Error below the first, warning below the second."""
+    frontal: tuple[float, float] = _number((0.80, 0.60), "COV-FRONTAL")
+    """Error from the first share on, warning from the second."""
+    expressions: tuple[int, int, int] = _number((3, 5, 7), "COV-EXPRESSION")
+    """Error below, warning below, warning above."""
+    neutral: tuple[float, float] = _number((0.25, 0.50), "COV-NEUTRAL")
+    repeat: tuple[float, float] = _number((0.35, 0.20), "COV-REPEAT")
+    """Error from the first share on, warning from the second."""
+    wardrobe_images: int = _number(15, "COV-WARDROBE")
+    """One outfit is an error in sets of this size or more."""
+    backgrounds: tuple[int, int] = _number((3, 5), "COV-BACKGROUND")
+    background_share: float = _number(0.40, "COV-BACKGROUND")
+    lightings: tuple[int, int] = _number((2, 3), "COV-LIGHTING")
+    category_low: float = _number(0.5, "COV-CATEGORY")
+    """At least this / k of the set, for k categories."""
+    category_high: tuple[float, float] = _number((0.6, 2.0), "COV-CATEGORY")
+    """At most min(first, second / k)."""
+    size_error: int = _number(512, "IMG-SIZE")
+    size_warning: int = _number(1024, "IMG-SIZE")
+    """Shorter side of the original, pixels."""
 
 
-THRESHOLDS = Thresholds()
+@dataclass(frozen=True)
+class House:
+    """What a set is judged by: the rulebook's own numbers, and where a team's `loradeck.toml` says otherwise."""
 
+    thresholds: Thresholds = Thresholds()
+    profiles: Mapping[Profile, ProfileRow] = field(default_factory=lambda: PROFILES)
+    caption_words: Mapping[TargetModel, tuple[int, int]] = field(default_factory=dict)
+    forbidden: tuple[str, ...] = ()
+    """Phrases that no caption may hold (CAP-CONSTANT)."""
+    allowed: tuple[str, ...] = ()
+    """Phrases that no vocabulary rule minds."""
+    changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Rule id -> what the file says of it, in words: "redundant_warning = 0.6"."""
 
-def words_for(target: TargetModel) -> tuple[int, int]:
-    """Fewest and most caption words after the trigger for a target model."""
-    return TARGETS[target].words
+    def words_for(self, target: TargetModel) -> tuple[int, int]:
+        """Fewest and most caption words after the trigger for a target model."""
+        return self.caption_words.get(target, TARGETS[target].words)
 
-
-def in_force(profile: Profile, target: TargetModel) -> dict[str, Any]:
-    """The numbers that a verdict depends on, as plain data for the fingerprint."""
-    return {
-        "version": RULEBOOK_VERSION,
-        "profile": asdict(PROFILES[profile]),
-        "words": list(words_for(target)),
-        "thresholds": asdict(THRESHOLDS),
-    }
+    def in_force(self, profile: Profile, target: TargetModel) -> dict[str, Any]:
+        """The numbers and phrases that a verdict depends on, as plain data for the fingerprint."""
+        return {
+            "version": RULEBOOK_VERSION,
+            "profile": asdict(self.profiles[profile]),
+            "words": list(self.words_for(target)),
+            "thresholds": asdict(self.thresholds),
+            "forbidden": sorted(self.forbidden),
+            "allowed": sorted(self.allowed),
+        }

@@ -1,37 +1,43 @@
-"""What to add next: missing pictures, concrete enough to make, most valuable first."""
+"""What to add next: missing pictures, concrete enough to make, most valuable first.
+
+The list is planned picture by picture: each one is chosen for what the set, with those before it, still lacks, until
+the rules on coverage have nothing left to say that adding could mend. So the set passes them once all are there.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import cycle, islice
+from dataclasses import replace
 
-from loradeck.tools.contracts import Angle, Framing, Shot
+from loradeck.tools.contracts import Angle, Framing, Severity, Shot
 from loradeck.tools.rulebook.coverage import LIT_PROFILES, NEUTRAL, expression_family, expressions
-from loradeck.tools.rulebook.facts import SetFacts
-from loradeck.tools.rulebook.tables import BRAND, PROFILES, THRESHOLDS
+from loradeck.tools.rulebook.facts import KeptImage, SetFacts
+from loradeck.tools.rulebook.keystones import missing_keystones
+from loradeck.tools.rulebook.manifest import RULES
+from loradeck.tools.rulebook.rule import Scope
+from loradeck.tools.rulebook.tables import BRAND
 
-MOST_SHOTS = 12
-KEYSTONES: tuple[tuple[Framing, Angle], ...] = (
-    (Framing.CLOSE_UP, Angle.FRONT),
-    (Framing.CLOSE_UP, Angle.THREE_QUARTER_RIGHT),
-    (Framing.CLOSE_UP, Angle.THREE_QUARTER_LEFT),
-    (Framing.MEDIUM, Angle.PROFILE_LEFT),
-    (Framing.MEDIUM, Angle.PROFILE_RIGHT),
-    (Framing.FULL_BODY, Angle.FRONT),
-    (Framing.FULL_BODY, Angle.BACK),
-    (Framing.FULL_BODY, Angle.THREE_QUARTER_RIGHT),
-)
-"""The eight views that anchor an identity, all neutral, in this order of worth."""
+MOST_SHOTS = 40
+LARGE = 1000
+"""Sets above this size get no list: what they lack is not a picture or two."""
+MENDED_BY_ADDING = [
+    rule for rule in RULES if rule.scope == Scope.COVERAGE and rule.id not in {"COV-KNOWN", "COV-SOURCE"}
+]
 VIEWS = {
     "close_up": (Angle.FRONT, Angle.THREE_QUARTER_LEFT, Angle.THREE_QUARTER_RIGHT),
-    "medium": (Angle.THREE_QUARTER_RIGHT, Angle.PROFILE_LEFT, Angle.LOW, Angle.PROFILE_RIGHT, Angle.HIGH),
-    "full_body": (Angle.FRONT, Angle.THREE_QUARTER_LEFT, Angle.LOW),
+    "medium": (
+        Angle.FRONT, Angle.THREE_QUARTER_RIGHT, Angle.PROFILE_LEFT, Angle.THREE_QUARTER_LEFT, Angle.LOW,
+        Angle.PROFILE_RIGHT, Angle.HIGH,
+    ),
+    "full_body": (Angle.FRONT, Angle.THREE_QUARTER_LEFT, Angle.LOW, Angle.THREE_QUARTER_RIGHT, Angle.HIGH),
     "back_or_other": (Angle.BACK, Angle.BACK_LEFT, Angle.BACK_RIGHT),
-}
+}  # fmt: skip
+"""The angles that are worth adding in each framing."""
 READABLE = {Angle.FRONT, Angle.THREE_QUARTER_LEFT, Angle.THREE_QUARTER_RIGHT}
 """Angles from which an expression can be read; elsewhere neutral is enough."""
-EXPRESSIONS = (NEUTRAL, "tired", "focused", "smiling", "worried", "angry")
+EXPRESSIONS = ("tired", "focused", "smiling", "worried", "angry", "surprised")
+"""What is asked for beside neutral, of a family each."""
 ENVIRONMENTS = (
     "city street",
     "forest path",
@@ -53,117 +59,124 @@ THINGS = (
 
 
 def shot_list(facts: SetFacts) -> list[Shot]:
-    """Up to twelve missing pictures, the most valuable first; empty when nothing is missing."""
-    found = _figure(facts) if facts.is_figure else [*_categories(facts), *_subjects(facts)]
-    return list(islice(found, MOST_SHOTS))
+    """Up to forty missing pictures, the most valuable first; empty when adding pictures mends nothing."""
+    if len(facts.images) > LARGE:
+        return []
+    planned: list[dict[str, str]] = []
+    grown = facts
+    while len(planned) < MOST_SHOTS and _lacks(grown):
+        shot = {name: value for name, value in _next(grown).items() if value}
+        planned.append(shot)
+        grown = replace(grown, images=(*grown.images, _as_image(shot, len(planned))))
+    keystones = len(missing_keystones(facts)) if facts.is_figure else 0
+    return [_shot(shot, _worth(place, len(planned), keystones)) for place, shot in enumerate(planned)]
 
 
-def _shot(worth: float, **attributes: str) -> Shot:
-    said = {name: value for name, value in attributes.items() if value}
+def _lacks(facts: SetFacts) -> bool:
+    """True while a rule finds something that another picture could mend; in a full set, only an error counts."""
+    found = {finding.severity for rule in MENDED_BY_ADDING for finding in rule.judge(facts)}
+    return Severity.ERROR in found or (Severity.WARNING in found and len(facts.images) < facts.row.warn_above)
+
+
+def _next(facts: SetFacts) -> dict[str, str]:
+    return _figure(facts) if facts.is_figure else _look(facts)
+
+
+def _worth(place: int, planned: int, keystones: int) -> float:
+    """From 1 down to 0; a keystone is worth one more."""
+    return (planned - place) / planned + (place < keystones)
+
+
+def _shot(said: dict[str, str], worth: float) -> Shot:
     return Shot(
         text=", ".join(value.replace("_", " ") for value in said.values()), attributes=said, worth=round(worth, 2)
     )
 
 
+def _as_image(shot: dict[str, str], number: int) -> KeptImage:
+    """The planned picture as the rules will see it."""
+    return KeptImage(f"shot_{number}", -number, f"shot_{number}", (1024, 1024), (1024, 1024), shot)
+
+
 # --------------------------------------------------------------------------- one identity
 
 
-def _figure(facts: SetFacts) -> Iterator[Shot]:
-    """Missing keystones, then the framings that fall short, each in surroundings, light and clothes that are rare."""
-    rotation = _surroundings(facts)
-    views = list(_missing_views(facts))
-    wanted = _missing_expressions(facts)
-    for place, (framing, angle, keystone) in enumerate(views):
-        readable = angle in READABLE and not keystone
-        expression = (next(wanted, NEUTRAL) if readable else NEUTRAL) if facts.emotes else ""
-        background, lighting, wardrobe = next(rotation)
-        yield _shot(
-            (len(views) - place) / len(views) + keystone,
-            framing=str(framing),
-            angle=str(angle),
-            expression=expression,
-            background=background,
-            lighting=lighting,
-            wardrobe=wardrobe,
-        )
+def _figure(facts: SetFacts) -> dict[str, str]:
+    """The view that is missing most, with an expression, surroundings, light and clothes that are rare."""
+    framing, angle, neutral = _view(facts)
+    expression = NEUTRAL if neutral or angle not in READABLE else _expression(facts)
+    return {
+        "framing": str(framing),
+        "angle": str(angle),
+        "expression": expression if facts.emotes else "",
+        "background": _rarest(ENVIRONMENTS, facts, "background"),
+        "lighting": _rarest(LIGHTS, facts, "lighting"),
+        "wardrobe": _rarest(OUTFITS, facts, "wardrobe") if facts.wears else "",
+    }
 
 
-def _missing_views(facts: SetFacts) -> Iterator[tuple[Framing, Angle, bool]]:
-    """(framing, angle, is a keystone) of the views to add."""
-    have = {(image.framing, image.angle) for image in facts.images}
-    added: Counter[str] = Counter()
-    for framing, angle in KEYSTONES:
-        if (framing, angle) not in have:
-            added["back_or_other" if angle == Angle.BACK else str(framing)] += 1
-            yield framing, angle, True
-    goal = max(PROFILES[facts.profile].best[0], len(facts.images) + added.total())
+def _view(facts: SetFacts) -> tuple[Framing, Angle, bool]:
+    """(framing, angle, must be neutral): the first missing keystone, else the rarest angle in the framing that lies
+    furthest below its band.
+    """
+    for keystone in missing_keystones(facts):
+        return *keystone.made_as, True
     counts = Counter(image.framing_class for image in facts.images)
-    for name, low, _ in THRESHOLDS.framing_bands:
-        short = round(low * goal) - counts[name] - added[name]
-        framing = Framing.MEDIUM if name == "back_or_other" else Framing(name)
-        for angle in islice(_rarest_first(facts, VIEWS[name]), max(0, short)):
-            yield framing, angle, False
+    bands = {name: (low + high) / 2 for name, low, high in facts.limits.framing_bands}
+    total = sum(counts[name] for name in bands) or 1
+    name = max(bands, key=lambda band: bands[band] - counts[band] / total)
+    seen = Counter(image.angle for image in facts.images if image.framing_class == name)
+    angle = min(VIEWS[name], key=lambda one: (seen[one], VIEWS[name].index(one)))
+    return Framing.MEDIUM if name == "back_or_other" else Framing(name), angle, False
 
 
-def _rarest_first(facts: SetFacts, angles: Sequence[Angle]) -> Iterator[Angle]:
-    seen = Counter(image.angle for image in facts.images)
-    return cycle(sorted(angles, key=lambda angle: (seen[angle], angles.index(angle))))
-
-
-def _missing_expressions(facts: SetFacts) -> Iterator[str]:
-    """Expressions that nobody wears yet, then all in turn."""
+def _expression(facts: SetFacts) -> str:
+    """Neutral where it is not the commonest or too rare, else the expression that the fewest images wear."""
     families = expressions(facts)
-    fresh = [name for name in EXPRESSIONS if expression_family(name) not in families]
-    return cycle([*fresh, *(name for name in EXPRESSIONS if name not in fresh)])
+    low, high = facts.limits.neutral
+    most = max((count for family, count in families.items() if family != NEUTRAL), default=0)
+    if families[NEUTRAL] <= most or families[NEUTRAL] < (low + high) / 2 * (families.total() + 1):
+        return NEUTRAL
+    room = len(families) < facts.limits.expressions[1]
+    pool = [name for name in EXPRESSIONS if room or expression_family(name) in families] or list(EXPRESSIONS)
+    return min(pool, key=lambda name: families[expression_family(name)])
 
 
-def _surroundings(facts: SetFacts) -> Iterator[tuple[str, str, str]]:
-    """(environment, light, outfit), the ones not in the set first, each at its own pace."""
-    environments = cycle(_unused(ENVIRONMENTS, facts, "background"))
-    lights = cycle(_unused(LIGHTS, facts, "lighting"))
-    outfits = cycle(OUTFITS if facts.wears else ("",))
-    return zip(environments, lights, outfits, strict=False)
-
-
-def _unused(pool: Sequence[str], facts: SetFacts, name: str) -> list[str]:
-    said = " | ".join(image.known(name) or "" for image in facts.images)
-    return [value for value in pool if value not in said] or list(pool)
+def _rarest(pool: Sequence[str], facts: SetFacts, name: str) -> str:
+    """A value that the set does not have yet, else the one that the fewest images have."""
+    said = facts.values(name)
+    unused = [value for value in pool if not any(value in other for other in said)]
+    return unused[0] if unused else min(pool, key=lambda value: sum(said[other] for other in said if value in other))
 
 
 # --------------------------------------------------------------------------- a look or a family
 
 
-def _categories(facts: SetFacts) -> Iterator[Shot]:
-    """One picture for each that a declared category lacks."""
+def _look(facts: SetFacts) -> dict[str, str]:
+    """Of the category that lacks most, something new in a rare light."""
+    brand = facts.profile in BRAND
+    return {
+        "category": _category(facts),
+        "subject": _new_thing(facts) if brand else "",
+        "background": "" if brand else _rarest(ENVIRONMENTS, facts, "background"),
+        "lighting": _rarest(LIGHTS, facts, "lighting") if facts.profile in LIT_PROFILES else "",
+    }
+
+
+def _category(facts: SetFacts) -> str:
+    """The declared category that the fewest images hold; none where fewer than two are declared."""
     names = list(dict.fromkeys(name.strip().lower() for name in facts.categories))
-    if len(names) < 2:
-        return
-    counts = Counter(image.known("category") for image in facts.images)
-    goal = max(len(facts.images), PROFILES[facts.profile].warn_below)
-    short = {name: round(goal / len(names)) - counts[name.replace("_", " ")] for name in names}
-    for name, missing in sorted(short.items(), key=lambda item: -item[1]):
-        for _ in range(max(0, missing)):
-            yield _shot(1 + missing / goal, category=name, background=_place(facts), lighting=_light(facts))
+    counts = facts.values("category")
+    return min(names, key=lambda name: counts[name.replace("_", " ")]) if len(names) > 1 else ""
 
 
-def _subjects(facts: SetFacts) -> Iterator[Shot]:
-    """Things or places that are not in the set yet, as many as it is short of a good number or of variety."""
-    name, pool = ("subject", THINGS) if facts.profile in BRAND else ("background", ENVIRONMENTS)
-    different = len({image.known(name) for image in facts.images} - {None})
-    missing = PROFILES[facts.profile].best[0] - len(facts.images)
-    variety = THRESHOLDS.backgrounds[1] - different if facts.has(name) else 0
-    short = max(missing, variety)
-    fresh = _unused(pool, facts, name)
-    for place in range(min(max(0, short), len(fresh))):
-        yield _shot((short - place) / short, **{name: fresh[place]}, lighting=_light(facts, place))
+def _new_thing(facts: SetFacts) -> str:
+    """A subject that no image shows; those of the pool in turn, and again in other company once all are there."""
+    known = facts.values("subject")
+    return next(name for name in _things() if name not in known)
 
 
-def _place(facts: SetFacts) -> str:
-    return "" if facts.profile in BRAND else _unused(ENVIRONMENTS, facts, "background")[0]
-
-
-def _light(facts: SetFacts, place: int = 0) -> str:
-    if facts.profile not in LIT_PROFILES:
-        return ""
-    lights = _unused(LIGHTS, facts, "lighting")
-    return lights[place % len(lights)]
+def _things() -> Iterator[str]:
+    yield from THINGS
+    for other in THINGS:
+        yield from (f"{thing} and {other}" for thing in THINGS if thing != other)

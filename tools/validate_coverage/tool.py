@@ -10,6 +10,7 @@ from loradeck.state.store import Store
 from loradeck.tools.contracts import TargetModel, ValidateArgs, ValidateResult
 from loradeck.tools.datasets import captions_of, copy_path, find_dataset, kept_images
 from loradeck.tools.facts import set_facts
+from loradeck.tools.house_file import house_of
 from loradeck.tools.rulebook.facts import SetFacts
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.validate_coverage.copies import png_size
@@ -17,9 +18,16 @@ from loradeck.tools.workbench import Workbench
 
 
 def facts_now(store: Store, dataset: DatasetRecord, target_model: TargetModel | None = None) -> SetFacts:
-    """The dataset at this moment as the rules see it, its copies measured on the disk."""
-    images = kept_images(store, dataset.id)
-    return set_facts(dataset, images, captions_of(store, dataset.id), target_model, partial(_copy_size, store))
+    """The dataset at this moment as the rules see it, its copies measured on the disk.
+
+    Raises BadArgument where its loradeck.toml cannot be followed.
+    """
+    images, captions, house = (
+        kept_images(store, dataset.id),
+        captions_of(store, dataset.id),
+        house_of(store, dataset.id),
+    )
+    return set_facts(dataset, images, captions, target_model, partial(_copy_size, store), house)
 
 
 def judge_now(
@@ -52,7 +60,7 @@ def _copy_size(store: Store, image: ImageRecord) -> tuple[int, int] | None:
 
 
 def handle(args: ValidateArgs, bench: Workbench) -> ValidateResult:
-    """Judge a dataset. Raises NotFound."""
+    """Judge a dataset. Raises NotFound, and BadArgument for a loradeck.toml that cannot be followed."""
     return judge_now(bench.store, find_dataset(bench.store, args.dataset_id), args.target_model)
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from loradeck.tools.contracts import Angle, Framing
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.lexicon import FUNCTION_WORDS, LIGHT_WORDS
-from loradeck.tools.rulebook.tables import BRAND, THRESHOLDS, words_for
+from loradeck.tools.rulebook.tables import BRAND
 from loradeck.tools.rulebook.words import mentions, words
 
 MOST_COLOURS = 3
@@ -67,7 +67,6 @@ AGAIN = (
 
 FRAMINGS = {Framing.CLOSE_UP: "in close-up", Framing.MEDIUM: "from the waist up", Framing.FULL_BODY: "at full length"}
 ANGLES = {
-    Angle.FRONT: "facing the camera",
     Angle.THREE_QUARTER_LEFT: "turned three-quarters to the left",
     Angle.THREE_QUARTER_RIGHT: "turned three-quarters to the right",
     Angle.PROFILE_LEFT: "in profile to the left",
@@ -78,6 +77,8 @@ ANGLES = {
     Angle.LOW: "seen from below",
     Angle.HIGH: "seen from above",
 }
+FRONTS = ("facing the camera", "seen from the front", "looking straight ahead")
+"""Said in turn of front views, which are the most in many sets: one phrase for all would be in half of the captions."""
 ORDERS = (
     ("look", "view", "worn", "pose"),
     ("view", "look", "pose", "worn"),
@@ -144,9 +145,9 @@ def what_is_known(facts: SetFacts, image: KeptImage, seed: str, colours: Sequenc
         place=_with_article(_varying(facts, image, "background")),
         light=light if not light or mentions(light, LIGHT_WORDS) else f"{light} light",
         pose=image.known("pose") or "",
-        worn=f"wearing {worn}" if worn and _share(facts, image, "wardrobe") < THRESHOLDS.redundant_error else "",
+        worn=f"wearing {worn}" if worn and _share(facts, image, "wardrobe") < facts.limits.redundant_error else "",
         look=_expression(expression) if expression else "",
-        view=_view(image),
+        view=_view(image, seed),
     )
 
 
@@ -178,7 +179,7 @@ def _brand(facts: SetFacts, known: Known) -> str:
     else:
         parts = [_pick(UNCOLOURED, known.seed, "opening").format(**slots)]
     parts += _surroundings(known)
-    if known.colours and len(words(" ".join(parts))) < words_for(facts.target_model)[0]:
+    if known.colours and len(words(" ".join(parts))) < facts.caption_words[0]:
         then = f", and {_listed(known.colours[1:])} after that" if known.colours[1:] else ""
         parts.append(_pick(AGAIN, known.seed, "again").format(then=then, **slots))
     return " ".join(parts)
@@ -200,7 +201,7 @@ def _figure(facts: SetFacts, known: Known) -> str:
     """
     around = " ".join(_surroundings(known))
     clauses = [name for name in _pick(ORDERS, known.seed, "order") if getattr(known, name)]
-    high = words_for(facts.target_model)[1]
+    high = facts.caption_words[1]
     for optional in ("", "pose", "worn"):
         clauses = [name for name in clauses if name != optional]
         first = ", ".join(getattr(known, name) for name in clauses)
@@ -239,12 +240,13 @@ def _share(facts: SetFacts, image: KeptImage, name: str) -> float:
 def _varying(facts: SetFacts, image: KeptImage, name: str) -> str:
     """An attribute's value, unless half the set of a look or a family has it too; a figure's is always said."""
     value = image.known(name) or ""
-    return value if facts.is_figure or _share(facts, image, name) < THRESHOLDS.redundant_warning else ""
+    return value if facts.is_figure or _share(facts, image, name) < facts.limits.redundant_warning else ""
 
 
-def _view(image: KeptImage) -> str:
-    parts = [FRAMINGS.get(image.framing) if image.framing else None, ANGLES.get(image.angle) if image.angle else None]
-    return " and ".join(part for part in parts if part)
+def _view(image: KeptImage, seed: str) -> str:
+    angle = _pick(FRONTS, seed, "front") if image.angle == Angle.FRONT else image.angle and ANGLES[image.angle]
+    framing = FRAMINGS.get(image.framing) if image.framing else None
+    return " and ".join(part for part in (framing, angle) if part)
 
 
 def _expression(value: str) -> str:

@@ -23,6 +23,7 @@ BETWEEN_CODES = re.compile(r"[\s,;]+")
 def handle(args: WriteCaptionsArgs, bench: Workbench) -> WriteCaptionsResult:
     """Save what is good, refuse the rest with findings. Raises NotFound, BadArgument, Refused or NotYet."""
     from loradeck.tools.facts import set_facts
+    from loradeck.tools.house_file import house_of
     from loradeck.tools.write_captions.answer import Outcome, answer
     from loradeck.tools.write_captions.drafts import judge_drafts, with_drafts
     from loradeck.tools.write_captions.request import drafts, understood
@@ -32,7 +33,7 @@ def handle(args: WriteCaptionsArgs, bench: Workbench) -> WriteCaptionsResult:
     _check(args, dataset)
     request = understood(all_images(store, dataset.id), args.images)
     captions = captions_of(store, dataset.id)
-    facts = set_facts(dataset, request.kept, captions)
+    facts = set_facts(dataset, request.kept, captions, house=house_of(store, dataset.id))
     seen, strange_codes = _seen(store, request, args.sheet_code)
     wanted = drafts(args, request, facts, seen)
     fresh = [draft for draft in wanted if args.overwrite or draft.image_id not in captions]

@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from loradeck.tools.rulebook.captions import GUIDE, is_bare
+from loradeck.tools.rulebook.captions import is_bare
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.lexicon import FUNCTION_WORDS
-from loradeck.tools.rulebook.rule import ERROR, WARNING, Remark, Scope, everywhere, graded, set_rule
+from loradeck.tools.rulebook.rule import ERROR, GUIDE, WARNING, Remark, Scope, everywhere, graded, set_rule
 from loradeck.tools.rulebook.tables import Thresholds
 from loradeck.tools.rulebook.words import body, content, lemmas, sentences, words
 

@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from loradeck.tools.contracts import Angle, Profile
-from loradeck.tools.rulebook.captions import GUIDE
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.lexicon import EXPRESSION_FAMILIES, GENERIC, PLAIN_GROUND
-from loradeck.tools.rulebook.rule import ERROR, WARNING, Remark, Scope, everywhere, for_figures, graded, set_rule
+from loradeck.tools.rulebook.rule import ERROR, GUIDE, WARNING, Remark, Scope, everywhere, for_figures, graded, set_rule
 from loradeck.tools.rulebook.tables import BRAND
 from loradeck.tools.rulebook.words import content, lemmas, words
 

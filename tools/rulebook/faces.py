@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from loradeck.tools.contracts import Angle, Framing
-from loradeck.tools.rulebook.captions import GUIDE
 from loradeck.tools.rulebook.coverage import NEUTRAL, expression_family
 from loradeck.tools.rulebook.facts import THREE_QUARTERS, KeptImage, SetFacts
 from loradeck.tools.rulebook.lexicon import EXTREME
-from loradeck.tools.rulebook.rule import INFO, Remark, Scope, for_figures, set_rule
+from loradeck.tools.rulebook.rule import GUIDE, INFO, Remark, Scope, for_figures, set_rule
 
 NEUTRAL_ALONE = frozenset({Angle.PROFILE_LEFT, Angle.PROFILE_RIGHT, Angle.LOW, Angle.HIGH})
 MILD_ONES = 2

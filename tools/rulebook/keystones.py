@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from loradeck.tools.contracts import Angle, Framing
-from loradeck.tools.rulebook.captions import GUIDE
 from loradeck.tools.rulebook.coverage import NEUTRAL, expression_family, same_thing
 from loradeck.tools.rulebook.facts import BACKS, THREE_QUARTERS, KeptImage, SetFacts
-from loradeck.tools.rulebook.rule import INFO, WARNING, Remark, Scope, for_figures, set_rule
+from loradeck.tools.rulebook.rule import GUIDE, INFO, WARNING, Remark, Scope, for_figures, set_rule
 
 MOST_TOLD = 5
 

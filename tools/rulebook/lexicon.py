@@ -1,19 +1,29 @@
-"""The vocabulary of `vocabulary.toml`, read once: sets of words and compiled patterns for lower-case text."""
+"""The words that rules read, from the `.toml` files of this folder: sets of words, and patterns for lower-case text.
+
+`vocabulary.toml` holds what several rules share; a rule with a vocabulary of its own has a file of its own.
+"""
 
 from __future__ import annotations
 
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
-_DATA = tomllib.loads(Path(__file__).with_name("vocabulary.toml").read_text(encoding="utf-8"))
+
+def vocabulary(name: str) -> dict[str, Any]:
+    """The tables of a file of this folder."""
+    return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
+
+
+_DATA = vocabulary("vocabulary")
 
 
 def _words(name: str) -> frozenset[str]:
     return frozenset(_DATA["words"][name].split())
 
 
-def _any_of(alternatives: list[str]) -> re.Pattern[str]:
+def any_of(alternatives: list[str]) -> re.Pattern[str]:
     """One pattern for whole words or phrases."""
     hues = "|".join(sorted(COLOURS))
     return re.compile(rf"(?<!\w)(?:{'|'.join(alternatives).replace('COLOUR', hues)})(?!\w)")
@@ -32,12 +42,5 @@ EXPRESSION_FAMILIES: dict[str, frozenset[str]] = {
 }
 EXPRESSION_WORDS = _words("expression_signs").union(*EXPRESSION_FAMILIES.values())
 
-EXTREME = _any_of(_DATA["patterns"]["extreme"])
-VIEW = _any_of(_DATA["patterns"]["view"])
-BOILERPLATE = _any_of(_DATA["patterns"]["boilerplate"])
-IDENTITY_ALLOWED = _any_of(_DATA["patterns"]["identity_allowed"])
-IDENTITY: dict[str, re.Pattern[str]] = {
-    family: _any_of(alternatives) for family, alternatives in _DATA["identity"].items()
-}
-CREATURE_IDENTITY = _any_of(_DATA["creature_identity"]["body"])
-PROMPT_WEIGHT = re.compile(r"\([^()]*:\s*\d+(?:\.\d+)?\)")
+EXTREME = any_of(_DATA["patterns"]["extreme"])
+VIEW = any_of(_DATA["patterns"]["view"])

@@ -5,18 +5,29 @@ An id may have one rule for single captions and one for the set.
 
 from __future__ import annotations
 
-from loradeck.tools.rulebook import caption_sets, captions, coverage, faces, images, keystones
+from loradeck.tools.rulebook import (
+    caption_sets,
+    captions,
+    constant,
+    coverage,
+    covers,
+    faces,
+    identity,
+    images,
+    keystones,
+    prose,
+)
 from loradeck.tools.rulebook.elsewhere import ELSEWHERE
 from loradeck.tools.rulebook.rule import Rule, Scope, Statement
 
 RULES: tuple[Rule, ...] = (
     captions.trigger_first,
-    captions.prose,
+    prose.prose,
     captions.length,
     captions.detail,
-    captions.no_boilerplate,
-    captions.no_identity,
-    captions.covers,
+    constant.no_boilerplate,
+    identity.no_identity,
+    covers.covers,
     captions.not_empty,
     caption_sets.every_image_has_the_trigger,
     caption_sets.nothing_said_everywhere,

@@ -11,6 +11,8 @@ from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.tables import BRAND, FIGURES, STRICT
 
 SET = "set"
+GUIDE = "character LoRA practice"
+BRAND_GUIDE = "brand icon training guide"
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from loradeck.tools.rulebook.lexicon import BOILERPLATE
+from loradeck.tools.rulebook.constant import boilerplate
 from loradeck.tools.rulebook.words import body, tidy
 
 GAPS = (
@@ -22,7 +22,7 @@ def mended(caption: str, trigger: str, *, cut_boilerplate: bool) -> str:
     rest = body(tidy(caption), trigger)
     lower = rest.lower()
     if cut_boilerplate and len(lower) == len(rest):
-        rest = body(_cut(rest, [match.span() for match in BOILERPLATE.finditer(lower)]), trigger)
+        rest = body(_cut(rest, boilerplate(lower)), trigger)
     if not rest:
         return trigger
     return f"{trigger}. {rest}" if rest[0].isupper() else f"{trigger} {rest}"

@@ -12,10 +12,12 @@ from loradeck.tools.rulebook import (
     coverage,
     covers,
     faces,
+    hero,
     identity,
     images,
     keystones,
     prose,
+    terms,
 )
 from loradeck.tools.rulebook.elsewhere import ELSEWHERE
 from loradeck.tools.rulebook.rule import Rule, Scope, Statement
@@ -27,12 +29,14 @@ RULES: tuple[Rule, ...] = (
     captions.detail,
     constant.no_boilerplate,
     identity.no_identity,
+    hero.no_copy,
     covers.covers,
     captions.not_empty,
     caption_sets.every_image_has_the_trigger,
     caption_sets.nothing_said_everywhere,
     caption_sets.shapes_vary,
     caption_sets.captions_differ,
+    terms.one_name_for_one_thing,
     caption_sets.written_by_someone_who_looked,
     images.copies_are_readable,
     images.large_enough,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from loradeck.tools.rulebook.captions import is_bare
+from loradeck.tools.rulebook.english import is_english
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.lexicon import COLOURS, EXPRESSION_WORDS, LIGHT_WORDS, PICTURE_WORDS, PLACE_WORDS, VIEW
 from loradeck.tools.rulebook.rule import BRAND_GUIDE, ERROR, GUIDE, WARNING, Remark, caption_rule, everywhere
@@ -74,6 +75,8 @@ def covers(caption: str, image: KeptImage, facts: SetFacts) -> Iterable[Remark]:
     if is_bare(caption, facts.trigger):
         return
     text = body(caption, facts.trigger)
+    if not is_english(text):
+        return
     missing = [name for name, said in facets(facts, image).items() if not said(text, image)]
     if missing:
         yield Remark(

@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from loradeck.tools.contracts import Angle, AttributeSource, CaptionMode, Framing, Profile, SubjectKind, TargetModel
+from loradeck.tools.rulebook.english import is_english
 from loradeck.tools.rulebook.tables import FIGURES, House, ProfileRow, Thresholds
 
 UNKNOWN = "unknown"
@@ -116,7 +117,12 @@ class SetFacts:
         return self.house.profiles[self.profile]
 
     def judged_words(self, text: str) -> str:
-        """A text without the phrases that the house allows, for the rules that look for words."""
+        """A text without the phrases that the house allows, for the rules that look for words.
+
+        Empty where it is not English, whose words alone they know: CAP-LANGUAGE tells that they did not judge.
+        """
+        if not is_english(text):
+            return ""
         for phrase in self.house.allowed:
             text = phrase_pattern(phrase).sub(" ", text)
         return text

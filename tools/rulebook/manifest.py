@@ -16,6 +16,7 @@ from loradeck.tools.rulebook import (
     identity,
     images,
     keystones,
+    language,
     prose,
     terms,
 )
@@ -31,6 +32,7 @@ RULES: tuple[Rule, ...] = (
     identity.no_identity,
     hero.no_copy,
     covers.covers,
+    language.told_when_not_english,
     captions.not_empty,
     caption_sets.every_image_has_the_trigger,
     caption_sets.nothing_said_everywhere,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from support.datasets import TRIGGER, grow, ready_dataset, spoil
 from support.engine import TinyEngine, registry
 from support.painter import trained
@@ -26,10 +27,20 @@ from loradeck.state.records import CaptionRecord, DatasetRecord, LoraRecord, Run
 from loradeck.state.store import Store
 from loradeck.tools.catalogue import load
 from loradeck.tools.check_status.diagnosis import RunFacts, diagnose
-from loradeck.tools.contracts import CheckStatusResult, RunState, StartTrainingResult, StopResult, TrainedResult
+from loradeck.tools.contracts import (
+    CheckStatusResult,
+    RunState,
+    StartTrainingResult,
+    StopResult,
+    TrainedResult,
+    ValidateResult,
+)
+from loradeck.tools.datasets import write_folder
 from loradeck.tools.errors import BadArgument, NotFound, NotYet, Refused
 from loradeck.tools.spec import ToolSpec
+from loradeck.tools.start_training import prepare
 from loradeck.tools.start_training.plan import cadence, sample_prompts
+from loradeck.tools.validate_coverage.tool import judge_now
 from loradeck.tools.workbench import Workbench
 
 
@@ -186,16 +197,54 @@ def test_two_same_calls_at_once_start_one_run_and_leave_one_folder(house: House,
     assert house.store.count(RunRecord) == len(set(answers)) == 1
 
 
-def test_an_image_that_changed_on_the_disk_after_it_was_judged_stops_the_start(
+def test_an_image_that_was_replaced_on_the_disk_is_judged_again_and_refused_where_it_does_not_pass(
     house: House, dataset: DatasetRecord
 ) -> None:
-    (house.store.workspace.dataset(dataset.id) / "007.png").write_bytes(
-        (house.store.workspace.dataset(dataset.id) / "008.png").read_bytes()
-    )
-    with pytest.raises(Refused, match=r"TRN-FINGERPRINT: 007\.png"):
+    passed = judge_now(house.store, dataset)
+    folder = house.store.workspace.dataset(dataset.id)
+    (folder / "007.png").write_bytes((folder / "008.png").read_bytes())
+    refused = house.start(dataset_id=dataset.id)
+    assert refused.run_id is None
+    assert [finding.rule_id for finding in refused.findings] == ["IMG-DUPLICATE"]
+    assert judge_now(house.store, dataset).fingerprint != passed.fingerprint
+    assert house.store.count(RunRecord) == 0
+
+
+def test_another_picture_that_passes_is_what_trains(house: House, dataset: DatasetRecord) -> None:
+    folder = house.store.workspace.dataset(dataset.id)
+    Image.new("RGB", (64, 64), (9, 9, 9)).save(folder / "007.png")
+    run = house.start(dataset_id=dataset.id)
+    taken = house.store.workspace.run(run.run_id or "") / "dataset" / "007.png"
+    assert taken.read_bytes() == (folder / "007.png").read_bytes()
+
+
+def test_what_changes_between_the_verdict_and_the_start_stops_it(
+    house: House, dataset: DatasetRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = house.store.workspace.dataset(dataset.id)
+    judged = prepare._judge
+
+    def then_another_picture(*args: Any) -> ValidateResult:
+        report = judged(*args)
+        Image.new("RGB", (64, 64), (9, 9, 9)).save(folder / "007.png")
+        return report
+
+    monkeypatch.setattr(prepare, "_judge", then_another_picture)
+    with pytest.raises(Refused, match="TRN-FINGERPRINT: the dataset changed while it was judged"):
         house.start(dataset_id=dataset.id)
     assert house.store.count(RunRecord) == 0
-    assert list((house.store.workspace.home / "runs").iterdir()) == []
+
+
+def test_a_caption_edited_on_the_disk_is_judged_and_refused_where_it_does_not_pass(
+    house: House, dataset: DatasetRecord
+) -> None:
+    write_folder(house.store, dataset.id)
+    sidecar = house.store.workspace.dataset(dataset.id) / "007.txt"
+    sidecar.write_text("no trigger any more", encoding="utf-8")
+    refused = house.start(dataset_id=dataset.id)
+    assert refused.run_id is None
+    assert "CAP-TRIGGER" in {finding.rule_id for finding in refused.findings}
+    assert sidecar.read_text(encoding="utf-8") == "no trigger any more"
 
 
 def test_a_full_disk_stops_the_start_with_one_sentence_and_leaves_nothing(

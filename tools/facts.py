@@ -22,10 +22,12 @@ def set_facts(
     target_model: TargetModel | None = None,
     copy_size: CopySize | None = None,
     house: House | None = None,
+    hashes: Mapping[str, str] | None = None,
 ) -> SetFacts:
     """The dataset as the rules see it. `copy_size` measures a copy in pixels; without it copies count as written.
 
-    `house` is what its `loradeck.toml` says, where it has one.
+    `house` is what its `loradeck.toml` says, where it has one; `hashes` (by image id) are those of the copies as they
+    lie on the disk.
     """
     side = (dataset.resolution, dataset.resolution)
     return SetFacts(
@@ -33,7 +35,10 @@ def set_facts(
         target_model=target_model or TargetModel(dataset.target_model),
         trigger=tidy(dataset.trigger) if dataset.trigger else None,
         images=tuple(
-            kept_image(image, captions.get(image.id), copy_size(image) if copy_size else side) for image in images
+            kept_image(
+                image, captions.get(image.id), copy_size(image) if copy_size else side, (hashes or {}).get(image.id)
+            )
+            for image in images
         ),
         resolution=dataset.resolution,
         subject_kind=SubjectKind(dataset.subject_kind),
@@ -43,12 +48,14 @@ def set_facts(
     )
 
 
-def kept_image(image: ImageRecord, caption: CaptionRecord | None, copy_size: tuple[int, int] | None) -> KeptImage:
-    """One image and its caption as the rules see them."""
+def kept_image(
+    image: ImageRecord, caption: CaptionRecord | None, copy_size: tuple[int, int] | None, sha256: str | None
+) -> KeptImage:
+    """One image and its caption as the rules see them; `sha256` is its copy's on the disk, where that was looked at."""
     return KeptImage(
         id=image.id,
         number=image.number,
-        sha256=image.copy_sha256 or image.sha256,
+        sha256=sha256 or image.copy_sha256 or image.sha256,
         original_size=(int(image.facts.get("width", 0)), int(image.facts.get("height", 0))),
         copy_size=copy_size,
         attributes=image.attributes,

@@ -40,6 +40,7 @@ from loradeck.tools.datasets import (
     staging,
     write_folder,
 )
+from loradeck.tools.disk_changes import take_in_captions, told_edits
 from loradeck.tools.errors import Refused
 from loradeck.tools.house_file import take_along
 from loradeck.tools.workbench import Job
@@ -80,8 +81,10 @@ def carry_out(
     """Everything that a call asks of a dataset whose settings stand already, and the answer."""
     told = Told()
     dataset = find_dataset(store, dataset_id)
+    edited = take_in_captions(store, dataset_id)
     if args.source is not None:
         _add(store, dataset, args.source, watch, downloader or Downloader(), told)
+    told.remarks = [*told.remarks, *told_edits(edited)]
     _remake(store, dataset, args.resolution or dataset.resolution, watch, told)
     told.adopted = adopt_captions(store, dataset)
     if args.keep or args.reject:

@@ -12,6 +12,7 @@ from loradeck.engines.errors import BadSpec, BadWeights
 from loradeck.state.records import DatasetRecord, LoraRecord
 from loradeck.tools.contracts import Estimate, StartTrainingArgs, TrainingPlan, ValidateResult, Verdict
 from loradeck.tools.datasets import captions_of, copy_path, find_dataset, kept_images
+from loradeck.tools.disk_changes import hashes_now
 from loradeck.tools.errors import BadArgument, NotYet, Refused
 from loradeck.tools.library import find_lora
 from loradeck.tools.rulebook.tables import NEVER_WAIVED
@@ -85,6 +86,7 @@ def prepare(args: StartTrainingArgs, bench: Workbench) -> Prepared | Blocked:
     with bench.store.transaction():  # so that what is judged and what is set aside are the same
         report = _judge(args, bench, dataset)
         sources = _sources(bench, dataset)
+        _must_be_what_was_judged(bench, dataset, report)
     if report.verdict == Verdict.FAIL:
         return Blocked(dataset, report)
     if not dataset.trigger:
@@ -212,14 +214,24 @@ def _judge(args: StartTrainingArgs, bench: Workbench, dataset: DatasetRecord) ->
     return judge_now(bench.store, dataset, waived=waived)
 
 
+def _must_be_what_was_judged(bench: Workbench, dataset: DatasetRecord, report: ValidateResult) -> None:
+    """Raises Refused where the folder changed since: the transaction guards the rows alone."""
+    from loradeck.tools.rulebook.fingerprint import fingerprint
+    from loradeck.tools.validate_coverage.tool import facts_now
+
+    if fingerprint(facts_now(bench.store, dataset)) != report.fingerprint:
+        raise Refused("TRN-FINGERPRINT: the dataset changed while it was judged; call start_training again.")
+
+
 def _sources(bench: Workbench, dataset: DatasetRecord) -> list[Source]:
     """The kept images with their captions; the bare trigger stands in where a caption is missing and that passed."""
-    captions = captions_of(bench.store, dataset.id)
+    captions, images = captions_of(bench.store, dataset.id), kept_images(bench.store, dataset.id)
+    hashes = hashes_now(bench.store, dataset.id, images)
     return [
         (
             copy_path(bench.store, image),
             captions[image.id].text if image.id in captions else dataset.trigger or "",
-            image.copy_sha256,
+            hashes.get(image.id, image.copy_sha256),
         )
-        for image in kept_images(bench.store, dataset.id)
+        for image in images
     ]

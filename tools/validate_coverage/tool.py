@@ -9,6 +9,7 @@ from loradeck.state.records import DatasetRecord, ImageRecord, ReportRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import TargetModel, ValidateArgs, ValidateResult
 from loradeck.tools.datasets import captions_of, copy_path, find_dataset, kept_images
+from loradeck.tools.disk_changes import hashes_now, take_in_captions, told_edits
 from loradeck.tools.facts import set_facts
 from loradeck.tools.house_file import house_of
 from loradeck.tools.rulebook.facts import SetFacts
@@ -22,12 +23,16 @@ def facts_now(store: Store, dataset: DatasetRecord, target_model: TargetModel | 
 
     Raises BadArgument where its loradeck.toml cannot be followed.
     """
-    images, captions, house = (
-        kept_images(store, dataset.id),
-        captions_of(store, dataset.id),
+    images, captions = kept_images(store, dataset.id), captions_of(store, dataset.id)
+    return set_facts(
+        dataset,
+        images,
+        captions,
+        target_model,
+        partial(_copy_size, store),
         house_of(store, dataset.id),
+        hashes_now(store, dataset.id, images),
     )
-    return set_facts(dataset, images, captions, target_model, partial(_copy_size, store), house)
 
 
 def judge_now(
@@ -36,12 +41,17 @@ def judge_now(
     target_model: TargetModel | None = None,
     waived: frozenset[str] = frozenset(),
 ) -> ValidateResult:
-    """Judge the dataset as it is now, for its own target model or another, and store the report."""
+    """Judge the dataset as it is now, for its own target model or another, and store the report.
+
+    Captions that were edited in its folder are taken in first.
+    """
     from loradeck.tools.rulebook.judge import judge
     from loradeck.tools.validate_coverage.report import report
 
+    edited = take_in_captions(store, dataset.id)
     facts = facts_now(store, dataset, target_model)
     result = report(dataset.id, dataset.name, new_id("rep"), facts, judge(facts, waived))
+    result = result.model_copy(update={"summary": " ".join([result.summary, *told_edits(edited)])})
     store.add(
         ReportRecord(
             id=result.report_id,

@@ -9,6 +9,7 @@ from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, Sh
 from loradeck.state.store import Store
 from loradeck.tools.contracts import CaptionMode, WriteCaptionsArgs, WriteCaptionsResult
 from loradeck.tools.datasets import all_images, captions_of, find_dataset, write_folder
+from loradeck.tools.disk_changes import take_in_captions, told_edits
 from loradeck.tools.errors import BadArgument, NotYet, Refused
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.workbench import Workbench
@@ -32,6 +33,7 @@ def handle(args: WriteCaptionsArgs, bench: Workbench) -> WriteCaptionsResult:
     dataset = find_dataset(store, args.dataset_id)
     _check(args, dataset)
     request = understood(all_images(store, dataset.id), args.images)
+    edited = take_in_captions(store, dataset.id)
     captions = captions_of(store, dataset.id)
     facts = set_facts(dataset, request.kept, captions, house=house_of(store, dataset.id))
     seen, strange_codes = _seen(store, request, args.sheet_code)
@@ -50,7 +52,8 @@ def handle(args: WriteCaptionsArgs, bench: Workbench) -> WriteCaptionsResult:
         attributes=len(request.changed),
         after=with_drafts(facts, [one.draft for one in good]),
     )
-    return answer(dataset.id, outcome)
+    result = answer(dataset.id, outcome)
+    return result.model_copy(update={"summary": " ".join([result.summary, *told_edits(edited)])})
 
 
 def _check(args: WriteCaptionsArgs, dataset: DatasetRecord) -> None:

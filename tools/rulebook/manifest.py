@@ -17,6 +17,7 @@ from loradeck.tools.rulebook import (
     images,
     keystones,
     language,
+    physical,
     prose,
     terms,
 )
@@ -33,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     hero.no_copy,
     covers.covers,
     language.told_when_not_english,
+    physical.shown_not_labelled,
     captions.not_empty,
     caption_sets.every_image_has_the_trigger,
     caption_sets.nothing_said_everywhere,

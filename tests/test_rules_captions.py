@@ -263,7 +263,7 @@ def test_the_words_of_the_trigger_itself_are_not_held_against_it() -> Findings:
 @breaks("CAP-IDENTITY")
 @pytest.mark.parametrize(
     "words",
-    ["long red hair", "a scarred face", "piercing blue eyes", "a square jaw", "pale skin", "a young woman", "a beard"],
+    ["long red hair", "a scarred face", "piercing blue eyes", "a square jaw", "pale skin", "a beard"],
 )
 def test_features_of_the_subject_are_refused(words: str) -> Findings:
     return on_caption(f"{TRIGGER} with {words}, in a kitchen.")

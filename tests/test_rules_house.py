@@ -66,7 +66,7 @@ def test_a_forbidden_phrase_is_told_in_any_case_and_as_whole_words() -> None:
 
 
 def test_an_allowed_phrase_is_minded_by_no_vocabulary_rule() -> None:
-    caption = f"{TRIGGER}, a photorealistic mural of blue eyes over the counter."
+    caption = f"{TRIGGER}, photorealistic, her blue eyes wide over the counter."
     assert {"CAP-CONSTANT", "CAP-IDENTITY"} <= {finding.rule_id for finding in on_caption(caption)}
     house = read_house('[phrases]\nallowed = ["Photorealistic", "blue eyes"]')
     alone = replace(facts([image(1, caption)]), house=house)

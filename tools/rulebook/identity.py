@@ -7,30 +7,30 @@ from collections.abc import Iterable
 from loradeck.tools.contracts import SubjectKind
 from loradeck.tools.rulebook.captions import quoted
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
-from loradeck.tools.rulebook.lexicon import any_of, vocabulary
+from loradeck.tools.rulebook.features import features
+from loradeck.tools.rulebook.ownership import read_scene
 from loradeck.tools.rulebook.rule import ERROR, GUIDE, Remark, caption_rule, for_figures
-from loradeck.tools.rulebook.words import body
 
-_DATA = vocabulary("identity")
-ALLOWED = any_of(_DATA["allowed"])
-IDENTITY = {family: any_of(alternatives) for family, alternatives in _DATA["identity"].items()}
-CREATURE = any_of(_DATA["creature"]["body"])
+NAMES = {"creature": "body of a creature", "machine": "body of a thing", "robot": "body of a thing"}
 
 
-def identity_words(text: str, kind: SubjectKind) -> dict[str, list[str]]:
-    """Family -> phrases of a text that describe who the subject is; allow-listed phrases are taken out first."""
-    rest = ALLOWED.sub(" ", text.lower())
-    patterns = dict(IDENTITY)
-    if kind == SubjectKind.CREATURE:
-        patterns["body of a creature"] = CREATURE
-    found = {family: [match.group() for match in pattern.finditer(rest)] for family, pattern in patterns.items()}
-    return {family: phrases for family, phrases in found.items() if phrases}
+def identity_words(text: str, trigger: str | None, kind: SubjectKind) -> dict[str, list[str]]:
+    """Family -> phrases of a caption that describe who the subject is."""
+    scene = read_scene(text, trigger, kind)
+    told = sorted(set(features(scene)), key=lambda one: (one.start, -one.end))
+    found: dict[str, list[str]] = {}
+    reached = -1
+    for one in told:
+        if one.end > reached:
+            found.setdefault(NAMES.get(one.family, one.family), []).append(scene.phrase(one.start, one.end))
+            reached = one.end
+    return found
 
 
 @caption_rule("CAP-IDENTITY", for_figures(ERROR), f"{GUIDE}: identity is learned from the pixels")
 def no_identity(caption: str, _: KeptImage, facts: SetFacts) -> Iterable[Remark]:
     """No identity features of the subject: face, body, scars, hair, eyes, skin, age, armour that is the body."""
-    found = identity_words(facts.judged_words(body(caption, facts.trigger)), facts.subject_kind)
+    found = identity_words(facts.judged_words(caption), facts.trigger, facts.subject_kind)
     if found:
         phrases = [phrase for family in found.values() for phrase in family]
         yield Remark(

@@ -1,0 +1,365 @@
+"""What a caption describes of a body: lasting features, found as phrases; whose they are is `ownership`'s question.
+
+A part of the body ("hair", "hands", "plating") is a feature where an adjective says how it lasts ("her long hair",
+"his skin is pockmarked", "the deep brown of her skin"); in an action or a state ("closed eyes", "wind in his hair")
+it is none. A mark ("beard", "scar", "tusks") is a feature by being named, and so are some adjectives ("lanky").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from loradeck.tools.contracts import SubjectKind
+from loradeck.tools.rulebook.lexicon import COLOURS, PLACE_WORDS, VERBS, any_of, vocabulary
+from loradeck.tools.rulebook.ownership import (
+    BEINGS,
+    CLOSED,
+    DETERMINERS,
+    GRAMMAR,
+    POSSESSIVE,
+    SUBJECT,
+    Scene,
+    with_plurals,
+)
+
+_DATA = vocabulary("identity")
+ALLOWED = any_of(_DATA["allowed"])
+ADJECTIVES = {name: frozenset(text.split()) for name, text in _DATA["adjectives"].items()}
+COLOUR = COLOURS | ADJECTIVES["colour"]
+LASTING = COLOUR.union(*(ADJECTIVES[name] for name in ("length", "texture", "shape", "build", "personal")))
+MATERIAL = ADJECTIVES["material"]
+ADJUNCTS = ADJECTIVES["adjuncts"]
+PASSING = ADJECTIVES["passing"]
+PERSONAL = ADJECTIVES["personal"]
+OF_PERSONS = PERSONAL | ADJECTIVES["before_persons"]
+PARTS = {family: with_plurals(table["nouns"]) for family, table in _DATA["parts"].items()}
+BARRED = {family: frozenset(table["barred"].split()) for family, table in _DATA["parts"].items()}
+MARKS = {
+    family: with_plurals(nouns) for family, nouns in _DATA["marks"].items() if family not in {"doubtful", "persons"}
+}
+DOUBTFUL = frozenset(_DATA["marks"]["doubtful"].split())
+PERSON_FEATURES = with_plurals(_DATA["marks"]["persons"])
+COMPOUND_HEADS = frozenset(_DATA["compounds"]["heads"].split())
+EVERYWHERE = ("hair", "eyes", "skin", "face", "body")
+ONLY = {
+    "creature": {SubjectKind.CREATURE},
+    "machine": {SubjectKind.ROBOT, SubjectKind.OBJECT},
+    "robot": {SubjectKind.ROBOT},
+}
+SURFACES = {"hair", "eyes", "skin", "creature", "machine"}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A phrase that describes a body: words `start` to `end`, the noun it hangs on, and its family."""
+
+    family: str
+    start: int
+    end: int
+    head: int
+
+
+COMPOUND = re.compile(
+    r"(.+)-(?:eyed|haired|skinned|faced|cheeked|legged|shouldered|bearded|nosed|chested|lipped|toothed|jawed|chinned|"
+    r"browed|headed|necked|bellied|waisted|bodied|limbed|armed|fingered|handed|footed|eared|tailed|horned|winged|"
+    r"clawed|furred|scaled|feathered|maned|snouted|complexioned|featured|built|boned|hipped|backed|bosomed|breasted|"
+    r"muscled|moustached|mustached|tusked|toed|antlered|shelled|spined|beaked|finned|wheeled|knuckled|spotted)"
+)
+LIKE = re.compile(r".+-(?:colou?red|length|shaped|toned|tipped|like|striped|sized|hued)")
+ADJECTIVAL = re.compile(r".*(?:ed|en|ish|y|ing|less|ous|ful|ic|al|ive)|.+-.+")
+PASSING_STEMS = ADJECTIVES["passing_stems"]
+PHRASES = {family: any_of(alternatives) for family, alternatives in _DATA["phrases"].items()}
+WORDS = {name: frozenset(text.split()) for name, text in _DATA["words"].items()}
+
+
+@lru_cache(maxsize=50_000)
+def is_compound(word: str) -> bool:
+    """True for "blue-eyed" and "three-legged", not for "wide-eyed" and "cross-legged"."""
+    found = COMPOUND.fullmatch(word)
+    return (
+        found is not None and found.group(1).split("-")[-1] not in PASSING_STEMS and found.group(1) not in PASSING_STEMS
+    )
+
+
+@lru_cache(maxsize=50_000)
+def is_lasting(word: str, family: str, kind: SubjectKind) -> bool:
+    """True for an adjective that says how a part of this family lasts."""
+    barred = BARRED[family] if kind == SubjectKind.PERSON else BARRED[family] - COLOUR
+    if word in barred:
+        return False
+    if word in LASTING or word in ADJUNCTS or (kind != SubjectKind.PERSON and word in MATERIAL):
+        return True
+    if LIKE.fullmatch(word) or is_compound(word):
+        return True
+    pieces = word.split("-")
+    return len(pieces) > 1 and pieces[-1] in LASTING - barred
+
+
+@lru_cache(maxsize=50_000)
+def is_adjective(word: str) -> bool:
+    """True for a word that may stand before a noun as its adjective."""
+    if word in ADJUNCTS:
+        return True
+    if word in CLOSED or word in BEINGS:
+        return word in GRAMMAR["numbers"]
+    return word in LASTING or word in MATERIAL or word in PASSING or ADJECTIVAL.fullmatch(word) is not None
+
+
+def first_modifier(scene: Scene, head: int) -> int:
+    """Where the adjectives before a noun start; a thing's parts may be named by one noun more ("neck joint")."""
+    start, lone, nouns = head, head, 0 if scene.kind == SubjectKind.PERSON else 1
+    for place in range(head - 1, max(-1, head - 9), -1):
+        word = scene.words[place]
+        if word in {"and", ","} and place + 1 == start and is_adjective(scene.words[start]):
+            if not is_adjective(scene.at(place - 1)):
+                break
+            continue
+        if not is_adjective(word):
+            if not nouns or word in CLOSED or word in BEINGS:
+                break
+            nouns -= 1
+        start, lone = place, lone if "," in scene.words[place:head] or "and" in scene.words[place:head] else place
+    joined = scene.at(start - 1) in DETERMINERS | {"with", "of", "'s"}
+    return start if joined else lone
+
+
+def part_family(word: str, kind: SubjectKind) -> str | None:
+    """The family of a part of the body that this kind of subject has."""
+    families = [*EVERYWHERE, *(name for name, kinds in ONLY.items() if name in PARTS and kind in kinds)]
+    return next((name for name in families if word in PARTS[name]), None)
+
+
+# --------------------------------------------------------------------------- parts that are described
+
+
+def parts(scene: Scene) -> Iterator[Feature]:
+    """Parts of the body with a lasting description: before the noun, behind "is", or as "the brown of her skin"."""
+    for head, word in enumerate(scene.words):
+        family = part_family(word, scene.kind)
+        if family is None or scene.at(head + 1) in COMPOUND_HEADS or scene.is_of_another(head):
+            continue
+        start = first_modifier(scene, head)
+        if word in WORDS["owned"] and scene.at(start - 1) not in POSSESSIVE | {"'s"}:
+            continue
+        if family == "creature" and _on_a_thing(scene, start, head):
+            continue
+        if described_before(scene, start, head, family):
+            yield Feature(family, start, head, head)
+        elif end := described_behind(scene, head, family):
+            yield Feature(family, start, end, head)
+        elif tone := described_by_of(scene, start, family):
+            yield Feature(family, tone, head, head)
+
+
+def described_before(scene: Scene, start: int, head: int, family: str) -> bool:
+    """Adjectives as in "long brown hair", and a number as in the six arms of a robot."""
+    before = scene.words[start:head]
+    if any(is_lasting(word, family, scene.kind) for word in before):
+        return True
+    counts = {*before, scene.at(start - 1)} & WORDS["many"]
+    if scene.words[head] in {"legs", "feet", "paws"}:
+        counts -= {"four"}
+    return bool(counts) and scene.kind != SubjectKind.PERSON and scene.words[head] in WORDS["counted"]
+
+
+def described_behind(scene: Scene, head: int, family: str) -> int | None:
+    """Where it ends in "skin is pockmarked", "eyes a deep green", "hair, long and dark," or "paws of brass"."""
+    first, second = scene.at(head + 1), scene.at(head + 2)
+    surface = family in SURFACES
+    if (first == "like" and family != "eyes" and second not in CLOSED - {"a", "an"}) or (
+        first in WORDS["for_good"] and family in EVERYWHERE
+    ):
+        return head + 1
+    if first in GRAMMAR["copulas"] or (first in {"a", "an", ","} and surface) or first == "of":
+        place = head + 2
+        if first == "," and not is_lasting(second, family, scene.kind):
+            return None
+        if first == "of" and second in DETERMINERS:
+            return None
+    elif surface and is_lasting(first, family, scene.kind):
+        place = head + 1
+    else:
+        return None
+    return _lasting_until(scene, place, family)
+
+
+def _lasting_until(scene: Scene, place: int, family: str) -> int | None:
+    """The last of the lasting adjectives that stand together from here; none where a cause makes them a state."""
+    last = None
+    for here in range(place, min(place + 6, len(scene.words))):
+        word = scene.words[here]
+        if is_lasting(word, family, scene.kind):
+            last = here
+        elif word not in {"and", "a", "an"} | PASSING and not word.endswith("ly"):
+            return None if word in {"with", "from", "against", "by"} else last
+    return last
+
+
+def described_by_of(scene: Scene, start: int, family: str) -> int | None:
+    """Where "the deep brown of her skin" starts."""
+    owner = scene.at(start - 1)
+    if family == "body" or scene.at(start - 2) != "of" or (owner not in POSSESSIVE and owner != "the"):
+        return None
+    tone = start - 3
+    return tone if scene.at(tone) in COLOUR | WORDS["tones"] else None
+
+
+# --------------------------------------------------------------------------- what is a feature by being named
+
+
+def marks(scene: Scene) -> Iterator[Feature]:
+    """Beards, scars, tusks: named is described; not "wrinkles her nose", nor "like a scar in the land"."""
+    for head, word in enumerate(scene.words):
+        family = next(
+            (name for name, nouns in MARKS.items() if word in nouns and scene.kind in ONLY.get(name, {scene.kind})),
+            None,
+        )
+        if family is None or scene.at(head + 1) in COMPOUND_HEADS:
+            continue
+        start = first_modifier(scene, head)
+        before = scene.at(start - 1)
+        if word in DOUBTFUL and start == head and before not in DETERMINERS | {"with", "of", "'s"}:
+            continue
+        if scene.at(start - 2) == "like" or _on_a_thing(scene, start, head):
+            continue
+        if family in ONLY and not _asserted(scene, start, head):
+            continue
+        yield Feature(family, start, head, head)
+
+
+def _asserted(scene: Scene, start: int, head: int) -> bool:
+    """True for "with wet fur" and "two horns"; not for "its fur", "fangs bared" and "with horns lowered"."""
+    before = scene.at(start - 1)
+    claimed = before in GRAMMAR["indefinite"] | {"with", "has", "have", "and"}
+    return claimed and not (start == head and ADJECTIVAL.fullmatch(scene.at(head + 1)))
+
+
+def _on_a_thing(scene: Scene, start: int, head: int) -> bool:
+    """True for "a scar in the landscape" and "white feathers over a floor"; not for "with wet fur in a kitchen"."""
+    placed = scene.at(head + 1) in WORDS["elsewhere"] and scene.at(head + 2) in {"the", "a", "an"}
+    if scene.at(start - 1) == "with" or not placed:
+        return False
+    return not any(part_family(word, scene.kind) for word in scene.words[head + 3 : head + 6])
+
+
+def phrases(scene: Scene) -> Iterator[Feature]:
+    """Features of several words: "widow's peak", "in her twenties"."""
+    for family, pattern in PHRASES.items():
+        for match in pattern.finditer(scene.text):
+            inside = [
+                place for place, (start, end) in enumerate(scene.spans) if match.start() < end and start < match.end()
+            ]
+            if inside:
+                yield Feature(family, inside[0], inside[-1], inside[-1])
+
+
+# --------------------------------------------------------------------------- adjectives of a whole person
+
+
+def personal(scene: Scene) -> Iterator[Feature]:
+    """Adjectives that describe the subject as a whole where they stand for it: "gaunt and hollow-cheeked, ..."."""
+    for place, word in enumerate(scene.words):
+        if word not in PERSONAL and not is_compound(word):
+            continue
+        following = _behind_adjectives(scene, place)
+        noun = scene.at(following)
+        if noun in BEINGS or part_family(noun, scene.kind):
+            continue
+        if noun in WORDS["expressions"]:
+            if not word.endswith("lipped"):
+                yield Feature("face", place, following, following)
+        elif noun in CLOSED - {"'s"} or noun in VERBS:
+            if _predicates(scene, place):
+                yield Feature("body", place, place, place)
+        elif _names_subject(scene, place):
+            yield Feature("body", place, following, following)
+
+
+def _behind_adjectives(scene: Scene, place: int) -> int:
+    """The place of the first word behind the adjectives that stand together here."""
+    while is_adjective(scene.at(place)) or scene.at(place) in {"and", ","}:
+        if scene.at(place) in {"and", ","} and not _goes_on(scene.at(place + 1)):
+            return place
+        place += 1
+    return place
+
+
+def _goes_on(word: str) -> bool:
+    return word in OF_PERSONS or word in LASTING or is_compound(word)
+
+
+def _names_subject(scene: Scene, place: int) -> bool:
+    """True in "TRIGGER, a stocky welder" and "she is a stocky welder"."""
+    start = place
+    while start > 0 and scene.words[start - 1] not in CLOSED:
+        start -= 1
+    if scene.at(start - 1) not in {"a", "an", "the"}:
+        return scene.at(start - 1) == SUBJECT
+    before = scene.at(start - 2)
+    return before == SUBJECT or (before == "," and scene.at(start - 3) == SUBJECT) or before in GRAMMAR["copulas"]
+
+
+def _predicates(scene: Scene, place: int) -> bool:
+    """False where it is said of something else: "the plaster is scarred", "nose wrinkled", "by a tree, bald and"."""
+    start = place
+    while start > 0 and (scene.words[start - 1] == "and" or is_adjective(scene.words[start - 1])):
+        start -= 1
+    before = scene.at(start - 1)
+    if before in GRAMMAR["copulas"]:
+        return is_being(scene, start - 2) or scene.at(start - 2) in {"who", "that", "which"}
+    if before == ",":
+        return not any(one.head == start - 2 and not one.ours for one in scene.beings)
+    return before in CLOSED or before in VERBS or is_being(scene, start - 1)
+
+
+def is_being(scene: Scene, place: int) -> bool:
+    """True where a being's noun phrase ends."""
+    return any(one.head == place for one in scene.beings)
+
+
+def persons(scene: Scene) -> Iterator[Feature]:
+    """Nouns for the subject that are described, or that describe: "an elderly gentleman", "a redhead"."""
+    for one in scene.beings:
+        if one.ours and one.head > one.start - 1 and scene.words[one.head] in BEINGS:
+            told = [w for w in scene.words[one.start : one.head] if w in OF_PERSONS or is_compound(w)]
+            if scene.kind != SubjectKind.PERSON:
+                told += [w for w in scene.words[one.start : one.head] if w in LASTING or w in MATERIAL]
+            if told or scene.words[one.head] in PERSON_FEATURES:
+                yield Feature("body", one.start, one.head, one.head)
+
+
+# --------------------------------------------------------------------------- together
+
+
+def features(scene: Scene) -> Iterator[Feature]:
+    """Every feature of the subject that a scene describes, in no order."""
+    silent = [match.span() for match in ALLOWED.finditer(scene.text)]
+    for find in (parts, marks, phrases, personal):
+        for one in find(scene):
+            at, until = scene.spans[one.head]
+            allowed = any(start <= at and until <= end for start, end in silent)
+            if not allowed and belongs(scene, one):
+                yield one
+    yield from persons(scene)
+
+
+def belongs(scene: Scene, one: Feature) -> bool:
+    """True when the feature is the subject's; what a machine and a street both have must be said to be its own."""
+    if not scene.is_ours(one.start):
+        return False
+    host = scene.host(one.start)
+    if one.family == "machine":
+        return host is None and _is_explicit(scene, one)
+    return host is None or one.family in {"hair", "eyes", "skin", "age"} or host in PLACE_WORDS
+
+
+def _is_explicit(scene: Scene, one: Feature) -> bool:
+    """True where "its" or "both" stands near, or "with" behind a name of the subject."""
+    clause = scene.clauses[one.start]
+    if {*scene.words[clause : one.start], *scene.words[one.end : one.end + 6]} & {*POSSESSIVE, "both", "'s"}:
+        return True
+    named = [being.head for being in scene.beings if being.ours and clause <= being.head < one.start]
+    return bool(named) and "with" in scene.words[named[-1] : one.start]

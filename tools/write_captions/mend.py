@@ -33,7 +33,9 @@ def _cut(text: str, spans: list[tuple[int, int]]) -> str:
     if not spans:
         return text
     for start, end in reversed(spans):
-        text = text[:start] + text[end:]
+        before, rest = text[:start], text[end:].lstrip(" ,;:")
+        opens = before.rstrip().endswith((".", "!", "?"))
+        text = before + (rest[:1].upper() + rest[1:] if opens else text[end:])
     for pattern, replacement in GAPS:
         text = pattern.sub(replacement, text)
     return text.strip(" ,;:")

@@ -68,3 +68,101 @@ def test_other_languages_are_known_with_or_without_their_accents_and_scripts(tex
 )
 def test_short_texts_quoted_signs_and_loans_have_the_benefit_of_the_doubt(text: str) -> None:
     assert is_english(text)
+
+
+# --------------------------------------------------------------------------- what a caption covers
+
+WHOLE = "weary, from the chest up, on the quay at dusk."
+
+
+@passes("CAP-COVERS")
+def test_a_figures_caption_that_names_face_view_place_and_light_passes() -> Findings:
+    return on_caption(f"{TRIGGER} {WHOLE}")
+
+
+@breaks("CAP-COVERS", Severity.WARNING)
+def test_one_thing_that_is_not_named_is_a_warning() -> Findings:
+    return on_caption(f"{TRIGGER} weary, from the chest up, on the quay.")
+
+
+@breaks("CAP-COVERS")
+def test_two_things_that_are_not_named_are_an_error() -> Findings:
+    return on_caption(f"{TRIGGER} weary, from the chest up.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "poker-faced, cropped at the elbows, in a noodle bar, neon spill across the steam.",
+        "eyes brimming, in the galley of a narrowboat, knees to hat, a disc of sunshine on the wall.",
+        "with a rueful smile at a zinc bar in Lyon; we lose him below the apron strings, one tube flickering.",
+        "teeth bared, square to the camera, in a boatyard, the sky gone violet.",
+        "from behind, in a multi-storey car park under sodium lamps.",
+        "with the visor down, full figure, on a salt flat before sunrise.",
+    ],
+)
+@passes("CAP-COVERS")
+def test_unusual_words_for_view_place_light_and_face_are_heard(text: str) -> Findings:
+    return on_caption(f"{TRIGGER} {text}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "smirking, close-up, in a lamp shop crammed with unlit chandeliers, in a light blue shirt.",
+        "bored, waist up, at the Moonlight Diner.",
+        "smiling beside Dawn in a kitchen, front view.",
+        "wry, full body, at a lighthouse, a light scarf blowing.",
+        "grinning in a kitchen in a top with three-quarter sleeves, beside a full-length mirror, by candlelight.",
+        "in a medium shot at the stern of a ferry, a poster of a laughing girl behind, hazy sun.",
+        "scowling, full length, beside Florence in a Brooklyn sweatshirt, hard light.",
+    ],
+)
+@breaks("CAP-COVERS", Severity.WARNING)
+def test_words_for_other_things_are_not_heard(text: str) -> Findings:
+    return on_caption(f"{TRIGGER} {text}")
+
+
+@breaks("CAP-COVERS", Severity.WARNING)
+def test_words_inside_the_trigger_are_not_heard() -> Findings:
+    return on_caption("golden hour kid sulks on the kerb, full body.", trigger="golden hour kid")
+
+
+@passes("CAP-COVERS")
+def test_a_look_needs_its_subject_its_setting_and_light_or_composition() -> Findings:
+    return on_caption(f"{TRIGGER}, a tram in a snowed-up street, head-on.", Profile.STYLE)
+
+
+@breaks("CAP-COVERS")
+def test_a_look_without_setting_and_light_is_an_error() -> Findings:
+    return on_caption(f"{TRIGGER}, a boxer taping his knuckles while a trainer kneels.", Profile.STYLE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a padlock, amber body, charcoal shackle.",
+        "headphones with round cups, mint and plum.",
+        "an oak leaf inside a hexagon, bottle green on bone.",
+        "an alarm clock in #0F6CBD.",
+    ],
+)
+@passes("CAP-COVERS")
+def test_a_brand_caption_names_the_thing_and_its_colours(text: str) -> Findings:
+    return on_caption(f"{TRIGGER}, {text}", Profile.ICONS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a rose and a folded letter on a windowsill.",
+        "a knight above the word ‘Redwood’.",
+        "a Black Forest cuckoo clock.",
+        "a goldfish bowl beside a whiteboard.",
+        "gold on deep green with a thin white border.",
+        "a simple rounded symbol in teal.",
+    ],
+)
+@breaks("CAP-COVERS", Severity.WARNING)
+def test_a_thing_that_sounds_like_a_colour_is_none_and_colours_alone_are_no_subject(text: str) -> Findings:
+    return on_caption(f"{TRIGGER}, {text}", Profile.ICONS)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
+from itertools import pairwise
 
 from loradeck.tools.rulebook.captions import is_bare
+from loradeck.tools.rulebook.colouring import NAMES, colours
 from loradeck.tools.rulebook.english import is_english
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
-from loradeck.tools.rulebook.lexicon import COLOURS, EXPRESSION_WORDS, LIGHT_WORDS, PICTURE_WORDS, PLACE_WORDS, VIEW
+from loradeck.tools.rulebook.lexicon import FUNCTION_WORDS
 from loradeck.tools.rulebook.rule import BRAND_GUIDE, ERROR, GUIDE, WARNING, Remark, caption_rule, everywhere
+from loradeck.tools.rulebook.scene import DATA, LOADED, NAMED, WORD_LISTS, heard, shown, unnamed
 from loradeck.tools.rulebook.tables import BRAND
-from loradeck.tools.rulebook.words import body, content, lemmas, mentions, words
+from loradeck.tools.rulebook.words import body, content, lemma, lemmas, words
+
+# --------------------------------------------------------------------------- the image's own words
 
 
 def _says_attribute(text: str, image: KeptImage, name: str) -> bool:
@@ -19,33 +26,196 @@ def _says_attribute(text: str, image: KeptImage, name: str) -> bool:
     return bool(value) and not set(content(lemmas(str(value)))).isdisjoint(lemmas(text))
 
 
+# --------------------------------------------------------------------------- view and light
+
+VIEW = heard(DATA["views"]["view"])
+COMPOSITION = heard(DATA["views"]["composition"])
+LIGHT = heard([pattern for patterns in DATA["lights"].values() for pattern in patterns])
+
+
+@lru_cache(maxsize=20_000)
+def names_view(text: str) -> bool:
+    """True when a text names a framing or a camera angle."""
+    return VIEW.search(unnamed(text)) is not None
+
+
+@lru_cache(maxsize=20_000)
+def names_composition(text: str) -> bool:
+    """True when a text tells how the picture is laid out."""
+    return names_view(text) or COMPOSITION.search(unnamed(text)) is not None
+
+
+@lru_cache(maxsize=20_000)
+def names_light(text: str) -> bool:
+    """True when a text tells what lights the scene; lamps for sale and light blue shirts do not."""
+    return LIGHT.search(LOADED.sub(" ", unnamed(text))) is not None
+
+
+# --------------------------------------------------------------------------- places
+
+PLACES = WORD_LISTS["places"]
+STATIONS = WORD_LISTS["stations"]
+BELONGINGS = WORD_LISTS["belongings"]
+NO_PLACES = WORD_LISTS["no_places"]
+PLACE_ENDINGS = tuple(WORD_LISTS["place_endings"])
+SHORTEST_STEM = 3
+AT_PLACE = WORD_LISTS["at"]
+MOST_BETWEEN = 4
+ARTICLES = frozenset({"a", "an", "the"})
+STOPS = frozenset(",.;:!?—")
+WORD_OR_STOP = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[,.;:!?—]")
+SITES = heard(DATA["sites"]["phrases"])
+TRADE = re.compile(
+    r"\b(?:at|in|outside|into|of|behind) (?:a|an|the|his|her) (?:[\w-]+ )?"
+    r"[\w-]+(?:er|or|ist|ian|man|smith|grocer|monger|chemist)'s(?! (?:hand|arm|bench-end|coat|hat|cap|jacket|shirt))\b"
+)
+IN_TOWN = re.compile(
+    r"\b(?:in|near|outside|above|off|across|through|at|around|over|along)(?: the| old| downtown| central)? "
+    r"[A-ZÀ-ÖØ-Þ][\w-]+(?:[ -][A-ZÀ-ÖØ-Þ][\w-]+)*(?=[,.;:!?]|$| (?:in|at|on|under|and|with|by|from|as|beside|below)\b)"
+)
+
+
+def _singulars(word: str) -> set[str]:
+    return {word, word.removesuffix("s"), word.removesuffix("es"), word.rsplit("-", 1)[-1]}
+
+
+def _is_place(word: str) -> bool:
+    if word in NO_PLACES:
+        return False
+    forms = _singulars(word)
+    compound = any(form.endswith(PLACE_ENDINGS) and len(form) > SHORTEST_STEM + 4 for form in forms)
+    return compound or not PLACES.isdisjoint(forms)
+
+
+def _stands_at(spoken: tuple[str, ...], place: int) -> bool:
+    """True when a preposition of place leads up to a word, "on an open truck", or it opens a clause: ", a wall"."""
+    before = spoken[max(0, place - MOST_BETWEEN) : place]
+    stop = max((number for number, word in enumerate(before) if word in STOPS), default=None)
+    opens = stop is not None and FUNCTION_WORDS.isdisjoint({*before[stop + 1 :]} - ARTICLES)
+    return opens or not AT_PLACE.isdisjoint(before)
+
+
+@lru_cache(maxsize=20_000)
+def names_place(text: str) -> bool:
+    """True when a text tells where it is: a place, a thing to be at, or a town."""
+    scene = shown(text)
+    if IN_TOWN.search(scene) or TRADE.search(scene.lower()) or SITES.search(unnamed(text)):
+        return True
+    spoken = tuple(WORD_OR_STOP.findall(NAMED.sub(_last_word, scene).lower()))
+    return any(
+        after not in BELONGINGS
+        and (_is_place(word) or (not STATIONS.isdisjoint(_singulars(word)) and _stands_at(spoken, place)))
+        for place, (word, after) in enumerate(pairwise((*spoken, ".")))
+        if word not in STOPS
+    )
+
+
+def _last_word(name: re.Match[str]) -> str:
+    """Of a name its last word, which may say what it is: Victoria Park, Moonlight Diner."""
+    parts = name.group().split()
+    return f" {parts[-1]} " if len(parts) > 1 else " "
+
+
+# --------------------------------------------------------------------------- faces
+
+EXPRESSIONS: dict[str, frozenset[str]] = {
+    family: frozenset(text.split()) for family, text in DATA["expressions"].items()
+}
+FEELINGS = frozenset[str]().union(*EXPRESSIONS.values())
+FACES = WORD_LISTS["faces"]
+SIGNS = heard(DATA["faces"]["signs"])
+HIDDEN = heard(DATA["faces"]["hidden"])
+OF_THINGS = ARTICLES | {"of", "some", "two", "three", "his", "her", "its", "their", "in", "on"}
+AMBIGUOUS = frozenset({"stern", "cross", "content", "spent", "arch", "strain", "resolve", "worn", "alarm", "calm"})
+
+
+@lru_cache(maxsize=20_000)
+def names_expression(text: str) -> bool:
+    """True when a text says what the face does, by name or by its signs."""
+    scene = unnamed(text)
+    if SIGNS.search(scene):
+        return True
+    spoken = (".", *WORD_OR_STOP.findall(shown(text).lower()), ".")
+    known = {*WORD_OR_STOP.findall(scene)}
+    return any(
+        word in FEELINGS and word in known and _is_felt(before, word, after)
+        for before, word, after in zip(spoken, spoken[1:], spoken[2:], strict=False)
+    )
+
+
+def _is_felt(before: str, word: str, after: str) -> bool:
+    """False for a feeling that is another thing's: two laughing girls, a calm sea, the stern of a ferry."""
+    if word in AMBIGUOUS and (before in ARTICLES or after == "of") and after not in FACES:
+        return False
+    ends = after in STOPS or after in FUNCTION_WORDS or after in FACES or after in FEELINGS or after.endswith("ly")
+    return ends or before not in OF_THINGS
+
+
+@lru_cache(maxsize=20_000)
+def hides_face(text: str) -> bool:
+    """True when a text says that no face shows."""
+    return HIDDEN.search(unnamed(text)) is not None
+
+
+# --------------------------------------------------------------------------- subjects
+
+FORMS = frozenset(DATA["forms"]["words"].split())
+
+
+@lru_cache(maxsize=20_000)
+def names_subject(text: str) -> bool:
+    """True when a text names a thing, not only colours, forms and light."""
+    spoken = words(LIGHT.sub(" ", unnamed(text)))
+    return any(
+        word not in FUNCTION_WORDS
+        and word not in NAMES
+        and not {word, lemma(word)} & FORMS
+        and not word.endswith("ly")
+        and not word[0].isdigit()
+        for word in spoken
+    )
+
+
+# --------------------------------------------------------------------------- what has to be named
+
+Facet = Callable[[str, KeptImage], bool]
+
+
 def _expression(text: str, image: KeptImage) -> bool:
-    return mentions(text, EXPRESSION_WORDS) or _says_attribute(text, image, "expression")
+    return names_expression(text) or hides_face(text) or _says_attribute(text, image, "expression")
 
 
 def _view(text: str, _: KeptImage) -> bool:
-    return VIEW.search(text.lower()) is not None
+    return names_view(text)
 
 
 def _setting(text: str, image: KeptImage) -> bool:
-    return mentions(text, PLACE_WORDS) or _says_attribute(text, image, "background")
+    return names_place(text) or _says_attribute(text, image, "background")
 
 
 def _lighting(text: str, image: KeptImage) -> bool:
-    return mentions(text, LIGHT_WORDS) or _says_attribute(text, image, "lighting")
+    return names_light(text) or _says_attribute(text, image, "lighting")
+
+
+def _lighting_or_composition(text: str, image: KeptImage) -> bool:
+    return _lighting(text, image) or names_composition(text)
 
 
 def _subject(text: str, image: KeptImage) -> bool:
-    things = set(content(lemmas(text))) - COLOURS - PICTURE_WORDS - LIGHT_WORDS
-    return bool(things) or _says_attribute(text, image, "subject")
+    return names_subject(text) or _says_attribute(text, image, "subject")
 
 
 def _colours(text: str, image: KeptImage) -> bool:
-    named = {str(colour).lower() for colour in image.attributes.get("colors") or []}
-    return mentions(text, COLOURS) or not named.isdisjoint(words(text))
+    listed = image.attributes.get("colors") or []
+    named = {str(colour).lower() for colour in (listed if isinstance(listed, list) else [listed])}
+    return bool(colours(text)) or not named.isdisjoint(words(text))
 
 
-Facet = Callable[[str, KeptImage], bool]
+def _is_constant(facts: SetFacts, image: KeptImage, name: str) -> bool:
+    """True for what half the set has too: the redundancy rule wants it unsaid."""
+    value = image.known(name)
+    alike = facts.values(name)[value] if value else 0
+    return alike > 1 and alike >= facts.limits.redundant_warning * len(facts.images)
 
 
 def facets(facts: SetFacts, image: KeptImage) -> dict[str, Facet]:
@@ -53,12 +223,12 @@ def facets(facts: SetFacts, image: KeptImage) -> dict[str, Facet]:
     if facts.profile in BRAND:
         return {"the subject": _subject, "its colours": _colours}
     if not facts.is_figure:
-        wanted: dict[str, Facet] = {"the subject": _subject, "the setting": _setting, "the lighting": _lighting}
-        constant = {
-            "the setting": len(facts.values("background")) == 1,
-            "the lighting": len(facts.values("lighting")) < 2,
-        }
-        return {name: test for name, test in wanted.items() if not constant.get(name, False)}
+        wanted: dict[str, Facet] = {"the subject": _subject}
+        if not _is_constant(facts, image, "background"):
+            wanted["the setting"] = _setting
+        if not _is_constant(facts, image, "lighting"):
+            wanted["the lighting or the composition"] = _lighting_or_composition
+        return wanted
     views: dict[str, Facet] = {
         "the camera angle or framing": _view,
         "the environment": _setting,
@@ -69,13 +239,11 @@ def facets(facts: SetFacts, image: KeptImage) -> dict[str, Facet]:
 
 @caption_rule("CAP-COVERS", everywhere(WARNING), f"{GUIDE}: say what varies; {BRAND_GUIDE}: subject and colours")
 def covers(caption: str, image: KeptImage, facts: SetFacts) -> Iterable[Remark]:
-    """Names what varies. A figure: expression, view, setting, light; a look: subject, setting, light that varies;
-    brand profiles: subject and colours. Two missing is an error.
+    """Names what varies. A figure: expression, view, setting, light; a look: subject, setting, light or composition
+    that vary; brand profiles: subject and colours. Two missing is an error.
     """
-    if is_bare(caption, facts.trigger):
-        return
     text = body(caption, facts.trigger)
-    if not is_english(text):
+    if is_bare(caption, facts.trigger) or not is_english(text):
         return
     missing = [name for name, said in facets(facts, image).items() if not said(text, image)]
     if missing:

@@ -1,0 +1,54 @@
+"""What a caption says of the scene itself: not of pictures that hang in it, signs to read in it, people named in it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from loradeck.tools.rulebook.english import unquoted
+from loradeck.tools.rulebook.lexicon import COLOURS, any_of, vocabulary
+
+DATA: dict[str, Any] = vocabulary("covers")
+WORD_LISTS: dict[str, frozenset[str]] = {name: frozenset(text.split()) for name, text in DATA["words"].items()}
+
+
+def _alternatives(words: frozenset[str]) -> str:
+    return "(?:" + "|".join(sorted(words, key=len, reverse=True)) + ")"
+
+
+def heard(patterns: list[str]) -> re.Pattern[str]:
+    """One pattern of many, with the lists that they name put in."""
+    lists = {"PART": WORD_LISTS["parts"], "GARMENT": WORD_LISTS["garments"], "COLOUR": COLOURS}
+    lists["STATE"] = frozenset(DATA["faces"]["state"].split())
+    for name, words in lists.items():
+        patterns = [pattern.replace(name, _alternatives(words)) for pattern in patterns]
+    return any_of(patterns)
+
+
+_PICTURE = _alternatives(frozenset(DATA["pictured"]["picture"].split()))
+_NEAR = (
+    r"(?!(?:in|at|on|beside|behind|hangs?|taped|pinned|stuck|hung|on|near|slides?|screams?|is|stands?|against|to)\b)"
+)
+PICTURED = re.compile(
+    rf"(?<=\w)\s+(?:a |an |the |\w+ )?{_PICTURE} (?:of|for|with|showing|depicting|that shows)"
+    rf"((?: {_NEAR}[\w’'-]+){{1,7}})"
+)
+DECORATED = re.compile(rf"\b(?:{'|'.join(DATA['pictured']['decorated'])})\b[^,.;:—]*")
+LOADED = re.compile(rf"\b(?:{'|'.join(DATA['stock']['load'])})\b[^,.;:—]*")
+NAMED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<=\s)(?:[A-ZÀ-ÖØ-Þ][\w’'-]+(?:\s|(?=[,.;:!?—)]|$)))+")
+
+
+@lru_cache(maxsize=20_000)
+def shown(text: str) -> str:
+    """A text (trigger removed) without what is only quoted, or shown by a picture or a print in the scene."""
+    text = unquoted(text).replace("’", "'")
+    for other in (PICTURED, DECORATED):
+        text = other.sub(" ", text)
+    return text
+
+
+@lru_cache(maxsize=20_000)
+def unnamed(text: str) -> str:
+    """What is shown, in lower case, without names: Dawn is a friend, Moonlight a diner, Black Forest a region."""
+    return NAMED.sub(" ", shown(text)).lower()

@@ -7,6 +7,7 @@ from support.rules import TRIGGER, breaks, facts, image, on_caption, passes
 
 from loradeck.tools.contracts import Finding, Profile, Severity
 from loradeck.tools.rulebook.judge import judge_captions
+from loradeck.tools.rulebook.tables import House
 
 Findings = list[Finding]
 MINER = (
@@ -165,3 +166,76 @@ def test_a_brand_may_draw_a_happy_cupcake() -> Findings:
 )
 def test_the_remedy_names_what_that_very_emotion_looks_like(said: str, descriptor: str) -> None:
     assert descriptor in fixes(on_caption(f"{TRIGGER} in a lift, {said}, seen from above."), "CAP-PHYSICAL")
+
+
+# --------------------------------------------------------------------------- a story behind the picture
+
+
+def in_a_scene(said: str) -> str:
+    return f"{TRIGGER} {said}. Medium shot from the front in a tiled hall, cold light from above."
+
+
+@breaks("CAP-NARRATIVE")
+@pytest.mark.parametrize(
+    "said",
+    [
+        "haunted by the war",
+        "who used to be a sailor",
+        "wears a coat that belonged to a late uncle",
+        "stands there, unaware of the letter",
+        "waits for a ship that will never arrive",
+        "remembers the house by the sea",
+        "leans on the wall, evoking a sense of dread",
+        "holds a lamp, symbolising hope",
+        "at a stove, the smell of onions in the air",
+        "by a chapel while a distant voice echoes",
+        "in her second life",
+        "three days after the crash",
+        "in a close-up, NO PHYSICAL BODY",
+    ],
+)
+def test_what_the_picture_cannot_show_is_refused(said: str) -> Findings:
+    return on_caption(in_a_scene(said))
+
+
+@passes("CAP-NARRATIVE")
+@pytest.mark.parametrize(
+    "said",
+    [
+        "kneels before a mirror, without a hat, an empty chair alongside",
+        "walks past a three-story house",
+        "on the last step of a ladder, the sea still as glass",
+        "in a ghost costume with two eye holes",
+        "under a sign that reads NO ENTRY",
+        "next to boxes labelled FUTURE and PAST",
+        "reads a note with the words “he will never know”",
+        "waits at a bus stop",
+        "nods once and then turns to the door",
+        "with a sad smile and wet cheeks",
+    ],
+)
+def test_what_the_picture_shows_passes_however_like_a_story_it_sounds(said: str) -> Findings:
+    return on_caption(in_a_scene(said))
+
+
+@breaks("CAP-NARRATIVE", Severity.WARNING)
+def test_a_brand_is_warned_of_a_message() -> Findings:
+    return on_caption(f"{TRIGGER}, a blue shield, a sign of our commitment to trust.", Profile.ICONS)
+
+
+@breaks("CAP-NARRATIVE")
+def test_a_look_is_not_told_what_it_means() -> Findings:
+    return on_style(f"{TRIGGER}, two boys on a jetty. The scene speaks to the fragility of childhood.")
+
+
+@passes("CAP-NARRATIVE")
+def test_a_phrase_that_the_team_allows_is_no_story() -> Findings:
+    caption = f"{TRIGGER} under the eternal clock in a tiled hall, seen from the left."
+    alone = facts([image(1, caption)], house=House(allowed=("eternal clock",)))
+    return judge_captions(alone, alone.images).get(alone.images[0].id, [])
+
+
+def test_the_finding_says_what_kind_of_story_and_where() -> None:
+    told = whys(on_caption(in_a_scene("sits beside the man who will leave")), "CAP-NARRATIVE")
+    assert "what will happen" in told
+    assert '"who will leave"' in told

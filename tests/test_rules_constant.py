@@ -164,3 +164,58 @@ def test_what_can_be_cut_lies_in_order_within_the_text(text: str) -> None:
     spans = boilerplate(text.lower())
     assert all(0 <= start < end <= len(text.lower()) for start, end in spans)
     assert all(one[1] <= other[0] for one, other in pairwise(spans))
+
+
+# --------------------------------------------------------------------------- sentences, and lists of tags
+
+
+@breaks("CAP-PROSE")
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ", close-up, rain, red neon, wet street",
+        " | close-up | red neon | chin on hands",
+        " - back view - wall of posters - dark room - rain",
+        ": padlock / keyhole / navy / gold",
+        "; close-up; window; rain; tears",
+        ". Climbing. Ladder. Grain store. Tilt up. Dust.",
+        "\nclose-up\nsleeping\nnight train\nsodium light",
+        " #sleeping #towels #window",
+        ", (frown:1.2), standing on a beach",
+        ", jumping off a wall, <lora:detail:0.6>",
+        ", view: front, light: soft, pose: seated",
+        ", a laptop, a mug, a fern, a round window",
+        ", rooftop at blue hour, laundry lines, two water tanks, and a string of bulbs.",
+        " sits on a fountain and laughs at a pigeon, smiling, outdoors, day, city, masterpiece",
+        " walks a dog, park, morning, fog",
+        " stands in a bakery and yawns. bakery, flour, oven light, full body, apron",
+    ],
+)
+def test_a_list_of_tags_is_refused_whatever_separates_them(tags: str) -> Findings:
+    return on_caption(f"{TRIGGER}{tags}")
+
+
+@passes("CAP-PROSE")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "leans on a rail, chin lifted, one boot on the lower bar, mouth tight.",
+        "in close-up at a bar. Eyes half shut, mouth slack. Neon from the right.",
+        "seen from the front. Medium shot from the left. Cool overhead light on wet stone.",
+        "waits. Wind lifts his scarf. A gull lands.",
+        "stands behind ropes, buoys, nets, crates and one red boot.",
+        "counts on her fingers: one, two, three, four.",
+        "yawns, stretches, drops her bag and looks round.",
+        "stares ahead, tired, wet, cold, in a doorway.",
+        "peering out of a tent at first light, one paw showing, frost on the grass.",
+        "stands under a sign that says “rain, sun, moon, stars, night”.",
+    ],
+)
+def test_sentences_and_described_fragments_are_prose(text: str) -> Findings:
+    return on_caption(f"{TRIGGER} {text}")
+
+
+@passes("CAP-PROSE")
+@pytest.mark.parametrize("text", ["two goats climb a hill, low sun, long shadows.", "a clock in #0F6CBD and #FFB900."])
+def test_a_plural_that_acts_and_colour_codes_are_prose(text: str) -> Findings:
+    return on_caption(f"{TRIGGER}, {text}", Profile.ICONS)

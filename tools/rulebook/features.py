@@ -19,7 +19,11 @@ from loradeck.tools.rulebook.ownership import (
     CLOSED,
     DETERMINERS,
     GRAMMAR,
+    NOMINATIVE,
+    PLURALS,
     POSSESSIVE,
+    PREPOSITIONS,
+    STOPS,
     SUBJECT,
     Scene,
     with_plurals,
@@ -64,11 +68,13 @@ class Feature:
 
 COMPOUND = re.compile(
     r"(.+)-(?:eyed|haired|skinned|faced|cheeked|legged|shouldered|bearded|nosed|chested|lipped|toothed|jawed|chinned|"
-    r"browed|headed|necked|bellied|waisted|bodied|limbed|armed|fingered|handed|footed|eared|tailed|horned|winged|"
+    r"browed|headed|necked|bellied|waisted|bodied|limbed|armed|fingered|eared|tailed|horned|winged|"
     r"clawed|furred|scaled|feathered|maned|snouted|complexioned|featured|built|boned|hipped|backed|bosomed|breasted|"
-    r"muscled|moustached|mustached|tusked|toed|antlered|shelled|spined|beaked|finned|wheeled|knuckled|spotted)"
+    r"nailed|muscled|moustached|mustached|tusked|toed|antlered|shelled|spined|beaked|finned|wheeled|knuckled|spotted)"
 )
-LIKE = re.compile(r".+-(?:colou?red|length|shaped|toned|tipped|like|striped|sized|hued)")
+LIKE = re.compile(
+    r".+-(?:colou?red|length|shaped|toned|tipped|like|striped|sized|hued|darkened|browned|worn|beaten|hardened|roughened|creased|burned|burnt)"
+)
 ADJECTIVAL = re.compile(r".*(?:ed|en|ish|y|ing|less|ous|ful|ic|al|ive)|.+-.+")
 PASSING_STEMS = ADJECTIVES["passing_stems"]
 PHRASES = {family: any_of(alternatives) for family, alternatives in _DATA["phrases"].items()}
@@ -87,7 +93,7 @@ def is_compound(word: str) -> bool:
 @lru_cache(maxsize=50_000)
 def is_lasting(word: str, family: str, kind: SubjectKind) -> bool:
     """True for an adjective that says how a part of this family lasts."""
-    barred = BARRED[family] if kind == SubjectKind.PERSON else BARRED[family] - COLOUR
+    barred = BARRED[family] if kind == SubjectKind.PERSON else BARRED[family] & WORDS["states"]
     if word in barred:
         return False
     if word in LASTING or word in ADJUNCTS or (kind != SubjectKind.PERSON and word in MATERIAL):
@@ -101,7 +107,7 @@ def is_lasting(word: str, family: str, kind: SubjectKind) -> bool:
 @lru_cache(maxsize=50_000)
 def is_adjective(word: str) -> bool:
     """True for a word that may stand before a noun as its adjective."""
-    if word in ADJUNCTS:
+    if word in ADJUNCTS or word in COLOUR or word == "round":
         return True
     if word in CLOSED or word in BEINGS:
         return word in GRAMMAR["numbers"]
@@ -167,23 +173,22 @@ def described_before(scene: Scene, start: int, head: int, family: str) -> bool:
 
 def described_behind(scene: Scene, head: int, family: str) -> int | None:
     """Where it ends in "skin is pockmarked", "eyes a deep green", "hair, long and dark," or "paws of brass"."""
-    first, second = scene.at(head + 1), scene.at(head + 2)
+    first, second, third = (scene.at(head + step) for step in (1, 2, 3))
+    lasts = [is_lasting(word, family, scene.kind) for word in (first, second, third)]
     surface = family in SURFACES
-    if (first == "like" and family != "eyes" and second not in CLOSED - {"a", "an"}) or (
-        first in WORDS["for_good"] and family in EVERYWHERE
-    ):
-        return head + 1
-    if first in GRAMMAR["copulas"] or (first in {"a", "an", ","} and surface) or first == "of":
-        place = head + 2
-        if first == "," and not is_lasting(second, family, scene.kind):
-            return None
-        if first == "of" and second in DETERMINERS:
-            return None
-    elif surface and is_lasting(first, family, scene.kind):
-        place = head + 1
-    else:
+    if first in PREPOSITIONS - {"like", "of"}:
         return None
-    return _lasting_until(scene, place, family)
+    if lasts[0] and second == "and" and lasts[2]:
+        return head + 3
+    if first in WORDS["for_good"] and family in EVERYWHERE:
+        return head + 1
+    if first == "like" and family != "eyes" and second not in CLOSED - {"a", "an"}:
+        return head + 2
+    if first in GRAMMAR["copulas"] or (first in {"a", "an"} and surface):
+        return _lasting_until(scene, head + 2, family)
+    if (first == "," and surface and lasts[1]) or (first == "of" and second not in DETERMINERS):
+        return _lasting_until(scene, head + 2, family)
+    return _lasting_until(scene, head + 1, family) if surface and lasts[0] else None
 
 
 def _lasting_until(scene: Scene, place: int, family: str) -> int | None:
@@ -194,7 +199,8 @@ def _lasting_until(scene: Scene, place: int, family: str) -> int | None:
         if is_lasting(word, family, scene.kind):
             last = here
         elif word not in {"and", "a", "an"} | PASSING and not word.endswith("ly"):
-            return None if word in {"with", "from", "against", "by"} else last
+            by_cause = word in {"with", "from", "against", "by"} and scene.words[here - 1] not in WORDS["patterns"]
+            return None if by_cause else last
     return last
 
 
@@ -219,15 +225,25 @@ def marks(scene: Scene) -> Iterator[Feature]:
         )
         if family is None or scene.at(head + 1) in COMPOUND_HEADS:
             continue
+        if family in {"hair", "face", "body"} and scene.is_of_another(head):
+            continue
         start = first_modifier(scene, head)
-        before = scene.at(start - 1)
-        if word in DOUBTFUL and start == head and before not in DETERMINERS | {"with", "of", "'s"}:
+        if start == head and scene.at(head - 1) in BEINGS - PLURALS and scene.at(head - 2) in DETERMINERS:
+            start = head - 1  # "a snake tattoo"
+        if word in DOUBTFUL and start == head and not _is_noun(scene, head):
             continue
         if scene.at(start - 2) == "like" or _on_a_thing(scene, start, head):
             continue
         if family in ONLY and not _asserted(scene, start, head):
             continue
         yield Feature(family, start, head, head)
+
+
+def _is_noun(scene: Scene, head: int) -> bool:
+    """True for "a braid", "with curls", ", plaits over the shoulder"; not for "curls up" and "scars the wood"."""
+    before = scene.at(head - 1)
+    opens = before in {",", "."} and scene.at(head + 1) in WORDS["elsewhere"] and scene.words[head] != "curls"
+    return opens or before in DETERMINERS | {"with", "of", "'s"}
 
 
 def _asserted(scene: Scene, start: int, head: int) -> bool:
@@ -248,6 +264,10 @@ def _on_a_thing(scene: Scene, start: int, head: int) -> bool:
 def phrases(scene: Scene) -> Iterator[Feature]:
     """Features of several words: "widow's peak", "in her twenties"."""
     for family, pattern in PHRASES.items():
+        if scene.kind not in ONLY.get(family, {scene.kind}) | (
+            {SubjectKind.CREATURE} if family == "machine" else set()
+        ):
+            continue
         for match in pattern.finditer(scene.text):
             inside = [
                 place for place, (start, end) in enumerate(scene.spans) if match.start() < end and start < match.end()
@@ -280,7 +300,7 @@ def personal(scene: Scene) -> Iterator[Feature]:
 
 def _behind_adjectives(scene: Scene, place: int) -> int:
     """The place of the first word behind the adjectives that stand together here."""
-    while is_adjective(scene.at(place)) or scene.at(place) in {"and", ","}:
+    while (is_adjective(scene.at(place)) and scene.at(place) not in ADJUNCTS) or scene.at(place) in {"and", ","}:
         if scene.at(place) in {"and", ","} and not _goes_on(scene.at(place + 1)):
             return place
         place += 1
@@ -302,6 +322,55 @@ def _names_subject(scene: Scene, place: int) -> bool:
     return before == SUBJECT or (before == "," and scene.at(start - 3) == SUBJECT) or before in GRAMMAR["copulas"]
 
 
+def looks(scene: Scene) -> Iterator[Feature]:
+    """What a tree may be too: "TRIGGER, tall and thin, ...", "Old and bent, he ..." and "she is tall"."""
+    told = WORDS["looks"] if scene.kind == SubjectKind.PERSON else WORDS["looks"] | LASTING | MATERIAL
+    for place, word in enumerate(scene.words):
+        if word not in told:
+            continue
+        end = _behind_adjectives(scene, place)
+        before, after = scene.at(place - 1), scene.at(end)
+        named = before == "," and scene.at(place - 2) == SUBJECT
+        opens = place == scene.sentences[place] and scene.at(end + 1) in NOMINATIVE | {SUBJECT}
+        says = before in {"is", "looks"} and is_being(scene, place - 2)
+        if after in STOPS | {","} and (named or opens or says):
+            yield Feature("body", place, end - 1, place)
+
+
+def appositions(scene: Scene) -> Iterator[Feature]:
+    """What a thing looks like in its other name: "TRIGGER, a green glass bottle"."""
+    for place, word in enumerate(scene.words):
+        if word != SUBJECT or scene.at(place + 1) != "," or scene.at(place + 2) not in {"a", "an", "the"}:
+            continue
+        end = place + 3
+        while scene.at(end) not in CLOSED:
+            end += 1
+        said = set(scene.words[place + 3 : end - 1])
+        if (
+            scene.kind != SubjectKind.PERSON
+            and said & (LASTING | MATERIAL)
+            and scene.at(end - 1) not in WORDS["specks"]
+        ):
+            yield Feature("body", place + 3, end - 1, end - 1)
+
+
+def fittings(scene: Scene) -> Iterator[Feature]:
+    """Any part that a thing is said to own: "its red silk lining"; a scarf or a shadow is none."""
+    if scene.kind not in ONLY["machine"]:
+        return
+    for place, word in enumerate(scene.words):
+        end = place + 1
+        while (
+            word in POSSESSIVE | {"'s"}
+            and scene.at(end) not in CLOSED - {"round"}
+            and scene.at(end - 1) not in WORDS["belongings"]
+        ):
+            end += 1
+        said = set(scene.words[place + 1 : end - 1]) - WORDS["states"]
+        if said & (LASTING | MATERIAL) and scene.words[end - 1] not in WORDS["belongings"] | BEINGS:
+            yield Feature("body", place + 1, end - 1, end - 1)
+
+
 def _predicates(scene: Scene, place: int) -> bool:
     """False where it is said of something else: "the plaster is scarred", "nose wrinkled", "by a tree, bald and"."""
     start = place
@@ -312,6 +381,8 @@ def _predicates(scene: Scene, place: int) -> bool:
         return is_being(scene, start - 2) or scene.at(start - 2) in {"who", "that", "which"}
     if before == ",":
         return not any(one.head == start - 2 and not one.ours for one in scene.beings)
+    if before in PREPOSITIONS | DETERMINERS:
+        return False
     return before in CLOSED or before in VERBS or is_being(scene, start - 1)
 
 
@@ -337,7 +408,7 @@ def persons(scene: Scene) -> Iterator[Feature]:
 def features(scene: Scene) -> Iterator[Feature]:
     """Every feature of the subject that a scene describes, in no order."""
     silent = [match.span() for match in ALLOWED.finditer(scene.text)]
-    for find in (parts, marks, phrases, personal):
+    for find in (parts, marks, phrases, personal, looks, appositions, fittings):
         for one in find(scene):
             at, until = scene.spans[one.head]
             allowed = any(start <= at and until <= end for start, end in silent)
@@ -351,15 +422,17 @@ def belongs(scene: Scene, one: Feature) -> bool:
     if not scene.is_ours(one.start):
         return False
     host = scene.host(one.start)
-    if one.family == "machine":
+    if one.family == "machine" and not (scene.kind == SubjectKind.ROBOT and scene.words[one.head] in WORDS["robotic"]):
         return host is None and _is_explicit(scene, one)
-    return host is None or one.family in {"hair", "eyes", "skin", "age"} or host in PLACE_WORDS
+    return host is None or scene.words[one.head] not in WORDS["shared"] or host in PLACE_WORDS
 
 
 def _is_explicit(scene: Scene, one: Feature) -> bool:
-    """True where "its" or "both" stands near, or "with" behind a name of the subject."""
+    """True where "its" or "both" stands near, a part of a body is named, or "with" follows its name."""
     clause = scene.clauses[one.start]
-    if {*scene.words[clause : one.start], *scene.words[one.end : one.end + 6]} & {*POSSESSIVE, "both", "'s"}:
+    if {*scene.words[clause : one.end + 6]} & {*POSSESSIVE, "both", "'s"} or {
+        *scene.words[one.start : one.end]
+    } & PARTS["body"]:
         return True
     named = [being.head for being in scene.beings if being.ours and clause <= being.head < one.start]
     return bool(named) and "with" in scene.words[named[-1] : one.start]

@@ -14,9 +14,9 @@ from loradeck.tools.rulebook.rule import ERROR, GUIDE, Remark, caption_rule, for
 NAMES = {"creature": "body of a creature", "machine": "body of a thing", "robot": "body of a thing"}
 
 
-def identity_words(text: str, trigger: str | None, kind: SubjectKind) -> dict[str, list[str]]:
+def identity_words(text: str, trigger: str | None, kind: SubjectKind, subject: str = "") -> dict[str, list[str]]:
     """Family -> phrases of a caption that describe who the subject is."""
-    scene = read_scene(text, trigger, kind)
+    scene = read_scene(text, trigger, kind, subject)
     told = sorted(set(features(scene)), key=lambda one: (one.start, -one.end))
     found: dict[str, list[str]] = {}
     reached = -1
@@ -30,7 +30,7 @@ def identity_words(text: str, trigger: str | None, kind: SubjectKind) -> dict[st
 @caption_rule("CAP-IDENTITY", for_figures(ERROR), f"{GUIDE}: identity is learned from the pixels")
 def no_identity(caption: str, _: KeptImage, facts: SetFacts) -> Iterable[Remark]:
     """No identity features of the subject: face, body, scars, hair, eyes, skin, age, armour that is the body."""
-    found = identity_words(facts.judged_words(caption), facts.trigger, facts.subject_kind)
+    found = identity_words(facts.judged_words(caption), facts.trigger, facts.subject_kind, facts.subject)
     if found:
         phrases = [phrase for family in found.values() for phrase in family]
         yield Remark(

@@ -16,7 +16,7 @@ from functools import cached_property
 
 from loradeck.tools.contracts import SubjectKind
 from loradeck.tools.rulebook.lexicon import vocabulary
-from loradeck.tools.rulebook.words import trigger_spans
+from loradeck.tools.rulebook.words import trigger_spans, words
 
 SUBJECT = "\ue000"
 """Stands for the trigger among the words of a scene."""
@@ -49,6 +49,7 @@ DEPICTIONS = with_plurals(_DATA["depictions"]["names"])
 PERSONS = MALE | FEMALE | PEOPLE
 DOUBTFUL = with_plurals(_DATA["doubtful"]["names"])
 BEINGS = PERSONS | ANIMALS | MACHINES | DEPICTIONS
+GENERIC = with_plurals(_DATA["people"]["any"])
 PLURALS = frozenset(noun for noun in BEINGS if noun.endswith("s") and noun[:-1] in BEINGS) | frozenset(
     _DATA["people"]["plural"].split()
 )
@@ -89,6 +90,8 @@ class Scene:
     words: tuple[str, ...]
     spans: tuple[tuple[int, int], ...]
     kind: SubjectKind
+    names: frozenset[str] = frozenset()
+    """Words of the dataset's own description of its subject."""
 
     # ------------------------------------------------------------------ words
 
@@ -130,11 +133,11 @@ class Scene:
 
     @cached_property
     def gender(self) -> str | None:
-        """The pronoun of the subject: the first in a sentence that has named nobody else before it."""
+        """The pronoun of the subject: the first that nobody else named before it in its sentence can be meant by."""
         for place, word in enumerate(self.words):
             if word in PRONOUNS:
                 named = self.words[self.sentences[place] : place]
-                if not any(other in BEINGS for other in named):
+                if not any(other in BEINGS and _pronoun_of(other) in {PRONOUNS[word], NEUTER} for other in named):
                     return PRONOUNS[word]
         return None
 
@@ -148,6 +151,10 @@ class Scene:
             elif word in BEINGS and self._is_named(place):
                 start = self.phrase_start(place)
                 found.append(Being(start, place, self._is_subject(start, place, found), _pronoun_of(word)))
+            elif (
+                word == "one" and self.at(place + 1) == "of" and self.at(place + 2) in {"them", "the", "these", "those"}
+            ):
+                found.append(Being(place, place, False, NEUTER))
         return tuple(found)
 
     def _may_be_subject(self, pronoun: str) -> bool:
@@ -173,7 +180,7 @@ class Scene:
                     break
             elif before == "," and self.at(start - 2) not in CLOSED and self.at(start - 3) in DETERMINERS:
                 start -= 1
-            elif before in CLOSED or before in BEINGS - MACHINES - DEPICTIONS:
+            elif before in CLOSED:
                 break
             else:
                 start -= 1
@@ -188,12 +195,19 @@ class Scene:
             return False
         if previous in GRAMMAR["copulas"]:
             return bool(before) and before[-1].ours and self.sentences[before[-1].head] == self.sentences[head]
+        if self._is_pictured(start):
+            return True
         if opening in {"the", "this", "that"}:
+            known = word in GENERIC or word in self.names or word in ANIMALS
             again = any(not one.ours and self.words[one.head] == word for one in before)
-            return not again and self._opens_clause(start) and not self._is_elsewhere(head)
-        if opening in {"a", "an"}:
-            return self._is_apposition(start, head, before)
-        return False
+            return known and not again and self._opens_clause(start) and not self._is_elsewhere(head)
+        return opening in {"a", "an"} and self._is_apposition(start, head, before)
+
+    def _is_pictured(self, start: int) -> bool:
+        """True for what a caption opens with the picture of: "TRIGGER, a photo of a young man"."""
+        if self.at(start - 1) not in {"of", "shows", "depicts"} or self.at(start - 2) not in GRAMMAR["openers"]:
+            return False
+        return set(self.words[: self.phrase_start(start - 2)]) <= {SUBJECT, *STOPS, ","}
 
     def _opens_clause(self, start: int) -> bool:
         return start == self.clauses[start] or self.at(start - 1) in GRAMMAR["clause_openers"]
@@ -203,6 +217,9 @@ class Scene:
         if self.at(head + 1) not in GRAMMAR["appositive_next"] or self._is_elsewhere(head):
             return False
         sentence = self.sentences[start]
+        named = next((one for one in before if one.head == start - 2 and self.at(start - 1) == ","), None)
+        if named is not None:
+            return named.ours
         if start == sentence:
             rest = range(head, self.sentence_end(head) - 1)
             resumed = any(self.words[i] == "," and self.words[i + 1] in {*NOMINATIVE, SUBJECT} for i in rest)
@@ -225,6 +242,8 @@ class Scene:
     def is_ours(self, start: int) -> bool:
         """True when the noun phrase that starts at this word is the subject's, as far as the words say."""
         opening, previous = self.words[start], self.at(start - 1)
+        if self._is_listed(start):
+            return False
         if opening in POSSESSIVE or previous in POSSESSIVE:
             return self._pronoun_is_ours(start, opening if opening in POSSESSIVE else previous)
         if previous == "'s":
@@ -233,6 +252,11 @@ class Scene:
         if holder is not None and holder.head >= self.clauses[start]:
             return holder.ours
         return self._topic_is_ours(start)
+
+    def _is_listed(self, start: int) -> bool:
+        """True for "a dress printed with blue eyes" and "a map of scars"."""
+        joins, host = self.at(start - 1), self.at(start - 2)
+        return (joins == "with" and host in GRAMMAR["patterned"]) or (joins == "of" and host in GRAMMAR["collections"])
 
     def is_of_another(self, head: int) -> bool:
         """True for "the face of a cliff" and "the skin of the drum"."""
@@ -268,6 +292,14 @@ class Scene:
         if self.gender is not None and meant != self.gender and PLURAL not in {meant, self.gender}:
             return False
         clause = self.clauses[place]
+        last = self._last_being(place)
+        if (
+            last
+            and not last.ours
+            and place - 2 <= last.head + 1
+            and self.at(last.head + 1) in {"by", "on", "with", "in"}
+        ):
+            return last.pronoun not in {meant, NEUTER} or (last.pronoun == NEUTER and self.gender == meant)
         near = [one for one in self.beings if clause <= one.head < place]
         if near:
             unsure = near[0].pronoun == NEUTER and (self.gender != meant or self._leads(near[0]))
@@ -296,7 +328,7 @@ def _pronoun_of(noun: str) -> str:
     return MASCULINE if noun in MALE else FEMININE if noun in FEMALE else NEUTER
 
 
-def read_scene(text: str, trigger: str | None, kind: SubjectKind) -> Scene:
+def read_scene(text: str, trigger: str | None, kind: SubjectKind, subject: str = "") -> Scene:
     """The scene of a caption; a capitalised word of a longer trigger stands for the subject too ("Hamish's")."""
     marked = unicodedata.normalize("NFC", text.replace(SUBJECT, " "))
     for start, end in reversed(trigger_spans(marked, unicodedata.normalize("NFC", trigger)) if trigger else []):
@@ -306,5 +338,5 @@ def read_scene(text: str, trigger: str | None, kind: SubjectKind) -> Scene:
             marked = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", SUBJECT, marked)
     lowered = marked.lower() if len(marked.lower()) == len(marked) else marked
     found = list(TOKEN.finditer(lowered))
-    words = tuple(match.group().lower().replace("’", "'") for match in found)
-    return Scene(lowered, words, tuple(match.span() for match in found), kind)
+    tokens = tuple(match.group().lower().replace("’", "'") for match in found)
+    return Scene(lowered, tokens, tuple(match.span() for match in found), kind, frozenset(words(subject)))

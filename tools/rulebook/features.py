@@ -75,7 +75,7 @@ COMPOUND = re.compile(
 LIKE = re.compile(
     r".+-(?:colou?red|length|shaped|toned|tipped|like|striped|sized|hued|darkened|browned|worn|beaten|hardened|roughened|creased|burned|burnt)"
 )
-ADJECTIVAL = re.compile(r".*(?:ed|en|ish|y|ing|less|ous|ful|ic|al|ive)|.+-.+")
+ADJECTIVAL = re.compile(r".*(?:ed|en|ish|y|ing|less|ous|ful|ic|al|ive|ant|ent|able|ible|some)|.+-.+")
 PASSING_STEMS = ADJECTIVES["passing_stems"]
 PHRASES = {family: any_of(alternatives) for family, alternatives in _DATA["phrases"].items()}
 WORDS = {name: frozenset(text.split()) for name, text in _DATA["words"].items()}
@@ -83,11 +83,15 @@ WORDS = {name: frozenset(text.split()) for name, text in _DATA["words"].items()}
 
 @lru_cache(maxsize=50_000)
 def is_compound(word: str) -> bool:
-    """True for "blue-eyed" and "three-legged", not for "wide-eyed" and "cross-legged"."""
+    """True for "blue-eyed" and "three-legged", not for "wide-eyed", "red-faced" and "cross-legged"."""
     found = COMPOUND.fullmatch(word)
-    return (
-        found is not None and found.group(1).split("-")[-1] not in PASSING_STEMS and found.group(1) not in PASSING_STEMS
+    if found is None:
+        return False
+    stem = found.group(1)
+    flushed = stem in ADJECTIVES["flushes"] and word.endswith(
+        ("faced", "cheeked", "nosed", "lipped", "knuckled", "eared")
     )
+    return not flushed and PASSING_STEMS.isdisjoint({stem, stem.split("-")[-1]}) and word not in PASSING
 
 
 @lru_cache(maxsize=50_000)
@@ -178,7 +182,7 @@ def described_behind(scene: Scene, head: int, family: str) -> int | None:
     surface = family in SURFACES
     if first in PREPOSITIONS - {"like", "of"}:
         return None
-    if lasts[0] and second == "and" and lasts[2]:
+    if lasts[0] and second == "and" and (lasts[2] or third in COLOUR):
         return head + 3
     if first in WORDS["for_good"] and family in EVERYWHERE:
         return head + 1
@@ -199,7 +203,7 @@ def _lasting_until(scene: Scene, place: int, family: str) -> int | None:
         if is_lasting(word, family, scene.kind):
             last = here
         elif word not in {"and", "a", "an"} | PASSING and not word.endswith("ly"):
-            by_cause = word in {"with", "from", "against", "by"} and scene.words[here - 1] not in WORDS["patterns"]
+            by_cause = word in {"with", "from", "by"} and scene.words[here - 1] not in WORDS["patterns"]
             return None if by_cause else last
     return last
 
@@ -232,9 +236,10 @@ def marks(scene: Scene) -> Iterator[Feature]:
             start = head - 1  # "a snake tattoo"
         if word in DOUBTFUL and start == head and not _is_noun(scene, head):
             continue
-        if scene.at(start - 2) == "like" or _on_a_thing(scene, start, head):
+        if _on_a_thing(scene, start, head):
             continue
-        if family in ONLY and not _asserted(scene, start, head):
+        of_animals = scene.kind == SubjectKind.CREATURE and word in PARTS["creature"]
+        if (family in ONLY or of_animals) and not _asserted(scene, start, head):
             continue
         yield Feature(family, start, head, head)
 
@@ -273,7 +278,7 @@ def phrases(scene: Scene) -> Iterator[Feature]:
                 place for place, (start, end) in enumerate(scene.spans) if match.start() < end and start < match.end()
             ]
             if inside:
-                yield Feature(family, inside[0], inside[-1], inside[-1])
+                yield Feature(family, first_modifier(scene, inside[0]), inside[-1], inside[-1])
 
 
 # --------------------------------------------------------------------------- adjectives of a whole person
@@ -300,7 +305,7 @@ def personal(scene: Scene) -> Iterator[Feature]:
 
 def _behind_adjectives(scene: Scene, place: int) -> int:
     """The place of the first word behind the adjectives that stand together here."""
-    while (is_adjective(scene.at(place)) and scene.at(place) not in ADJUNCTS) or scene.at(place) in {"and", ","}:
+    while _goes_on(scene.at(place)) or is_adjective(scene.at(place)) or scene.at(place) in {"and", ","}:
         if scene.at(place) in {"and", ","} and not _goes_on(scene.at(place + 1)):
             return place
         place += 1

@@ -135,7 +135,7 @@ class Scene:
     def gender(self) -> str | None:
         """The pronoun of the subject: the first that nobody else named before it in its sentence can be meant by."""
         for place, word in enumerate(self.words):
-            if word in PRONOUNS:
+            if word in PRONOUNS and (word not in {"it", "its"} or self.kind != SubjectKind.PERSON):
                 named = self.words[self.sentences[place] : place]
                 if not any(other in BEINGS and _pronoun_of(other) in {PRONOUNS[word], NEUTER} for other in named):
                     return PRONOUNS[word]
@@ -167,7 +167,9 @@ class Scene:
         following = self.at(place + 1)
         if following in BEINGS:
             return False
-        return self.words[place] not in DOUBTFUL or self.words[self.phrase_start(place)] in DETERMINERS
+        start = self.phrase_start(place)
+        several = self.words[place] in PLURALS and self.at(start - 1) in PREPOSITIONS
+        return self.words[place] not in DOUBTFUL or several or self.words[start] in DETERMINERS
 
     def phrase_start(self, head: int) -> int:
         """Where the noun phrase with this head starts: at its determiner, or behind a word of another kind."""
@@ -192,6 +194,8 @@ class Scene:
         if previous == SUBJECT or (previous == "," and self.at(start - 2) == SUBJECT):
             return opening not in {"another", "other", "two", "three", "some"}
         if word not in KIN[self.kind] or _pronoun_of(word) == PLURAL:
+            return False
+        if self.kind == SubjectKind.PERSON and GRAMMAR["made"] & {*self.words[start:head]}:
             return False
         if previous in GRAMMAR["copulas"]:
             return bool(before) and before[-1].ours and self.sentences[before[-1].head] == self.sentences[head]
@@ -242,10 +246,14 @@ class Scene:
     def is_ours(self, start: int) -> bool:
         """True when the noun phrase that starts at this word is the subject's, as far as the words say."""
         opening, previous = self.words[start], self.at(start - 1)
-        if self._is_listed(start):
+        if self._is_likeness(start):
             return False
         if opening in POSSESSIVE or previous in POSSESSIVE:
             return self._pronoun_is_ours(start, opening if opening in POSSESSIVE else previous)
+        if previous == "whose":
+            return (self._last_being(start) or Being(0, 0, True, NEUTER)).ours
+        if GRAMMAR["drawn"] & {*self.words[self.clauses[start] : start]}:
+            return False
         if previous == "'s":
             return self._genitive_is_ours(start - 2)
         holder = self._last_being(start)
@@ -253,9 +261,11 @@ class Scene:
             return holder.ours
         return self._topic_is_ours(start)
 
-    def _is_listed(self, start: int) -> bool:
-        """True for "a dress printed with blue eyes" and "a map of scars"."""
+    def _is_likeness(self, start: int) -> bool:
+        """True for "a dress printed with blue eyes", "a map of scars" and "like a bald head"."""
         joins, host = self.at(start - 1), self.at(start - 2)
+        if "like" in {joins, host} and joins in {"like", "a", "an"}:
+            return True
         return (joins == "with" and host in GRAMMAR["patterned"]) or (joins == "of" and host in GRAMMAR["collections"])
 
     def is_of_another(self, head: int) -> bool:

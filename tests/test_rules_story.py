@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.rules import TRIGGER, breaks, facts, image, on_caption, passes
 
 from loradeck.tools.contracts import Finding, Profile, Severity
@@ -239,3 +241,21 @@ def test_the_finding_says_what_kind_of_story_and_where() -> None:
     told = whys(on_caption(in_a_scene("sits beside the man who will leave")), "CAP-NARRATIVE")
     assert "what will happen" in told
     assert '"who will leave"' in told
+
+
+# --------------------------------------------------------------------------- any text at all
+
+WILD = st.text(max_size=120) | st.lists(
+    st.sampled_from(
+        ["angry", "jaw", "set", "NO", "BODY", "will", "“", "’s", "…", ",", ". ", " ", "\u0301", "İ", "former"]
+    )
+).map("".join)
+
+
+@given(WILD, WILD, st.sampled_from(list(Profile)))
+@settings(max_examples=150, deadline=None)
+def test_no_caption_and_no_description_is_wild_enough_to_break_these_rules(
+    caption: str, subject: str, profile: Profile
+) -> None:
+    told = on_described(caption, subject, profile)
+    assert all(finding.why and finding.fix for finding in told)

@@ -25,7 +25,7 @@ def _pattern(alternatives: list[str]) -> re.Pattern[str]:
 TOLD = {kind: _pattern(alternatives) for kind, alternatives in _DATA["told"].items()}
 LETTERING = any_of([re.escape(cue) for cue in _DATA["lettering"]["cues"].split()])
 CAPITALS = re.compile(r"(?<![\w-])[A-Z][A-Z'’-]+(?: [A-Z0-9][A-Z0-9'’-]*)+(?![\w-])")
-DENIAL = re.compile(r"(?:no|not|never|without|cannot|none|nothing|nobody|isn't|doesn't|has no)\b")
+SHOUTED = any_of(_DATA["shouted"]["states"])
 NEAR = 48
 """How many characters before capitals may tell that they are written in the picture; half as many behind them."""
 
@@ -34,9 +34,7 @@ def story(text: str) -> dict[str, list[str]]:
     """Kind of story -> phrases of a text that tell it; what is written in the picture tells none."""
     told = own_words(text)
     found = {kind: [match.group() for match in pattern.finditer(told)] for kind, pattern in TOLD.items()}
-    denied = [run for run in shouts(text) if DENIAL.match(run.lower())]
-    states = [run for run in shouts(text) if TOLD["a state of the story"].search(run.lower())]
-    found["a state of the story"] += denied + [run for run in states if run not in denied]
+    found["a state of the story"] += [run for run in shouts(text) if SHOUTED.search(run.lower())]
     return {kind: phrases for kind, phrases in found.items() if phrases}
 
 

@@ -21,8 +21,8 @@ _FAMILIES = _DATA["families"]
 
 LOOKS: dict[str, str] = {family: told["looks"] for family, told in _FAMILIES.items()}
 """Family of emotions -> what it looks like, for whoever mends the caption."""
-STATES = {word: family for family, told in _FAMILIES.items() for word in told["states"].split()}
-FEELINGS = {word: family for family, told in _FAMILIES.items() for word in told["feelings"].split()}
+STATES: dict[str, str] = {word: family for family, told in _FAMILIES.items() for word in told["states"].split()}
+FEELINGS: dict[str, str] = {word: family for family, told in _FAMILIES.items() for word in told["feelings"].split()}
 CUED_ONLY = _DATA["words"]["cued_only"]
 FACES, PEOPLE, VIEWS, COPULAS = (_WORDS[name] for name in ("faces", "people", "views", "copulas"))
 SCENERY = _WORDS["scenery"] | PLACE_WORDS | LIGHT_WORDS

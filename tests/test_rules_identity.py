@@ -37,6 +37,12 @@ def on_kind(kind: SubjectKind, caption: str) -> Findings:
         "a braid over one shoulder",
         "in her late twenties",
         "with a gap-toothed grin",
+        "a shock of white hair over her brow",
+        "a streak of grey in his beard",
+        "her nails long and yellow",
+        "arms like tree trunks",
+        "the mole under her left eye doubled in a mirror",
+        "rail-thin and red-haired",
         "a stocky welder at rest",
     ],
 )
@@ -59,6 +65,10 @@ def test_what_lasts_is_refused(said: str) -> Findings:
         "shoulders hunched",
         "eyebrows drawn together",
         "face red with effort",
+        "ashen-faced and white-knuckled",
+        "fur hat pulled low",
+        "cheeks hollowed round a straw",
+        "in a blond wig with face paint on both cheeks",
     ],
 )
 def test_an_action_or_a_state_passes(said: str) -> Findings:
@@ -82,6 +92,13 @@ def test_an_action_or_a_state_passes(said: str) -> Findings:
         "looks at the scarred face of a cliff.",
         "sleeps. In the front row a girl with red plaits looks up.",
         "nods at a cellist with grey curls.",
+        "hugs her grandmother, whose silver hair is pinned up.",
+        "carries an old woman on his back, her thin arms round his neck.",
+        "plays cards with three old men. One of them has a scar on his chin.",
+        "leans on the bar. The barman, bald and heavyset, polishes a glass.",
+        "wears a dress printed with blue eyes.",
+        "lifts a pumpkin with round eyes.",
+        "combs her daughter's long black hair.",
     ],
 )
 def test_features_of_another_pass(said: str) -> Findings:
@@ -99,10 +116,13 @@ def test_features_of_another_pass(said: str) -> Findings:
         "stirs a pot, a heavyset man with a salt-and-pepper beard.",
         "goes out. A stooped old woman with a white bun, she listens.",
         "'s face is round and soft.",
+        ", a photo of a young man with a beard.",
+        "sits in a gym. A boxer of fifty with a thin scar, in flat light.",
+        "waits. Old and bent, he leans on a cane.",
     ],
 )
 def test_features_of_the_subject_under_another_name_are_refused(said: str) -> Findings:
-    return on_caption(f"{TRIGGER} {said}".replace(f"{TRIGGER} '", f"{TRIGGER}'"))
+    return on_caption(f"{TRIGGER} {said}".replace(f"{TRIGGER} '", f"{TRIGGER}'").replace(" ,", ","))
 
 
 # --------------------------------------------------------------------------- creatures, robots, objects
@@ -117,6 +137,9 @@ def test_features_of_the_subject_under_another_name_are_refused(said: str) -> Fi
         (SubjectKind.ROBOT, "lifts six spindly arms"),
         (SubjectKind.ROBOT, "turns, yellow stripes running down both shoulders"),
         (SubjectKind.OBJECT, "stands on a beach, its two-tone bodywork wet"),
+        (SubjectKind.OBJECT, "lies open, its red silk lining torn"),
+        (SubjectKind.ROBOT, "looks up, cables hanging from its neck"),
+        (SubjectKind.CREATURE, "turns, a white star on its forehead"),
     ],
 )
 def test_the_body_of_what_is_no_person_is_refused(kind: SubjectKind, said: str) -> Findings:

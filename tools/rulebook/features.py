@@ -73,7 +73,7 @@ COMPOUND = re.compile(
     r"nailed|muscled|moustached|mustached|tusked|toed|antlered|shelled|spined|beaked|finned|wheeled|knuckled|spotted)"
 )
 LIKE = re.compile(
-    r".+-(?:colou?red|length|shaped|toned|tipped|like|striped|sized|hued|darkened|browned|worn|beaten|hardened|roughened|creased|burned|burnt)"
+    r".+-(?:colou?red|length|shaped|toned|tipped|like|striped|sized|hued|darkened|browned|worn|beaten|hardened|roughened|creased|burned|burnt|capped)"
 )
 ADJECTIVAL = re.compile(r".*(?:ed|en|ish|y|ing|less|ous|ful|ic|al|ive|ant|ent|able|ible|some)|.+-.+")
 PASSING_STEMS = ADJECTIVES["passing_stems"]
@@ -152,6 +152,8 @@ def parts(scene: Scene) -> Iterator[Feature]:
         if family is None or scene.at(head + 1) in COMPOUND_HEADS or scene.is_of_another(head):
             continue
         start = first_modifier(scene, head)
+        if family == "body" and scene.kind == SubjectKind.PERSON and _of_stuff(scene, head):
+            continue
         if word in WORDS["owned"] and scene.at(start - 1) not in POSSESSIVE | {"'s"}:
             continue
         if family == "creature" and _on_a_thing(scene, start, head):
@@ -162,6 +164,11 @@ def parts(scene: Scene) -> Iterator[Feature]:
             yield Feature(family, start, end, head)
         elif tone := described_by_of(scene, start, family):
             yield Feature(family, tone, head, head)
+
+
+def _of_stuff(scene: Scene, head: int) -> bool:
+    """True for "long fingers of metal tubing"."""
+    return scene.at(head + 1) == "of" and scene.at(head + 2) not in POSSESSIVE | {SUBJECT}
 
 
 def described_before(scene: Scene, start: int, head: int, family: str) -> bool:
@@ -177,6 +184,8 @@ def described_before(scene: Scene, start: int, head: int, family: str) -> bool:
 
 def described_behind(scene: Scene, head: int, family: str) -> int | None:
     """Where it ends in "skin is pockmarked", "eyes a deep green", "hair, long and dark," or "paws of brass"."""
+    if scene.at(head + 1) in WORDS["adverbs"]:
+        head += 1
     first, second, third = (scene.at(head + step) for step in (1, 2, 3))
     lasts = [is_lasting(word, family, scene.kind) for word in (first, second, third)]
     surface = family in SURFACES
@@ -184,6 +193,8 @@ def described_behind(scene: Scene, head: int, family: str) -> int | None:
         return None
     if lasts[0] and second == "and" and (lasts[2] or third in COLOUR):
         return head + 3
+    if lasts[0] and second == "as" and third in {"a", "an"}:
+        return head + 1
     if first in WORDS["for_good"] and family in EVERYWHERE:
         return head + 1
     if first == "like" and family != "eyes" and second not in CLOSED - {"a", "an"}:
@@ -203,7 +214,8 @@ def _lasting_until(scene: Scene, place: int, family: str) -> int | None:
         if is_lasting(word, family, scene.kind):
             last = here
         elif word not in {"and", "a", "an"} | PASSING and not word.endswith("ly"):
-            by_cause = word in {"with", "from", "by"} and scene.words[here - 1] not in WORDS["patterns"]
+            named = scene.words[place - 1] == "," or scene.words[here - 1] in WORDS["patterns"]
+            by_cause = word in {"with", "from", "by"} and not named
             return None if by_cause else last
     return last
 
@@ -231,6 +243,8 @@ def marks(scene: Scene) -> Iterator[Feature]:
             continue
         if family in {"hair", "face", "body"} and scene.is_of_another(head):
             continue
+        if word in {"scar", "scars"} and scene.at(head + 1) == "of":
+            continue
         start = first_modifier(scene, head)
         if start == head and scene.at(head - 1) in BEINGS - PLURALS and scene.at(head - 2) in DETERMINERS:
             start = head - 1  # "a snake tattoo"
@@ -246,9 +260,10 @@ def marks(scene: Scene) -> Iterator[Feature]:
 
 def _is_noun(scene: Scene, head: int) -> bool:
     """True for "a braid", "with curls", ", plaits over the shoulder"; not for "curls up" and "scars the wood"."""
-    before = scene.at(head - 1)
-    opens = before in {",", "."} and scene.at(head + 1) in WORDS["elsewhere"] and scene.words[head] != "curls"
-    return opens or before in DETERMINERS | {"with", "of", "'s"}
+    before, after = scene.at(head - 1), scene.at(head + 1)
+    verb = after in DETERMINERS | {"and", ",", "up", "round", "around", "into", "back", "away", "off", "to", "against"}
+    moves = scene.words[head] in {"curls", "braids", "plaits"} and after in {"in", "on", "under", "at", "by"}
+    return before in DETERMINERS | {"with", "of", "'s"} or (before in {",", "."} and not verb and not moves)
 
 
 def _asserted(scene: Scene, start: int, head: int) -> bool:
@@ -305,15 +320,12 @@ def personal(scene: Scene) -> Iterator[Feature]:
 
 def _behind_adjectives(scene: Scene, place: int) -> int:
     """The place of the first word behind the adjectives that stand together here."""
-    while _goes_on(scene.at(place)) or is_adjective(scene.at(place)) or scene.at(place) in {"and", ","}:
-        if scene.at(place) in {"and", ","} and not _goes_on(scene.at(place + 1)):
+    while True:
+        joined = place + 1 if scene.at(place) in {"and", ","} else place
+        word = scene.at(joined)
+        if word in DETERMINERS or not (word in OF_PERSONS or is_adjective(word)):
             return place
-        place += 1
-    return place
-
-
-def _goes_on(word: str) -> bool:
-    return word in OF_PERSONS or word in LASTING or is_compound(word)
+        place = joined + 1
 
 
 def _names_subject(scene: Scene, place: int) -> bool:
@@ -429,7 +441,10 @@ def belongs(scene: Scene, one: Feature) -> bool:
     host = scene.host(one.start)
     if one.family == "machine" and not (scene.kind == SubjectKind.ROBOT and scene.words[one.head] in WORDS["robotic"]):
         return host is None and _is_explicit(scene, one)
-    return host is None or scene.words[one.head] not in WORDS["shared"] or host in PLACE_WORDS
+    if host is not None and one.family in {"hair", "eyes"}:
+        return not scene.carries(one.start)
+    in_place = scene.kind == SubjectKind.PERSON and host in PLACE_WORDS
+    return host is None or in_place or scene.words[one.head] not in WORDS["shared"]
 
 
 def _is_explicit(scene: Scene, one: Feature) -> bool:

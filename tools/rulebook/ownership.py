@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from loradeck.tools.contracts import SubjectKind
-from loradeck.tools.rulebook.lexicon import vocabulary
+from loradeck.tools.rulebook.lexicon import VERBS, vocabulary
 from loradeck.tools.rulebook.words import trigger_spans, words
 
 SUBJECT = "\ue000"
@@ -199,7 +199,7 @@ class Scene:
             return False
         if previous in GRAMMAR["copulas"]:
             return bool(before) and before[-1].ours and self.sentences[before[-1].head] == self.sentences[head]
-        if self._is_pictured(start):
+        if self._is_pictured(start) or (previous == "as" and self.at(start - 2) in GRAMMAR["shown"]):
             return True
         if opening in {"the", "this", "that"}:
             known = word in GENERIC or word in self.names or word in ANIMALS
@@ -225,11 +225,24 @@ class Scene:
         if named is not None:
             return named.ours
         if start == sentence:
-            rest = range(head, self.sentence_end(head) - 1)
-            resumed = any(self.words[i] == "," and self.words[i + 1] in {*NOMINATIVE, SUBJECT} for i in rest)
-            return resumed or not any(word not in {SUBJECT, *STOPS, ","} for word in self.words[:start])
+            return (
+                self._is_resumed(head) or set(self.words[:start]) <= {SUBJECT, *STOPS, ","} or self._is_fragment(head)
+            )
         mine = [one for one in before if one.head >= sentence]
         return self.at(start - 1) in {",", "—", "–", "("} and (not mine or mine[0].ours)
+
+    def _is_resumed(self, head: int) -> bool:
+        """True where the sentence goes on with ", she ..."."""
+        rest = range(head, self.sentence_end(head) - 1)
+        return any(self.words[place] == "," and self.words[place + 1] in {*NOMINATIVE, SUBJECT} for place in rest)
+
+    def _is_fragment(self, head: int) -> bool:
+        """True for "A boxer of fifty with a thin scar, in a gym.": nothing in it looks like a verb in the present."""
+        for place in range(head + 1, self.sentence_end(head)):
+            word, following = self.words[place], self.at(place + 1)
+            if word in VERBS or (word.endswith("s") and following not in {",", "and", *STOPS} and word not in CLOSED):
+                return False
+        return True
 
     def _is_elsewhere(self, head: int) -> bool:
         """True where the rest of the clause says that the being is beside the subject, or what it does there."""
@@ -237,7 +250,7 @@ class Scene:
             word = self.words[place]
             if word in STOPS or word == ",":
                 return False
-            if word in GRAMMAR["elsewhere_words"]:
+            if word in GRAMMAR["elsewhere_words"] and self.words[place - 1] != "from":
                 return True
         return False
 
@@ -257,6 +270,8 @@ class Scene:
         if previous == "'s":
             return self._genitive_is_ours(start - 2)
         holder = self._last_being(start)
+        if holder is not None and holder.head == self.sentences[start] - 2 and self.at(holder.head + 1) == ":":
+            return holder.ours
         if holder is not None and holder.head >= self.clauses[start]:
             return holder.ours
         return self._topic_is_ours(start)
@@ -274,6 +289,14 @@ class Scene:
         if self.at(head + 1) != "of" or self.at(place) not in {"a", "an", "the", "another"}:
             return False
         return not any(one.start <= place <= one.head and one.ours for one in self.beings)
+
+    def carries(self, start: int) -> bool:
+        """True for what a thing in the hand has: "lifts a pumpkin with round eyes"; not for a dress or a place."""
+        place = next((i for i in range(start - 1, self.clauses[start], -1) if self.words[i] == "with"), None)
+        if place is None or self.host(start) is None:
+            return False
+        verb = self.at(self.phrase_start(place - 1) - 1)
+        return verb not in CLOSED and not verb.startswith("wear")
 
     def host(self, start: int) -> str | None:
         """The thing that "with" hangs this phrase on: "door" in "a door with a lock and a long scar"; no being."""

@@ -166,3 +166,96 @@ def test_a_brand_caption_names_the_thing_and_its_colours(text: str) -> Findings:
 @breaks("CAP-COVERS", Severity.WARNING)
 def test_a_thing_that_sounds_like_a_colour_is_none_and_colours_alone_are_no_subject(text: str) -> Findings:
     return on_caption(f"{TRIGGER}, {text}", Profile.ICONS)
+
+
+# --------------------------------------------------------------------------- whether it agrees with the attributes
+
+
+@breaks("CAP-AGREES")
+def test_a_caption_that_says_profile_of_a_front_view_is_refused() -> Findings:
+    return on_caption(f"{TRIGGER} in strict profile, {WHOLE}", angle="front")
+
+
+def test_the_finding_says_both_sides_and_leaves_open_which_is_wrong() -> None:
+    found = [one for one in on_caption(f"{TRIGGER} in profile.", angle="front") if one.rule_id == "CAP-AGREES"]
+    assert 'says "profile", the angle is front' in found[0].why
+    assert "correct its angle" in found[0].fix
+
+
+@breaks("CAP-AGREES", Severity.WARNING)
+def test_a_brand_caption_that_contradicts_is_a_warning() -> Findings:
+    return on_caption(f"{TRIGGER} a padlock, amber.", Profile.ICONS, subject="alarm bell", colors=["amber"])
+
+
+@pytest.mark.parametrize(
+    ("text", "attributes"),
+    [
+        ("head to toe", {"framing": "close_up"}),
+        ("from a bird's-eye view", {"angle": "low"}),
+        ("in left profile", {"angle": "profile_right"}),
+        ("seen from behind", {"angle": "three_quarter_left"}),
+        ("grinning", {"expression": "sorrowful, tears"}),
+        ("unsmiling", {"expression": "happy"}),
+        ("on a court at night", {"lighting": "midday sun"}),
+        ("warm light from a lamp", {"lighting": "cool overhead light"}),
+        ("in a red coat", {"wardrobe": "blue coat"}),
+        ("wearing a denim jacket", {"wardrobe": "leather jacket"}),
+        ("barefoot on wet flagstones", {"wardrobe": "hiking boots and shorts"}),
+        ("in a kitchen", {"background": "pine forest"}),
+        ("against a white studio backdrop", {"background": "crowded market"}),
+        ("lies flat on a lawn", {"pose": "running"}),
+        ("arms crossed", {"pose": "arms raised"}),
+    ],
+)
+@breaks("CAP-AGREES")
+def test_a_contradiction_of_any_attribute_is_heard(text: str, attributes: dict[str, str]) -> Findings:
+    return on_caption(f"{TRIGGER} {text}.", **attributes)
+
+
+@pytest.mark.parametrize(
+    ("text", "attributes"),
+    [
+        ("in left profile", {"angle": "unknown"}),
+        ("among sacks of cumin", {"background": "spice market", "angle": "front", "lighting": "soft light"}),
+        ("from the chest up", {"framing": "close_up"}),
+        ("facing the camera", {"angle": "three_quarter_left"}),
+        ("from above", {"angle": "front"}),
+        ("poker-faced, not smiling", {"expression": "neutral"}),
+        ("a wistful smile", {"expression": "sad"}),
+        ("deadpan in a room full of laughing children", {"expression": "neutral"}),
+        ("beside a laughing girl", {"expression": "neutral"}),
+        ("while a waiter with a furious face argues behind", {"expression": "happy"}),
+        ("at dusk", {"lighting": "evening"}),
+        ("at the Night Owl Diner", {"lighting": "daylight"}),
+        ("below a painting of the moon over a black sea", {"lighting": "daylight"}),
+        ("in a belted trench coat", {"wardrobe": "coat"}),
+        ("in a teal windbreaker", {"wardrobe": "blue-green windbreaker"}),
+        ("next to a woman in a red coat", {"wardrobe": "blue coat"}),
+        ("in a pub", {"background": "bar"}),
+        ("on his feet, two boys sit on the mat", {"pose": "standing"}),
+    ],
+)
+@passes("CAP-AGREES")
+def test_silence_the_unknown_other_words_and_other_people_are_no_contradiction(
+    text: str, attributes: dict[str, str]
+) -> Findings:
+    return on_caption(f"{TRIGGER} {text}.", **attributes)
+
+
+@pytest.mark.parametrize(
+    ("text", "attributes"),
+    [
+        ("a clipboard, tangerine and white", {"subject": "clipboard", "colors": ["orange", "white"]}),
+        ("a curled vixen, rust and cream", {"subject": "fox", "colors": ["rust", "cream"]}),
+        ("a red pen", {"subject": "red pen", "colors": ["blue", "beige", "red"]}),
+        ("a greenhouse in white", {"subject": "greenhouse", "colors": ["white"]}),
+    ],
+)
+@passes("CAP-AGREES")
+def test_synonyms_kinds_and_a_part_of_the_colours_agree(text: str, attributes: dict[str, object]) -> Findings:
+    return on_caption(f"{TRIGGER} {text}.", Profile.LOGO, **attributes)
+
+
+@passes("CAP-AGREES")
+def test_a_caption_that_is_not_english_contradicts_nothing() -> Findings:
+    return on_caption(f"{TRIGGER} de profil, visage neutre, devant un mur de briques, profile.", angle="front")

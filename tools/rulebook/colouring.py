@@ -12,6 +12,8 @@ HUES: dict[str, frozenset[str]] = {hue: frozenset(text.split()) for hue, text in
 NAMES = frozenset[str]().union(*HUES.values())
 THINGS = frozenset(DATA["colours"]["things"].split())
 TINTS = frozenset(DATA["colours"]["tints"].split())
+ALWAYS = frozenset({"gold", "silver", "orange", "violet", "turquoise", "emerald", "rose", "copper", "bronze", "lilac"})
+"""Of things those that are heard as a colour behind another: rose gold, burnt orange."""
 LEADS = frozenset({"in", "to", "into", "from", "on", "and", "or", "of", "with", "all", "between"})
 ARTICLES = frozenset({"a", "an", "one", "two", "three", "four", "five", "some", "its", "his", "her"})
 TOKEN = re.compile(r"#[0-9a-f]{6}\b|[^\W_]+(?:['-][^\W_]+)*|[,.;:—()]")
@@ -35,6 +37,8 @@ def _is_thing(tokens: list[str], place: int, plain: bool) -> bool:
     ends = not after[0].isalnum() or after in FUNCTION_WORDS
     if before in TINTS or _is_name(after):
         return False
+    if ends and _is_name(before) and tokens[place] not in ALWAYS:
+        return True
     if before == "of" and place > 1 and tokens[place - 2] not in TINTS:
         return True
     if ends:

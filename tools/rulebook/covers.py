@@ -2,183 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from itertools import pairwise
 
 from loradeck.tools.rulebook.captions import is_bare
-from loradeck.tools.rulebook.colouring import NAMES, colours
+from loradeck.tools.rulebook.colouring import colours
 from loradeck.tools.rulebook.english import is_english
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
-from loradeck.tools.rulebook.lexicon import FUNCTION_WORDS
+from loradeck.tools.rulebook.named import (
+    hides_face,
+    names_composition,
+    names_expression,
+    names_light,
+    names_place,
+    names_subject,
+    names_view,
+)
 from loradeck.tools.rulebook.rule import BRAND_GUIDE, ERROR, GUIDE, WARNING, Remark, caption_rule, everywhere
-from loradeck.tools.rulebook.scene import DATA, LOADED, NAMED, WORD_LISTS, heard, shown, unnamed
 from loradeck.tools.rulebook.tables import BRAND
-from loradeck.tools.rulebook.words import body, content, lemma, lemmas, words
+from loradeck.tools.rulebook.words import body, content, lemmas, words
 
-# --------------------------------------------------------------------------- the image's own words
+Facet = Callable[[str, KeptImage], bool]
 
 
 def _says_attribute(text: str, image: KeptImage, name: str) -> bool:
     """True when the text shares a content word with the image's own attribute."""
     value = image.known(name)
     return bool(value) and not set(content(lemmas(str(value)))).isdisjoint(lemmas(text))
-
-
-# --------------------------------------------------------------------------- view and light
-
-VIEW = heard(DATA["views"]["view"])
-COMPOSITION = heard(DATA["views"]["composition"])
-LIGHT = heard([pattern for patterns in DATA["lights"].values() for pattern in patterns])
-
-
-@lru_cache(maxsize=20_000)
-def names_view(text: str) -> bool:
-    """True when a text names a framing or a camera angle."""
-    return VIEW.search(unnamed(text)) is not None
-
-
-@lru_cache(maxsize=20_000)
-def names_composition(text: str) -> bool:
-    """True when a text tells how the picture is laid out."""
-    return names_view(text) or COMPOSITION.search(unnamed(text)) is not None
-
-
-@lru_cache(maxsize=20_000)
-def names_light(text: str) -> bool:
-    """True when a text tells what lights the scene; lamps for sale and light blue shirts do not."""
-    return LIGHT.search(LOADED.sub(" ", unnamed(text))) is not None
-
-
-# --------------------------------------------------------------------------- places
-
-PLACES = WORD_LISTS["places"]
-STATIONS = WORD_LISTS["stations"]
-BELONGINGS = WORD_LISTS["belongings"]
-NO_PLACES = WORD_LISTS["no_places"]
-PLACE_ENDINGS = tuple(WORD_LISTS["place_endings"])
-SHORTEST_STEM = 3
-AT_PLACE = WORD_LISTS["at"]
-MOST_BETWEEN = 4
-ARTICLES = frozenset({"a", "an", "the"})
-STOPS = frozenset(",.;:!?—")
-WORD_OR_STOP = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[,.;:!?—]")
-SITES = heard(DATA["sites"]["phrases"])
-TRADE = re.compile(
-    r"\b(?:at|in|outside|into|of|behind) (?:a|an|the|his|her) (?:[\w-]+ )?"
-    r"[\w-]+(?:er|or|ist|ian|man|smith|grocer|monger|chemist)'s(?! (?:hand|arm|bench-end|coat|hat|cap|jacket|shirt))\b"
-)
-IN_TOWN = re.compile(
-    r"\b(?:in|near|outside|above|off|across|through|at|around|over|along)(?: the| old| downtown| central)? "
-    r"[A-ZÀ-ÖØ-Þ][\w-]+(?:[ -][A-ZÀ-ÖØ-Þ][\w-]+)*(?=[,.;:!?]|$| (?:in|at|on|under|and|with|by|from|as|beside|below)\b)"
-)
-
-
-def _singulars(word: str) -> set[str]:
-    return {word, word.removesuffix("s"), word.removesuffix("es"), word.rsplit("-", 1)[-1]}
-
-
-def _is_place(word: str) -> bool:
-    if word in NO_PLACES:
-        return False
-    forms = _singulars(word)
-    compound = any(form.endswith(PLACE_ENDINGS) and len(form) > SHORTEST_STEM + 4 for form in forms)
-    return compound or not PLACES.isdisjoint(forms)
-
-
-def _stands_at(spoken: tuple[str, ...], place: int) -> bool:
-    """True when a preposition of place leads up to a word, "on an open truck", or it opens a clause: ", a wall"."""
-    before = spoken[max(0, place - MOST_BETWEEN) : place]
-    stop = max((number for number, word in enumerate(before) if word in STOPS), default=None)
-    opens = stop is not None and FUNCTION_WORDS.isdisjoint({*before[stop + 1 :]} - ARTICLES)
-    return opens or not AT_PLACE.isdisjoint(before)
-
-
-@lru_cache(maxsize=20_000)
-def names_place(text: str) -> bool:
-    """True when a text tells where it is: a place, a thing to be at, or a town."""
-    scene = shown(text)
-    if IN_TOWN.search(scene) or TRADE.search(scene.lower()) or SITES.search(unnamed(text)):
-        return True
-    spoken = tuple(WORD_OR_STOP.findall(NAMED.sub(_last_word, scene).lower()))
-    return any(
-        after not in BELONGINGS
-        and (_is_place(word) or (not STATIONS.isdisjoint(_singulars(word)) and _stands_at(spoken, place)))
-        for place, (word, after) in enumerate(pairwise((*spoken, ".")))
-        if word not in STOPS
-    )
-
-
-def _last_word(name: re.Match[str]) -> str:
-    """Of a name its last word, which may say what it is: Victoria Park, Moonlight Diner."""
-    parts = name.group().split()
-    return f" {parts[-1]} " if len(parts) > 1 else " "
-
-
-# --------------------------------------------------------------------------- faces
-
-EXPRESSIONS: dict[str, frozenset[str]] = {
-    family: frozenset(text.split()) for family, text in DATA["expressions"].items()
-}
-FEELINGS = frozenset[str]().union(*EXPRESSIONS.values())
-FACES = WORD_LISTS["faces"]
-SIGNS = heard(DATA["faces"]["signs"])
-HIDDEN = heard(DATA["faces"]["hidden"])
-OF_THINGS = ARTICLES | {"of", "some", "two", "three", "his", "her", "its", "their", "in", "on"}
-AMBIGUOUS = frozenset({"stern", "cross", "content", "spent", "arch", "strain", "resolve", "worn", "alarm", "calm"})
-
-
-@lru_cache(maxsize=20_000)
-def names_expression(text: str) -> bool:
-    """True when a text says what the face does, by name or by its signs."""
-    scene = unnamed(text)
-    if SIGNS.search(scene):
-        return True
-    spoken = (".", *WORD_OR_STOP.findall(shown(text).lower()), ".")
-    known = {*WORD_OR_STOP.findall(scene)}
-    return any(
-        word in FEELINGS and word in known and _is_felt(before, word, after)
-        for before, word, after in zip(spoken, spoken[1:], spoken[2:], strict=False)
-    )
-
-
-def _is_felt(before: str, word: str, after: str) -> bool:
-    """False for a feeling that is another thing's: two laughing girls, a calm sea, the stern of a ferry."""
-    if word in AMBIGUOUS and (before in ARTICLES or after == "of") and after not in FACES:
-        return False
-    ends = after in STOPS or after in FUNCTION_WORDS or after in FACES or after in FEELINGS or after.endswith("ly")
-    return ends or before not in OF_THINGS
-
-
-@lru_cache(maxsize=20_000)
-def hides_face(text: str) -> bool:
-    """True when a text says that no face shows."""
-    return HIDDEN.search(unnamed(text)) is not None
-
-
-# --------------------------------------------------------------------------- subjects
-
-FORMS = frozenset(DATA["forms"]["words"].split())
-
-
-@lru_cache(maxsize=20_000)
-def names_subject(text: str) -> bool:
-    """True when a text names a thing, not only colours, forms and light."""
-    spoken = words(LIGHT.sub(" ", unnamed(text)))
-    return any(
-        word not in FUNCTION_WORDS
-        and word not in NAMES
-        and not {word, lemma(word)} & FORMS
-        and not word.endswith("ly")
-        and not word[0].isdigit()
-        for word in spoken
-    )
-
-
-# --------------------------------------------------------------------------- what has to be named
-
-Facet = Callable[[str, KeptImage], bool]
 
 
 def _expression(text: str, image: KeptImage) -> bool:

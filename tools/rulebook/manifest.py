@@ -6,6 +6,7 @@ An id may have one rule for single captions and one for the set.
 from __future__ import annotations
 
 from loradeck.tools.rulebook import (
+    agrees,
     caption_sets,
     captions,
     constant,
@@ -35,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     hero.no_copy,
     narrative.nothing_told,
     covers.covers,
+    agrees.agrees,
     language.told_when_not_english,
     physical.shown_not_labelled,
     captions.not_empty,

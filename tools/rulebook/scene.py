@@ -52,3 +52,36 @@ def shown(text: str) -> str:
 def unnamed(text: str) -> str:
     """What is shown, in lower case, without names: Dawn is a friend, Moonlight a diner, Black Forest a region."""
     return NAMED.sub(" ", shown(text)).lower()
+
+
+_OTHERS = {name: _alternatives(frozenset(text.split())) for name, text in DATA["others"].items()}
+_LEADS = rf"(?:{_OTHERS['leads']}|next to|in front of)"
+CLAUSE = re.compile(
+    r"[,;:—–.!?]+\s*"
+    rf"|\s(?={_LEADS} {_OTHERS['articles']} )"
+    rf"|\s(?=and (?:{_OTHERS['articles']}|\w+ \w+s (?:are|is)) )"
+    rf"|\s(?=(?:behind|full of|with (?:a|an|two|his|her) (?:\w+ )?{_OTHERS['company']}) )"
+)
+OTHERS = re.compile(
+    rf"(?:(?:and|with|behind|beyond|{_LEADS}) )*(?:{_OTHERS['articles']}|someone's|full of|behind|on the wall) "
+    r"([\w'’ -]+)"
+)
+HEAD_ENDS = re.compile(
+    r" (?:with|in|at|on|of|who|that|is|are|was|were|has|and|by|from|behind|beside|to|under|over|near|against|asleep"
+    r"|leaning|waiting) "
+)
+OF_THE_FIGURE = WORD_LISTS["faces"] | WORD_LISTS["parts"] | frozenset(DATA["others"]["own"].split())
+
+
+@lru_cache(maxsize=20_000)
+def own(text: str) -> str:
+    """The clauses that may speak of the figure itself: not of a waiter behind it, or of two boys on the mat."""
+    return ", ".join(clause for clause in CLAUSE.split(unnamed(text)) if clause and not _is_others(clause.strip()))
+
+
+def _is_others(clause: str) -> bool:
+    opening = OTHERS.match(clause)
+    if opening is None:
+        return False
+    head = HEAD_ENDS.split(f"{opening[1]} ", maxsplit=1)[0].split()
+    return OF_THE_FIGURE.isdisjoint(head)

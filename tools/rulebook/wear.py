@@ -1,0 +1,163 @@
+"""What a text says is worn, drawn and in which colours, and whether two texts can speak of the same."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from loradeck.tools.rulebook.colouring import HUES, NAMES, colours, hues
+from loradeck.tools.rulebook.lexicon import FUNCTION_WORDS, any_of, vocabulary
+from loradeck.tools.rulebook.scene import own, unnamed
+from loradeck.tools.rulebook.words import content, lemma, lemmas, words
+
+DATA = vocabulary("agrees")
+
+# --------------------------------------------------------------------------- wardrobe
+
+SLOTS: dict[str, list[frozenset[str]]] = {
+    slot: [frozenset(line.split()) for line in lines]
+    for slot, lines in DATA["wardrobe"].items()
+    if slot not in ("bare", "materials")
+}
+BARE = {slot: any_of(phrases) for slot, phrases in DATA["wardrobe"]["bare"].items()}
+GARMENT_SLOTS = {garment: slot for slot, lines in SLOTS.items() for line in lines for garment in line}
+MATERIALS = frozenset(DATA["wardrobe"]["materials"].split())
+WORN = re.compile(
+    r"\b(?:in|wears|wearing|dressed in|clad in|sports|sporting|has on|with)\s+((?:[\w'-]+\s?,?\s?){1,14})"
+)
+JOINED = {
+    "pea coat": "peacoat",
+    "boiler suit": "boiler",
+    "trench coat": "trench",
+    "bare feet": "barefoot",
+    "rain coat": "raincoat",
+}
+ONE_LAYER = frozenset({"outer", "torso", "whole"})
+FURTHEST = 5
+
+
+@dataclass(frozen=True)
+class Garment:
+    """A garment, the hues that its adjectives give, and what it is made of."""
+
+    name: str
+    hues: frozenset[str]
+    materials: frozenset[str]
+
+    def may_be(self, other: Garment) -> bool:
+        """False for another colour or another material."""
+        told = ((self.hues, other.hues), (self.materials, other.materials))
+        return not any(mine and others and mine.isdisjoint(others) for mine, others in told)
+
+
+def _before(spoken: tuple[str, ...], place: int) -> tuple[str, ...]:
+    """The adjectives that lead up to a garment."""
+    before = spoken[max(0, place - FURTHEST) : place]
+    stops = (number + 1 for number, one in enumerate(before) if one in GARMENT_SLOTS or one in FUNCTION_WORDS)
+    return before[max(stops, default=0) :]
+
+
+@lru_cache(maxsize=20_000)
+def garments(text: str) -> tuple[Garment, ...]:
+    """The garments of a text, an attribute's for one."""
+    lower = text.lower()
+    for phrase, word in JOINED.items():
+        lower = lower.replace(phrase, word)
+    spoken = words(lower)
+    found = []
+    for place, word in enumerate(spoken):
+        if name := next((form for form in (word, word.removesuffix("s")) if form in GARMENT_SLOTS), None):
+            near = _before(spoken, place)
+            shades = frozenset(hue for one in near if one in NAMES or "-" in one for hue in hues(one))
+            found.append(Garment(name, shades, MATERIALS.intersection(near)))
+    return tuple(found)
+
+
+def worn(text: str) -> tuple[Garment, ...]:
+    """The garments that a caption says the figure wears."""
+    return garments(" , ".join(match[1] for match in WORN.finditer(own(text))))
+
+
+def _same_garment(one: str, other: str) -> bool:
+    return any({one, other} <= line for lines in SLOTS.values() for line in lines)
+
+
+def wardrobe_contradiction(text: str, value: str) -> str | None:
+    """The garment of a caption that cannot be of the outfit: another colour of the same, or another in its place."""
+    outfit = garments(value)
+    mine = own(text)
+    for slot, pattern in BARE.items():
+        if (match := pattern.search(mine)) and any(GARMENT_SLOTS[one.name] == slot for one in outfit):
+            return match.group()
+    for garment in worn(text):
+        alike = [other for other in outfit if _same_garment(garment.name, other.name)]
+        differs = alike and not any(garment.may_be(other) for other in alike)
+        if differs or (not alike and any(_excludes(garment, other) for other in outfit)):
+            return garment.name
+    return None
+
+
+def _excludes(one: Garment, other: Garment) -> bool:
+    """True when nobody wears both: in one place, an outfit and a part of one, or outermost in two colours."""
+    slots = {GARMENT_SLOTS[one.name], GARMENT_SLOTS[other.name]}
+    if len(slots) == 1 or slots <= {"whole", "torso"} or slots <= {"whole", "legs"}:
+        return True
+    return slots <= ONE_LAYER and bool(one.hues) and bool(other.hues) and one.hues.isdisjoint(other.hues)
+
+
+# --------------------------------------------------------------------------- subject
+
+KINDS: dict[str, frozenset[str]] = {
+    kind: frozenset(text.split()) for kind, text in DATA["subject"].items() if kind != "same"
+}
+SAME = [frozenset(line.split()) for line in DATA["subject"]["same"]]
+THINGS = frozenset(KINDS).union(*KINDS.values(), *SAME)
+
+
+def _things(text: str) -> list[str]:
+    spoken = (form for word in words(text) for form in dict.fromkeys((word, lemma(word), word.removesuffix("s"))))
+    return [word for word in dict.fromkeys(spoken) if word in THINGS]
+
+
+def _one_thing(one: str, other: str) -> bool:
+    """True for a thing and its kind, or two words for one thing."""
+    family = {one, other}
+    is_kind = other in KINDS.get(one, ()) or one in KINDS.get(other, ())
+    people = {kind for kind in ("child", "adult", "worker") for word in family if word in KINDS[kind]}
+    return is_kind or any(family <= line for line in SAME) or people == {"adult", "worker"}
+
+
+def subject_contradiction(text: str, value: str) -> str | None:
+    """The thing that a caption names where the subject is another, both well known."""
+    told = unnamed(text)
+    meant = _things(value)
+    said = _things(told)
+    stems = {token[:4] for token in content(lemmas(value))}
+    if not meant or not said or any(token[:4] in stems for token in content(lemmas(told))):
+        return None
+    if any(one == other or _one_thing(one, other) for one in said for other in meant):
+        return None
+    return said[0]
+
+
+# --------------------------------------------------------------------------- colours
+
+MANY = 3
+"""Of so many colours an image may well have one more, where the caption names some of them."""
+ANY_HUE = HUES["many"]
+UNCOUNTED = frozenset({"white", "black", "grey", "beige"})
+"""Hues that an image has beside its listed colours: a white plus sign, a black outline."""
+
+
+def colours_contradiction(text: str, value: str) -> str | None:
+    """The colour of a caption that is none of the image's, while one of the image's goes unsaid."""
+    said, known = colours(text), colours(f"in {value}")
+    if not said or not known or not ANY_HUE.isdisjoint((*said, *known)) or any(name.startswith("#") for name in said):
+        return None
+    shades = [hues(name) for name in known]
+    strange = [name for name in said if all(hues(name).isdisjoint(shade) for shade in shades)]
+    unsaid = [shade for shade in shades if all(hues(name).isdisjoint(shade) for name in said)]
+    if len(strange) < len(said):
+        strange = [] if len(known) >= MANY else [name for name in strange if hues(name).isdisjoint(UNCOUNTED)]
+    return strange[0] if strange and unsaid else None

@@ -250,7 +250,7 @@ def marks(scene: Scene) -> Iterator[Feature]:
             start = head - 1  # "a snake tattoo"
         if word in DOUBTFUL and start == head and not _is_noun(scene, head):
             continue
-        if _on_a_thing(scene, start, head):
+        if family != "hair" and _on_a_thing(scene, start, head):
             continue
         of_animals = scene.kind == SubjectKind.CREATURE and word in PARTS["creature"]
         if (family in ONLY or of_animals) and not _asserted(scene, start, head):

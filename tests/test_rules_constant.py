@@ -148,6 +148,10 @@ def test_what_an_icon_draws_is_no_look(thing: str) -> Findings:
         ("an anime-style illustration of a girl.", "a girl."),
         ("reads by a window with soft bokeh behind her.", "reads by a window behind her."),
         ("laughs, captured with a Canon EOS R5 and an 85mm f/1.4 lens.", "laughs."),
+        ("stands still, eyes shut, in a stock photo of a harbour.", "stands still, eyes shut, in a harbour."),
+        ("kneads dough. Heavy film grain and crushed blacks give the frame its look.", "kneads dough."),
+        ("kneads dough. The footage is smooth 4K with film grain.", "kneads dough."),
+        ("looks up — Kodak Portra 400.", "looks up."),
         ("sits by a lake under cinematic lighting from the left.", "sits by a lake from the left."),
     ],
 )

@@ -7,13 +7,15 @@ reads the phrases between two marks, speaking.py the sentences whose subject is 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import islice
 
 from loradeck.tools.rulebook.captions import quoted
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts, phrase_pattern
 from loradeck.tools.rulebook.lexicon import any_of, vocabulary
 from loradeck.tools.rulebook.look_phrases import looks
-from loradeck.tools.rulebook.looks import Segment, segments, without_quotes
+from loradeck.tools.rulebook.looks import WORD, Segment, segments, without_quotes
 from loradeck.tools.rulebook.rule import ERROR, GUIDE, WARNING, Remark, caption_rule, graded
 from loradeck.tools.rulebook.speaking import of_the_picture
 from loradeck.tools.rulebook.words import body
@@ -23,6 +25,9 @@ Span = tuple[int, int]
 NUMBERS = any_of(vocabulary("constant")["patterns"]["numbers"])
 NEEDLESS = "aiogTPcV"
 """Tags of the words before a look that are cut with it: "with soft", "in an", "a piece of"."""
+SENTENCE = re.compile(r"[^\s.!?](?:[^.!?]|[.!?](?!\s|$))*")
+LEAST_REST = 2
+"""Words of a sentence that are not worth keeping."""
 COPULAS = frozenset({"is", "are", "was", "has", "have"})
 
 
@@ -31,18 +36,46 @@ def boilerplate(text: str) -> list[Span]:
     shown = without_quotes(text)
     found = [match.span() for match in NUMBERS.finditer(shown)]
     found += of_the_picture(shown)
-    found += (_cut(segment, *place) for segment in segments(shown) for place in looks(segment))
-    return _merged(shown, found)
+    found += (_cut(shown, segment, *place) for segment in segments(shown) for place in looks(segment))
+    return _without_rests(shown, _merged(shown, found)) if found else []
 
 
-def _cut(segment: Segment, first: int, after: int) -> Span:
-    """Where to cut a look: at the end of a segment with the words before it that nothing else needs, or its clause."""
-    if after == len(segment.words) or segment.tags[after] in "ic":
-        while first and segment.tags[first - 1] in NEEDLESS:
+def _cut(text: str, segment: Segment, first: int, after: int) -> Span:
+    """Where to cut a look: with small words that only it needs, with its "of", or with the clause that it begins."""
+    tags = segment.tags
+    if segment.word(after) == "of":
+        while first and tags[first - 1] in "aTP":
+            first -= 1
+        return segment.span(first, after + 1)
+    if after == len(tags) or tags[after] in "ic":
+        while first and tags[first - 1] in NEEDLESS:
             first -= 1
             if segment.words[first] in COPULAS and not segment.opens:
                 first = 0
+    if first == 0 and tags[after : after + 1] not in {"", "i"} and _begins_sentence(text, segment):
+        after = len(tags)
     return segment.span(first, after)
+
+
+def _begins_sentence(text: str, segment: Segment) -> bool:
+    start = segment.spans[0][0]
+    return text[max(0, start - 3) : start].rstrip().endswith((".", "!", "?"))
+
+
+def _without_rests(text: str, spans: list[Span]) -> list[Span]:
+    """The spans, grown to the whole of a later sentence where next to nothing would be left of it."""
+    grown, starts = list(spans), [start for start, _ in spans]
+    for sentence in islice(SENTENCE.finditer(text), 1, None):
+        start, end = sentence.span()
+        inside = spans[bisect_left(starts, start) : bisect_left(starts, end)]
+        if inside and inside[-1][1] <= end and len(WORD.findall(_outside(text, start, end, inside))) <= LEAST_REST:
+            grown.append((start, end))
+    return _merged(text, grown)
+
+
+def _outside(text: str, start: int, end: int, spans: list[Span]) -> str:
+    edges = [start, *(edge for span in spans for edge in span), end]
+    return " ".join(text[one:other] for one, other in zip(edges[::2], edges[1::2], strict=True))
 
 
 def _merged(text: str, spans: Iterable[Span]) -> list[Span]:

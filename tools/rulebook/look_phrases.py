@@ -26,13 +26,15 @@ _LABEL = re.compile(r"[WTPQASsRGMZYFfCLVgioncan]+")
 _LABEL_CORE = re.compile(r"[SQAR]|[PQSsRGT]n?M|P[TPsSG]*[LYF]|[sRG][Tnsc]*[ZYsMfFCL]|^F$")
 _GEAR_LABEL = re.compile(r"[giVTn]*G")
 _GRAPHIC_LABEL = re.compile(r"(?:[ic]?a?[Tgn]*T[Tcn]*[fF]+)+")
-_COINED_LABEL = re.compile(r"[TPQSsRG]{0,3}x[TPQSsRG]{0,2}(?:M|F)")
+_COINED_LABEL = re.compile(r"[TPQSsRG]{0,3}[xW][TPQSsRG]{0,2}[MFL]|[TsSRG]+L")
+_GEAR_AND_MORE = re.compile(r"[Tg]*G+[GTFfxcn]{0,4}")
+_PRAISE_LABEL = re.compile(r"[TPcg]+")
 _CLOSING_LABEL = re.compile(r"a?[TPQSsRG]*[sM]+")
 
 _STRONG = re.compile(r"[TPQSsRG]*A[AMZYFfLCQSsG]*")
 _PRAISED = re.compile(r"[TPQSsRGA]*P[TPQSsRGc]*[FLYZA]+|[TPQSsRGA]*Q[TPQSsRGAc]*[FMLYZfC]*")
-_STYLED = re.compile(r"[TPQSsRG]*[SsRGM][TPnsS]*(?:[YZ]+[MFA]*|(?<=[SGM])[CF]+)")
-_COINED_STYLE = re.compile(r"(?:(?<=i)|^)a?[xTPSsRQGn]{1,4}Z(?=$|c|i)")
+_STYLED = re.compile(r"[TPQSsRG]*[SsRGM][TPnsS]*(?:[YZ]+[MFA]*|(?<=[SGM])C+|(?<=[SsGM])F+)")
+_COINED_STYLE = re.compile(r"(?:(?<=i)|^)a?[xTPSsRQGnWMFfL]{1,4}Z(?=$|c|i)")
 _OPENING = re.compile(r"[ia]*[TPQSsRGAVZYc]*x?[TPQSsRGAZYc]*M+")
 _AS_PICTURE = re.compile(r"i[ag]?[TPQSsRGAW]*[MW]+(?=$|o)")
 _IN_STYLE = re.compile(r"ia?[PQTsSRG]*S(?=$)")
@@ -57,13 +59,26 @@ def is_label(segment: Segment) -> bool:
         return True
     if not _LABEL.fullmatch(tags):
         return False
-    return bool(_LABEL_CORE.search(tags) or _GEAR_LABEL.match(tags) or _GRAPHIC_LABEL.fullmatch(tags))
+    gear = _GEAR_LABEL.match(tags) and _named_gear(segment)
+    return bool(gear or _LABEL_CORE.search(tags) or _GRAPHIC_LABEL.fullmatch(tags))
+
+
+def _named_gear(segment: Segment) -> bool:
+    """True for "Leica M6", not for "camera above"."""
+    gear = {word for word, tag in zip(segment.words, segment.tags, strict=True) if tag == "G"}
+    return not gear <= _SETS["common_gear"]
 
 
 def _coined_label(segment: Segment) -> bool:
     """True for a label that ends as one: "botanical illustration", "... throughout", "a painting" at the very end."""
     tags, last = segment.tags, segment.words[-1]
     if last in _SETS["coinable"] and _COINED_LABEL.fullmatch(tags):
+        return True
+    if _GEAR_AND_MORE.fullmatch(tags) and _named_gear(segment) and not is_thing(last):
+        return True
+    if _PRAISE_LABEL.fullmatch(tags) and not _SETS["praised"].isdisjoint(segment.words):
+        return True
+    if segment.words[0] in _SETS["by_camera"] and re.search("[SGRA]", tags):
         return True
     if last in _SETS["throughout"] and re.search("[fF]", tags):
         return True
@@ -73,7 +88,7 @@ def _coined_label(segment: Segment) -> bool:
 def of_a_thing(segment: Segment, first: int, after: int) -> bool:
     """True when a phrase speaks of a thing in the scene: "a Kodak sign", "a roll of Portra", "high-quality leather"."""
     follows, tags, next_tag = segment.word(after), segment.tags[first:after], segment.tags[after : after + 1]
-    if is_thing(follows) or ("M" in tags and follows in _SETS["places"]):
+    if is_thing(follows) or segment.word(first - 1) in _SETS["says"] or ("M" in tags and follows in _SETS["places"]):
         return True
     if segment.tags[first - 1 : first] == "o" and is_thing(segment.word(first - 2)):
         return True
@@ -102,7 +117,8 @@ def _coined_style(segment: Segment) -> Iterator[Place]:
 def _opening(segment: Segment) -> Iterator[Place]:
     """The picture named as one at the start of a caption: "a watercolour rendering of a ferry"."""
     match = _OPENING.match(segment.tags) if segment.opens else None
-    if not match or not _SETS["hung"].isdisjoint(segment.words):
+    beside = segment.tags[0] == "i" and segment.words[0] not in _SETS["as_or_in"]
+    if not match or beside or not _SETS["hung"].isdisjoint(segment.words):
         return
     follows = segment.word(match.end())
     named = not follows and re.search("[^iaM]", match[0])
@@ -128,7 +144,7 @@ def _made(segment: Segment) -> Iterator[Place]:
     """How the picture came to be: "shot on Kodak Vision3", "rendered as a linocut print"."""
     for match in _MADE.finditer(segment.tags):
         first, after = match.span()
-        by_camera = segment.words[first] in _SETS["by_camera"]
+        by_camera = segment.words[first] in _SETS["by_camera"] or "G" in match[0]
         painted = segment.word(first - 1) in _SETS["painted"]
         if _MADE_OF.search(match[0]) and not painted and (by_camera or after == len(segment.words)):
             yield first, after
@@ -145,7 +161,7 @@ def _likened(segment: Segment) -> Iterator[Place]:
         yield text[: match.start()].count(" "), end
     for match in _MANNER_OF.finditer(text):
         first = text[: match.start()].count(" ")
-        if not is_thing(segment.word(first - 1)):
+        if segment.word(first - 1) not in _SETS["made_things"]:
             yield first, end
 
 

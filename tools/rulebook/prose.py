@@ -109,9 +109,10 @@ def parts(text: str) -> Iterator[Part]:
 
 def tag_list_reason(text: str) -> str | None:
     """Why a text (trigger removed) is a tag list rather than sentences, or None."""
-    return _syntax_reason(text) or (
-        _parts_reason(list(parts(without_quotes(text))), text) if is_english(text) else None
-    )
+    reason = _syntax_reason(text)
+    if reason or not is_english(text):
+        return reason
+    return _parts_reason(list(parts(without_quotes(text))), text)
 
 
 def _syntax_reason(text: str) -> str | None:
@@ -129,31 +130,36 @@ def _syntax_reason(text: str) -> str | None:
 
 def _parts_reason(every: Sequence[Part], text: str) -> str | None:
     """Tags in a row, or nothing but tags."""
-    row = max((run for run in _rows(every) if not _enumerates(run, every)), key=len, default=())
-    if row and len(row) >= (TAGS_IN_A_TAIL if _is_tail(row, every) else TAGS_IN_A_ROW):
-        return f'{len(row)} of its {len(every)} parts stand in a row as tags ("{" ".join(row[0].words)}", ...)'
-    if _has_verb(every):
-        return None
+    for row in _rows(every):
+        enough = len(row) >= TAGS_IN_A_ROW or (len(row) == TAGS_IN_A_TAIL and _is_tail(row, every))
+        if enough and not _enumerates(row, every):
+            return f'{len(row)} of its {len(every)} parts stand in a row as tags ("{" ".join(row[0].words)}", ...)'
+    return None if _has_verb(every) else _verbless_reason(every, text)
+
+
+def _verbless_reason(every: Sequence[Part], text: str) -> str | None:
+    """Most of a caption without a verb is tags, or things that nothing relates, or a few bare words."""
     spoken = [word for part in every for word in part.words]
     tags = sum(not part.tied for part in every)
     ties = sum(word in TIES or word in ARTICLES for word in spoken)
-    few = ties <= FEW_TIES * len(spoken)
-    if (few and len(every) > (3 if ties else 2) and tags > SHARE * len(every)) or _noun_phrases(every):
+    telegraphic = ties <= FEW_TIES * len(spoken) and len(every) > (3 if ties else 2)
+    if (telegraphic and tags > SHARE * len(every)) or _noun_phrases(every):
         return f"{tags or len(every)} of its {len(every)} parts are tags, and no verb makes a sentence of them"
-    if (
-        spoken
-        and tags == len(every)
-        and FUNCTION_WORDS.isdisjoint(spoken)
-        and not text.rstrip().endswith((".", "!", "?"))
-    ):
+    stopped = text.rstrip().endswith((".", "!", "?"))
+    if spoken and tags == len(every) and FUNCTION_WORDS.isdisjoint(spoken) and not stopped:
         return f"it is {len(spoken)} bare word{'' if len(spoken) == 1 else 's'} without a verb or a full stop"
     return None
 
 
 def _is_tail(row: tuple[Part, ...], every: Sequence[Part]) -> bool:
-    """True for tags that end a sentence which began as one: "walks a dog, park, morning, fog"."""
+    """True for tags behind a clause: "walks a dog, park, morning, fog", but not "..., smiling, full body, noon"."""
     clause = any(part.sentence == row[0].sentence and part.tied for part in every)
-    return clause and any(len(part.words) == 1 and part.words[0] in LONE for part in row)
+    lone = any(len(part.words) == 1 and part.words[0] in LONE for part in row)
+    described = any(
+        (part.words[-1].endswith("ing") and part.words[-1] not in LONE) or VIEW.search(" ".join(part.words))
+        for part in row
+    )
+    return clause and lone and not described
 
 
 def _noun_phrases(every: Sequence[Part]) -> bool:

@@ -20,11 +20,13 @@ SHOWS = re.compile(
 )
 """Only these words say nothing; what follows them is the scene."""
 TELLS = re.compile(
-    rf"{_CLAUSE}(?:(?:the|this) (?:[\w-]+ )?(?:{_PICTURE})(?:'s)?(?: \w+)? |the (?:[\w-]+ )?(?:{_MANNER}) )"
+    rf"{_CLAUSE}(?:(?:the|this) (?:[\w-]+ )?(?:{_PICTURE})(?:'s)?(?: (?!frame|book)\w+)? "
+    rf"|the (?:[\w-]+ )?(?:{_MANNER}) )"
     rf"(?:itself )?(?:\w+ly )?(?:{_TELL})(?!\w).*"
 )
 IS_ONE = re.compile(
-    rf"{_CLAUSE}(?:this|it|(here))(?: is|'s|’s) (?:an? |the )?(?:[\w'’-]+,? ){{0,6}}?(?:{_PICTURE})"
+    rf"{_CLAUSE}(?:this|it|(here))(?: is| was|'s|’s| (?:appears|seems|looks) to be) (?:an? |the )?"
+    rf"(?:[\w'’-]+,? ){{0,6}}?(?:{_PICTURE})"
     r"(?: (?:of|showing|depicting|that shows|in which|where|capturing|featuring)(?!\w)|(?(1)(?!))$)"
 )
 

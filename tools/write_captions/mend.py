@@ -12,6 +12,7 @@ GAPS = (
     (re.compile(r"([,;:])(?:\s*[,;:])+"), r"\1"),
     (re.compile(r"[,;:]+(\s*[.!?])"), r"\1"),
     (re.compile(r"([.!?])(?:\s*[,;:.])+"), r"\1"),
+    (re.compile(r"\s+[—–-]+(?=[,.;:!?]|$)"), ""),
     (re.compile(r"\s{2,}"), " "),
 )
 """What cutting a phrase leaves behind: doubled marks and spaces."""

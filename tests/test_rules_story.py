@@ -237,6 +237,11 @@ def test_a_phrase_that_the_team_allows_is_no_story() -> Findings:
     return judge_captions(alone, alone.images).get(alone.images[0].id, [])
 
 
+@passes("CAP-NARRATIVE")
+def test_what_an_image_is_said_to_show_may_be_called_by_its_name() -> Findings:
+    return on_caption(f"{TRIGGER}. One sees future innovation in blue.", Profile.ICONS, subject="future_innovation")
+
+
 def test_the_finding_says_what_kind_of_story_and_where() -> None:
     told = whys(on_caption(in_a_scene("sits beside the man who will leave")), "CAP-NARRATIVE")
     assert "what will happen" in told

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 
 from loradeck.tools.rulebook.captions import quoted
-from loradeck.tools.rulebook.facts import KeptImage, SetFacts
+from loradeck.tools.rulebook.facts import KeptImage, SetFacts, phrase_pattern
 from loradeck.tools.rulebook.lexicon import any_of, vocabulary
 from loradeck.tools.rulebook.rule import ERROR, GUIDE, WARNING, Remark, caption_rule, graded
 from loradeck.tools.rulebook.words import body
-from loradeck.tools.rulebook.written import own_words, shouted
+from loradeck.tools.rulebook.written import BLANK, own_words, shouted
 
 _DATA = vocabulary("narrative")
 _LISTS = {name: "|".join(text.split()) for name, text in _DATA["lists"].items()}
@@ -51,9 +51,14 @@ def _lettering(text: str, start: int, end: int) -> bool:
 
 
 @caption_rule("CAP-NARRATIVE", graded(ERROR, WARNING), f"{GUIDE}: a story state contradicts the image")
-def nothing_told(caption: str, _: KeptImage, facts: SetFacts) -> Iterable[Remark]:
-    """Nothing the picture cannot show: back story, the future, inner life, meaning, sounds, "NO PHYSICAL BODY"."""
-    found = story(facts.judged_words(body(caption, facts.trigger)))
+def nothing_told(caption: str, image: KeptImage, facts: SetFacts) -> Iterable[Remark]:
+    """Nothing the picture cannot show: back story, the future, inner life, meaning, sounds, "NO PHYSICAL BODY".
+
+    What the image is said to show, by its own attribute, may be called by that name: an icon of "diversity".
+    """
+    said = facts.judged_words(body(caption, facts.trigger))
+    subject = image.known("subject")
+    found = story(phrase_pattern(subject).sub(BLANK, said) if subject else said)
     if found:
         phrases = [phrase for told in found.values() for phrase in told]
         yield Remark(

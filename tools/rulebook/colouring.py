@@ -11,6 +11,7 @@ from loradeck.tools.rulebook.scene import DATA, unnamed
 HUES: dict[str, frozenset[str]] = {hue: frozenset(text.split()) for hue, text in DATA["hues"].items()}
 NAMES = frozenset[str]().union(*HUES.values())
 THINGS = frozenset(DATA["colours"]["things"].split())
+OWN = frozenset(DATA["colours"]["own"].split())
 TINTS = frozenset(DATA["colours"]["tints"].split())
 ALWAYS = frozenset({"gold", "silver", "orange", "violet", "turquoise", "emerald", "rose", "copper", "bronze", "lilac"})
 """Of things those that are heard as a colour behind another: rose gold, burnt orange."""
@@ -37,6 +38,8 @@ def _is_thing(tokens: list[str], place: int, plain: bool) -> bool:
     ends = not after[0].isalnum() or after in FUNCTION_WORDS
     if before in TINTS or _is_name(after):
         return False
+    if after in OWN and tokens[place] not in ALWAYS:
+        return True
     if ends and _is_name(before) and tokens[place] not in ALWAYS:
         return True
     if before == "of" and place > 1 and tokens[place - 2] not in TINTS:

@@ -111,6 +111,10 @@ FACES = WORD_LISTS["faces"]
 SIGNS = heard(DATA["faces"]["signs"])
 HIDDEN = heard(DATA["faces"]["hidden"])
 OF_THINGS = ARTICLES | {"of", "some", "two", "three", "his", "her", "its", "their", "in", "on"}
+OF_SCENES = frozenset(
+    {"calm", "serene", "tranquil", "peaceful", "sleepy", "angry", "lonely", "desolate", "gloomy", "hostile"}
+)
+"""What a sea, a village or a sky is as well."""
 AMBIGUOUS = frozenset({"stern", "cross", "content", "spent", "arch", "strain", "resolve", "worn", "alarm", "calm"})
 
 
@@ -133,7 +137,7 @@ def is_felt(before: str, word: str, after: str) -> bool:
     if word in AMBIGUOUS and (before in ARTICLES or after == "of") and after not in FACES:
         return False
     ends = after in STOPS or after in FUNCTION_WORDS or after in FACES or after in FEELINGS or after.endswith("ly")
-    return ends or before not in OF_THINGS
+    return ends or not (before in OF_THINGS or word in OF_SCENES)
 
 
 @lru_cache(maxsize=20_000)

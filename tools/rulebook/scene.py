@@ -36,7 +36,7 @@ PICTURED = re.compile(
 )
 DECORATED = re.compile(rf"\b(?:{'|'.join(DATA['pictured']['decorated'])})\b[^,.;:—]*")
 LOADED = re.compile(rf"\b(?:{'|'.join(DATA['stock']['load'])})\b[^,.;:—]*")
-NAMED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<=\s)(?:[A-ZÀ-ÖØ-Þ][\w’'-]+(?:\s|(?=[,.;:!?—)]|$)))+")
+NAMED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<=\s)(?:(?![A-Z]-)[A-ZÀ-ÖØ-Þ][\w’'-]+(?:\s|(?=[,.;:!?—)]|$)))+")
 
 
 @lru_cache(maxsize=20_000)

@@ -90,12 +90,14 @@ def wardrobe_contradiction(text: str, value: str) -> str | None:
     for slot, pattern in BARE.items():
         if (match := pattern.search(mine)) and any(GARMENT_SLOTS[one.name] == slot for one in outfit):
             return match.group()
-    for garment in worn(text):
-        alike = [other for other in outfit if _same_garment(garment.name, other.name)]
-        differs = alike and not any(garment.may_be(other) for other in alike)
-        if differs or (not alike and any(_excludes(garment, other) for other in outfit)):
+    dressed = worn(text)
+    alike = {one: [other for other in outfit if _same_garment(one.name, other.name)] for one in dressed}
+    for garment, others in alike.items():
+        if others and not any(garment.may_be(other) for other in others):
             return garment.name
-    return None
+    if any(alike.values()):
+        return None
+    return next((one.name for one in dressed if any(_excludes(one, other) for other in outfit)), None)
 
 
 def _excludes(one: Garment, other: Garment) -> bool:

@@ -164,6 +164,7 @@ class Renders:
     base_without: list[Image.Image]
     without: list[Image.Image]
     columns: list[str]
+    shapes: list[str]
 
 
 def draw_all(look: Look, seed: int, lora: Path) -> Renders:
@@ -177,7 +178,7 @@ def draw_all(look: Look, seed: int, lora: Path) -> Renders:
     pipe.load_lora_weights(lora)
     with_trigger, without = draw(asked), draw(plain)
     pipe.unload_lora_weights()
-    return Renders(base, with_trigger, base_without, without, columns)
+    return Renders(base, with_trigger, base_without, without, columns, [SUBJECTS[i // 3] for i in range(len(columns))])
 
 
 def moved(before: list[Image.Image], after: list[Image.Image]) -> float:
@@ -188,11 +189,13 @@ def judge(look: Look, renders: Renders, looks: dict[str, Any]) -> dict[str, floa
     """The numbers of one look and seed."""
     seen = read(load_probe(), renders.with_trigger)
     right = [s["column"] == column for s, column in zip(seen, renders.columns, strict=True)]
+    known = [s["shape"] == shape for s, shape in zip(seen, renders.shapes, strict=True)]
     near = [nearest_look(picture, looks) == look.name for picture in renders.with_trigger]
     statistics = [describe_all(r) for r in (renders.base, renders.with_trigger, renders.base_without, renders.without)]
     return {
         "fall": fall(look.pictures, renders.base, renders.with_trigger),
         "position": float(np.mean(right)),
+        "shape": float(np.mean(known)),  # as far as the probe, which never saw the look, can tell
         "nearest": float(np.mean(near)),
         "leak": moved(renders.base_without, renders.without) / moved(renders.base, renders.with_trigger),
         "leak_of_statistics": distance(statistics[2], statistics[3]) / distance(statistics[0], statistics[1]),

@@ -228,7 +228,7 @@ async def train(talk: Conversation, dataset_id: str, steps: int | None) -> str:
 
 
 GUIDANCE = 3.0
-"""These prompts say all of a slide, so that they are given more weight than prompts that leave the look room (1.7)."""
+"""These prompts say all of a slide, so that they are given more weight than prompts that leave the look room (1.5)."""
 
 
 async def render(talk: Conversation, lora_id: str, output: Path) -> dict[str, Any]:

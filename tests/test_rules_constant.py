@@ -223,3 +223,8 @@ def test_sentences_and_described_fragments_are_prose(text: str) -> Findings:
 @pytest.mark.parametrize("text", ["two goats climb a hill, low sun, long shadows.", "a clock in #0F6CBD and #FFB900."])
 def test_a_plural_that_acts_and_colour_codes_are_prose(text: str) -> Findings:
     return on_caption(f"{TRIGGER}, {text}", Profile.ICONS)
+
+
+@passes("CAP-CONSTANT")
+def test_a_picture_that_is_drawn_in_an_icon_is_the_thing_itself() -> list[Finding]:
+    return on_caption(f"{TRIGGER}, a blue picture shows a pale mountain and a white sun.", Profile.ICONS)

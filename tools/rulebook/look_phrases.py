@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from loradeck.tools.rulebook.lexicon import any_of, vocabulary
+from loradeck.tools.rulebook.lexicon import COLOURS, any_of, vocabulary
 from loradeck.tools.rulebook.looks import Segment, is_thing
 
 Place = tuple[int, int]
@@ -120,6 +120,8 @@ def _opening(segment: Segment) -> Iterator[Place]:
     beside = segment.tags[0] == "i" and segment.words[0] not in _SETS["as_or_in"]
     if not match or beside or not _SETS["hung"].isdisjoint(segment.words):
         return
+    if re.fullmatch("a?xM", match[0]) and segment.word(match.end() - 2) in COLOURS:
+        return  # a picture of one colour is a thing that is drawn: "a blue picture shows a mountain"
     follows = segment.word(match.end())
     named = not follows and re.search("[^iaM]", match[0])
     if named or follows in _SETS["of"] or segment.tags[match.end() : match.end() + 1] == "V":

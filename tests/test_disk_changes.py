@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.datasets import TRIGGER, ready_dataset
-from support.images import bench
+from support.images import bench, curate
 
 from loradeck.state.files import sha256_file
 from loradeck.state.records import CaptionRecord, DatasetRecord
@@ -106,3 +106,16 @@ def test_a_damaged_memory_of_hashes_costs_time_alone(on: Workbench, damage: str)
 def test_a_dataset_without_a_folder_has_no_edits(on: Workbench) -> None:
     on.store.add(DatasetRecord(id="ds_bare", name="bare", profile="icons", target_model="preview", resolution=64))
     assert take_in_captions(on.store, "ds_bare") == []
+
+
+def test_a_sidecar_older_than_its_caption_is_no_edit(on: Workbench) -> None:
+    """As after a kill between the row and its file."""
+    on.store.change(CaptionRecord, "img_ready003", text=EDITED)
+    assert take_in_captions(on.store, "ds_ready") == []
+    assert caption(on, 3).text == EDITED
+
+
+def test_a_new_trigger_is_carried_into_captions_and_not_taken_back_from_their_files(on: Workbench) -> None:
+    curate(on, dataset_id="ready", trigger="quellmist")
+    assert caption(on, 3).text.startswith("quellmist")
+    assert (folder(on) / "003.txt").read_text(encoding="utf-8").startswith("quellmist")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def take_in_captions(store: Store, dataset_id: str) -> list[str]:
     for image in kept_images(store, dataset_id):
         path = copy_path(store, image).with_suffix(".txt")
         text, row = _text(path), known.get(image.id)
-        if not text or (row is not None and tidy(row.text) == text):
+        if not text or (row is not None and (tidy(row.text) == text or not _is_newer(path, row))):
             continue
         usual = CaptionRecord(image.id, dataset_id, text, CaptionMode.GIVEN)
         edited[path.name] = replace(usual, seen=row.seen) if row is not None else usual
@@ -44,6 +45,11 @@ def take_in_captions(store: Store, dataset_id: str) -> list[str]:
         for caption in edited.values():
             store.add(caption)
     return list(edited)
+
+
+def _is_newer(path: Path, row: CaptionRecord) -> bool:
+    """False for a sidecar older than its caption's row: the row changed, and the file is still to be written."""
+    return path.stat().st_mtime > datetime.fromisoformat(row.updated_at).timestamp()
 
 
 def told_edits(edited: Sequence[str]) -> list[str]:

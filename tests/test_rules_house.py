@@ -13,7 +13,7 @@ from loradeck.server.worker import work
 from loradeck.tools.contracts import Profile, Severity, TargetModel, ValidateArgs, Verdict
 from loradeck.tools.errors import BadArgument
 from loradeck.tools.rulebook import docs
-from loradeck.tools.rulebook.house import RULE_OF, BadHouse, read_house
+from loradeck.tools.rulebook.house import EXAMPLE, RULE_OF, BadHouse, read_house
 from loradeck.tools.rulebook.judge import judge, judge_captions
 from loradeck.tools.rulebook.manifest import IDS
 from loradeck.tools.validate_coverage import tool as validate
@@ -72,6 +72,10 @@ def test_an_allowed_phrase_is_minded_by_no_vocabulary_rule() -> None:
     alone = replace(facts([image(1, caption)]), house=house)
     found = {finding.rule_id for finding in judge_captions(alone, alone.images)["img_00000001"]}
     assert found.isdisjoint({"CAP-CONSTANT", "CAP-IDENTITY"})
+
+
+def test_the_example_of_the_docs_can_be_followed() -> None:
+    assert read_house(EXAMPLE).forbidden == ("Acme Corporation",)
 
 
 def test_every_threshold_belongs_to_a_rule_and_stands_on_the_page() -> None:

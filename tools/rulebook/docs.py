@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from loradeck.tools.contracts import Profile
+from loradeck.tools.rulebook.house import EXAMPLE
 from loradeck.tools.rulebook.manifest import EVERY
 from loradeck.tools.rulebook.rule import Scope, Statement
 from loradeck.tools.rulebook.tables import NEVER_WAIVED, PROFILES, RULEBOOK_VERSION, TARGETS, Thresholds
@@ -65,22 +66,13 @@ def _rules(scope: Scope) -> str:
     return f"## {scope.capitalize()}\n\n{_table(columns, rows)}"
 
 
-HOUSE = """## Other numbers for one dataset
+HOUSE = f"""## Other numbers for one dataset
 
 A `loradeck.toml` in the dataset's folder (or beside the pictures, from where `curate_dataset` takes it along) says
 where a team judges otherwise; findings then say so, and the fingerprint changes with it:
 
 ```toml
-[thresholds]
-size_warning = 768
-[images.character]       # block_below, warn_below, best, warn_above
-block_below = 12
-[caption_words]          # by target model: fewest and most
-flux2-dev = [20, 90]
-[phrases]
-forbidden = ["Acme Corporation"]   # told by CAP-CONSTANT
-allowed = ["oil painting"]         # no rule on single words minds them
-```
+{EXAMPLE}```
 
 These are the thresholds with the rulebook's own values:
 """

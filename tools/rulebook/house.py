@@ -1,15 +1,4 @@
-"""A team's `loradeck.toml`: other numbers than the rulebook's, and phrases that are forbidden or allowed.
-
-[thresholds]            # names and shapes as in `tables.Thresholds`
-size_warning = 768
-[images.character]      # block_below, warn_below, best, warn_above
-block_below = 12
-[caption_words]         # by target model: fewest and most
-flux2-dev = [20, 90]
-[phrases]
-forbidden = ["Acme Corporation"]
-allowed = ["oil painting"]
-"""
+"""A team's `loradeck.toml`: numbers other than the rulebook's, forbidden and allowed phrases (see `EXAMPLE`)."""
 
 from __future__ import annotations
 
@@ -27,6 +16,16 @@ from loradeck.tools.rulebook.tables import PROFILES, House, ProfileRow, Threshol
 from loradeck.tools.rulebook.words import tidy
 
 FILE = "loradeck.toml"
+EXAMPLE = """[thresholds]
+size_warning = 768
+[images.character]       # block_below, warn_below, best, warn_above
+block_below = 12
+[caption_words]          # by target model: fewest and most
+flux2-dev = [20, 90]
+[phrases]
+forbidden = ["Acme Corporation"]   # told by CAP-CONSTANT
+allowed = ["oil painting"]         # no rule on single words minds them
+"""
 SECTIONS = ("thresholds", "images", "caption_words", "phrases")
 IMAGE_COUNTS = ("block_below", "warn_below", "best", "warn_above")
 PHRASES = ("forbidden", "allowed")

@@ -128,3 +128,16 @@ def m002_paths_below_the_workspace(db: Database) -> None:
         for look in [look for visual in spec.get("visuals", []) for look in visual["brush"]["looks"]]:
             look.pop("path", None)
         db.execute("update runs set spec = ? where id = ?", [json.dumps(spec, ensure_ascii=False), run_id])
+
+
+@migrations()
+def m003_looks(db: Database) -> None:
+    """What images are compared by is kept; a copy knows what it was made by, and the ground that it was laid on."""
+    for statement in (
+        "alter table images add column ground text",
+        "alter table images add column made text",
+        "create table looks (image_id text primary key references images(id), dataset_id text not null "
+        "references datasets(id), look blob not null, vector blob not null)",
+        "create index looks_by_dataset on looks (dataset_id)",
+    ):
+        db.execute(statement)

@@ -32,7 +32,10 @@ class DatasetRecord:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One image; `file` is the name of the normalised copy inside the dataset's folder."""
+    """One image; `file` is the name of the normalised copy inside the dataset's folder.
+
+    `ground` is the colour (#rrggbb) that replaced its background; `made` names all that its copy was made by.
+    """
 
     table: ClassVar[str] = "images"
     id: str
@@ -51,9 +54,24 @@ class ImageRecord:
     attributes: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     crop: dict[str, Any] | None = None
+    ground: str | None = None
+    made: str | None = None
     rights: dict[str, Any] = field(default_factory=dict)
     created_at: str = ""
     updated_at: str = ""
+
+
+@dataclass(frozen=True)
+class LookRecord:
+    """What is compared of one image, packed: `look` for duplicates, `vector` for strangers in the set."""
+
+    table: ClassVar[str] = "looks"
+    upsert: ClassVar[bool] = True
+    key: ClassVar[str] = "image_id"
+    image_id: str
+    dataset_id: str
+    look: bytes
+    vector: bytes
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,10 @@ class CaptionMode(StrEnum):
     VISION = "vision"
 
 
+IMPORTED = "imported"
+"""In a row, the mode of a caption that came along with its picture: nobody can ask for it."""
+
+
 class RunKind(StrEnum):
     """The long steps."""
 
@@ -226,13 +230,33 @@ class RunResult(Result):
 
 
 class Crop(BaseModel):
-    """The square cut from the original, in pixels of the upright (EXIF-turned, trimmed) original."""
+    """The square cut from the original, in pixels of the upright (EXIF-turned) original."""
 
     x: int
     y: int
     width: int
     height: int
     reason: str = Field(description='Why there: "whole", "face", "upper centre", "asked".')
+
+
+Box = tuple[int, int, int, int]
+"""x, y, width, height in pixels."""
+
+
+class Face(BaseModel):
+    """A face that the detector found, in pixels of the upright original; `angle` only where it can tell."""
+
+    box: Box
+    confidence: float
+    angle: Angle | None = None
+
+
+class Lettering(BaseModel):
+    """Text found in the training copy, in its pixels: "margin" for what is laid over an edge, else "scene"."""
+
+    box: Box
+    words: str = ""
+    place: Literal["margin", "scene"]
 
 
 class ImageFacts(BaseModel):
@@ -242,11 +266,30 @@ class ImageFacts(BaseModel):
     height: int
     format: str
     bytes: int
+    content: Box | None = Field(None, description="The picture inside its bars or margins, where it has any.")
     sharpness: float | None = Field(None, description="90th percentile of 8x8-tile Laplacian variance.")
+    enlarged: float | None = Field(None, description="How much of an enlargement it looks, 0 to 1.")
+    blocking: float | None = Field(None, description="JPEG grid against the rest; 1 is none.")
+    jpeg_quality: int | None = None
+    brightness: float | None = Field(None, description="Mean, 0-255.")
+    crushed: float | None = Field(None, description="Share lost in black.")
+    blown: float | None = Field(None, description="Share lost in white.")
+    faces: list[Face] | None = None
+    text: list[Lettering] | None = None
     plain_background: bool | None = None
     background_color: str | None = Field(None, description="Hex colour of the border, where it is plain.")
     dominant_colors: list[str] = Field(default_factory=list)
     converted: list[str] = Field(default_factory=list, description='Say "alpha flattened on #ffffff".')
+    loras: list[str] = Field(default_factory=list, description="LoRAs that drew it, by its own metadata.")
+
+
+class Rights(Strict):
+    """Where images come from and who may use them; what is left out stays as it was."""
+
+    source: str | None = Field(None, max_length=300)
+    licence: str | None = Field(None, max_length=200)
+    consent: str | None = Field(None, max_length=300, description="Of the people shown.")
+    may_leave: bool | None = Field(None, description="False: never uploaded to a hosted engine.")
 
 
 class ImageRow(BaseModel):
@@ -263,6 +306,8 @@ class ImageRow(BaseModel):
     caption: str | None = None
     facts: ImageFacts | None = Field(None, description="With detail=true.")
     crop: Crop | None = Field(None, description="With detail=true.")
+    rights: Rights | None = Field(None, description="With detail=true.")
+    background: str | None = Field(None, description="Hex of the ground that replaced its own.")
 
 
 class Rejected(BaseModel):
@@ -306,6 +351,28 @@ class Artefact(BaseModel):
 Size = Annotated[int, Field(ge=64, le=2048, multiple_of=16)]
 
 
+class RightsOf(Rights):
+    """Rights, and the images that they hold for."""
+
+    images: list[str] | None = Field(None, description="Default: those that the call adds, else all.")
+
+
+class CropOf(Strict):
+    """Where to cut one image, in pixels of the upright original; the image alone: as the detector would."""
+
+    image: str
+    x: int | None = Field(None, ge=0)
+    y: int | None = Field(None, ge=0)
+    side: int | None = Field(None, ge=64)
+
+
+class BackgroundOf(Strict):
+    """Grounds to replace by solid colours, a different one for each image, or to bring back."""
+
+    images: list[str]
+    make: Literal["solid", "original"] = "solid"
+
+
 class CurateArgs(Strict):
     """Arguments of curate_dataset."""
 
@@ -327,7 +394,10 @@ class CurateArgs(Strict):
         None, description='Image ids or sheet numbers and ranges ("4", "7-9", "all") to keep even if rejected.'
     )
     reject: list[str] | None = Field(None, description='Ids, numbers, ranges, or "all but 4, 9" to set aside.')
-    undo: bool = Field(False, description="Take back the last keep/reject.")
+    undo: bool = Field(False, description="Take back the last keep, reject, crop or background.")
+    crops: list[CropOf] | None = Field(None, max_length=500)
+    backgrounds: BackgroundOf | None = None
+    rights: RightsOf | None = None
     resolution: Size | None = Field(None, description="Side of the square copies, pixels. Default 1024.")
     categories: list[str] | None = Field(None, description="Declared categories of a look, for balance.")
     detail: bool = Field(False, description="Facts and crops in the rows too.")
@@ -732,6 +802,7 @@ class LoraRow(BaseModel):
     active: bool = False
     strength: float = 1.0
     preview: bool = False
+    waived: list[Waiver] = Field(default_factory=list, description="Rules set aside for its training.")
     created_at: str
 
 

@@ -1,23 +1,20 @@
-"""What changes a dataset without looking at a picture: making one, its settings, keep, reject, undo."""
+"""What changes a dataset as a whole without looking at a picture: making one, its settings, captions that came along."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from textwrap import shorten
 from typing import Any
 
-from loradeck.state.files import new_id, now
+from loradeck.state.files import new_id
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import CaptionMode, CurateArgs, ImageStatus, Profile, SubjectKind, TargetModel
-from loradeck.tools.datasets import all_images, captions_of, find_dataset, place_for, resolve_images
+from loradeck.tools.contracts import IMPORTED, CurateArgs, Profile, SubjectKind, TargetModel
+from loradeck.tools.datasets import all_images, captions_of, find_dataset
 from loradeck.tools.errors import BadArgument, Refused
 
 DEFAULT_RESOLUTION = 1024
-LONGEST_HISTORY = 20
 LONGEST_SHOWN = 60
-ASKED = "ASKED"
 
 
 # --------------------------------------------------------------------------- making one, and its settings
@@ -132,7 +129,7 @@ def adopt_captions(store: Store, dataset: DatasetRecord) -> int:
         for image in all_images(store, dataset.id):
             text = image.facts.get("imported_caption")
             if image.id not in captions and text and begins_with(text, dataset.trigger):
-                store.add(CaptionRecord(image.id, dataset.id, text, CaptionMode.GIVEN))
+                store.add(CaptionRecord(image.id, dataset.id, text, IMPORTED))
                 taken += 1
     return taken
 
@@ -141,81 +138,3 @@ def begins_with(caption: str, trigger: str) -> bool:
     """True when the trigger stands first, as a whole word."""
     rest = caption[len(trigger) :]
     return caption.startswith(trigger) and not (rest[:1].isalnum() or rest[:1] == "_")
-
-
-# --------------------------------------------------------------------------- keep, reject, undo
-
-
-@dataclass
-class Choice:
-    """What keep, reject or undo did: how many rows changed, and the images that could not be kept."""
-
-    changed: int = 0
-    not_kept: list[str] = field(default_factory=list)
-
-
-def choose(store: Store, dataset_id: str, keep: Sequence[str], reject: Sequence[str]) -> Choice:
-    """Keep and set aside what the references mean, as one step that `undo` takes back.
-
-    Raises NotFound for references that mean nothing, BadArgument for an image that is to be both.
-    """
-    wanted = resolve_images(store, dataset_id, keep) if keep else []
-    unwanted = resolve_images(store, dataset_id, reject) if reject else []
-    both = {image.id for image in wanted} & {image.id for image in unwanted}
-    if both:
-        raise BadArgument(f"keep and reject both name {', '.join(sorted(both))}; name each image in one of them.")
-    choice = Choice(not_kept=[image.id for image in wanted if image.copy_sha256 is None])
-    after = [_kept(image) for image in wanted if image.copy_sha256 is not None] + [_rejected(one) for one in unwanted]
-    choice.changed = _apply(store, dataset_id, after)
-    return choice
-
-
-def _kept(image: ImageRecord) -> ImageRecord:
-    """The row as kept on request: what rules had against it stays on it as waived."""
-    reasons = [reason | {"waived": True} for reason in image.reasons if reason["rule_id"] != ASKED]
-    return _with(image, ImageStatus.KEPT, reasons)
-
-
-def _rejected(image: ImageRecord) -> ImageRecord:
-    """The row as set aside on request."""
-    if image.status == ImageStatus.REJECTED:
-        return image
-    return _with(image, ImageStatus.REJECTED, [*image.reasons, {"rule_id": ASKED, "why": "Set aside on request."}])
-
-
-def _with(image: ImageRecord, status: ImageStatus, reasons: Iterable[dict[str, Any]]) -> ImageRecord:
-    return replace(image, status=status, reasons=list(reasons), file=place_for(image.file, status))
-
-
-def _apply(store: Store, dataset_id: str, after: Sequence[ImageRecord]) -> int:
-    """Write the rows that differ and remember what they were."""
-    with store.transaction():
-        rows = {image.id: image for image in all_images(store, dataset_id)}
-        changed = [image for image in after if image.status != rows[image.id].status]
-        if not changed:
-            return 0
-        before = {image.id: _state_of(rows[image.id]) for image in changed}
-        dataset = find_dataset(store, dataset_id)
-        history = [*dataset.history, {"at": now(), "what": "keep/reject", "before": before}][-LONGEST_HISTORY:]
-        for image in changed:
-            store.change(ImageRecord, image.id, **_state_of(image))
-        store.change(DatasetRecord, dataset_id, history=history)
-    return len(changed)
-
-
-def _state_of(image: ImageRecord) -> dict[str, Any]:
-    """The columns that keep and reject change."""
-    return {"status": str(image.status), "reasons": image.reasons, "file": image.file}
-
-
-def undo(store: Store, dataset_id: str) -> Choice:
-    """Take back the last keep/reject. Raises Refused when there is none."""
-    with store.transaction():
-        dataset = find_dataset(store, dataset_id)
-        if not dataset.history:
-            raise Refused(f"There is no keep or reject to take back in {dataset.name!r}; it stands as it was made.")
-        before = dataset.history[-1]["before"]
-        for image_id, state in before.items():
-            store.change(ImageRecord, image_id, **state)
-        store.change(DatasetRecord, dataset_id, history=dataset.history[:-1])
-    return Choice(changed=len(before))

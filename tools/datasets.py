@@ -9,20 +9,51 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from loradeck.state.files import told, write_text
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import ImageStatus
-from loradeck.tools.errors import NotFound
+from loradeck.tools.errors import NotFound, Refused
 
 REJECTED_FOLDER = ".rejected"
 STAGING_PREFIX = ".next-"
+EDIT_SECONDS = 20.0
 METADATA_FILE = "metadata.jsonl"
 ALL_BUT = re.compile(r"^all\s+(?:but|except|without)\b[\s:]*", re.IGNORECASE)
 RANGE = re.compile(r"^#?(\d{1,9})(?:\s*(?:-|–|to|\.\.)\s*#?(\d{1,9}))?$", re.IGNORECASE)
+
+
+# --------------------------------------------------------------------------- one at a time
+
+
+@contextmanager
+def editing(store: Store, dataset_id: str) -> Iterator[None]:
+    """Hold a dataset while its rows and its folder are brought to agree, against every other process and thread.
+
+    Raises Refused where another holds it for longer than a call waits, DiskFull or WorkspaceReadOnly as any write. The
+    operating system lets go when a process dies.
+    """
+    from filelock import FileLock, Timeout
+
+    path = store.workspace.home / "datasets" / f".{dataset_id}.lock"
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=EDIT_SECONDS)
+        except Timeout:
+            raise Refused(
+                "Another client or run is changing this dataset at this moment; nothing was changed: make the same "
+                "call again in a moment."
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 # --------------------------------------------------------------------------- datasets and their images
@@ -192,6 +223,13 @@ def place_copies(store: Store, dataset_id: str) -> list[ImageRecord]:
         for image in images:
             _put_in_place(folder, staged, image)
     return images
+
+
+def put_in_place(store: Store, dataset: DatasetRecord, image: ImageRecord) -> None:
+    """`place_copies` for one image."""
+    folder = store.workspace.dataset(dataset.id)
+    with told(folder):
+        _put_in_place(folder, staging(store, dataset.id, dataset.resolution), image)
 
 
 def _put_in_place(folder: Path, staged: Path, image: ImageRecord) -> None:

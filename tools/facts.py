@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord
 from loradeck.tools.contracts import AttributeSource, Profile, SubjectKind, TargetModel
-from loradeck.tools.rulebook.facts import UNKNOWN, KeptImage, SetFacts
+from loradeck.tools.rulebook.facts import UNKNOWN, KeptImage, Measured, SetFacts
 from loradeck.tools.rulebook.tables import House
 from loradeck.tools.rulebook.words import tidy
 
 RANK = {source: rank for rank, source in enumerate(AttributeSource)}
+NUMBERS = ("sharpness", "enlarged", "blocking", "jpeg_quality", "brightness", "crushed", "blown")
 CopySize = Callable[[ImageRecord], tuple[int, int] | None]
 
 
@@ -23,20 +25,25 @@ def set_facts(
     copy_size: CopySize | None = None,
     house: House | None = None,
     hashes: Mapping[str, str] | None = None,
+    strangeness: Mapping[str, float] | None = None,
 ) -> SetFacts:
     """The dataset as the rules see it. `copy_size` measures a copy in pixels; without it copies count as written.
 
-    `house` is what its `loradeck.toml` says, where it has one; `hashes` (by image id) are those of the copies as they
-    lie on the disk.
+    `house` is what its `loradeck.toml` says, where it has one; by image id, `hashes` are those of the copies as they
+    lie on the disk, and `strangeness` is how far each looks from the rest.
     """
     side = (dataset.resolution, dataset.resolution)
+    again = repeated({image.id: lettered(image) for image in images})
     return SetFacts(
         profile=Profile(dataset.profile),
         target_model=target_model or TargetModel(dataset.target_model),
         trigger=tidy(dataset.trigger) if dataset.trigger else None,
         images=tuple(
-            kept_image(
-                image, captions.get(image.id), copy_size(image) if copy_size else side, (hashes or {}).get(image.id)
+            replace(
+                kept_image(
+                    image, captions.get(image.id), copy_size(image) if copy_size else side, (hashes or {}).get(image.id)
+                ),
+                measured=measured(image, image.id in again, (strangeness or {}).get(image.id)),
             )
             for image in images
         ),
@@ -66,6 +73,24 @@ def kept_image(
         plain_background=image.facts.get("plain_background"),
         crop=image.crop,
         overruled=frozenset(str(reason["rule_id"]) for reason in image.reasons if "rule_id" in reason),
+        measured=measured(image),
+        has_rights=bool(image.rights.get("source") or image.rights.get("licence")),
+    )
+
+
+def measured(image: ImageRecord, repeats: bool = False, strangeness: float | None = None) -> Measured:
+    """What curation measured on an image; `repeats` where others of its set carry the same text."""
+    facts = image.facts
+    text = facts.get("text") or []
+    margin = next((one for one in text if one["place"] == "margin"), None)
+    overlay = ("repeated" if repeats else "margin" if margin else "scene") if text else None
+    return Measured(
+        **{name: facts.get(name) for name in NUMBERS},
+        faces=len(facts["faces"]) if facts.get("faces") is not None else None,
+        overlay=overlay,
+        words=str((margin or text[0])["words"]) if text else "",
+        loras=tuple(facts.get("loras") or ()),
+        strangeness=strangeness,
     )
 
 

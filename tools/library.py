@@ -12,7 +12,7 @@ from typing import Any
 from loradeck.state.files import atomic, new_id, sha256_file
 from loradeck.state.records import LoraRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import LoraRow
+from loradeck.tools.contracts import LoraRow, Waiver
 from loradeck.tools.errors import NotFound
 
 
@@ -129,6 +129,7 @@ def lora_row(record: LoraRecord) -> LoraRow:
         active=record.active,
         strength=record.strength,
         preview=record.preview,
+        waived=[Waiver.model_validate(waiver) for waiver in record.meta.get("waived") or []],
         created_at=record.created_at,
     )
 

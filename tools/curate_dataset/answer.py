@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from textwrap import shorten
 
@@ -19,19 +20,24 @@ from loradeck.tools.contracts import (
     ImageStatus,
     Profile,
     Rejected,
+    Rights,
     Severity,
     TargetModel,
 )
 from loradeck.tools.curate_dataset.triggers import is_ordinary, suggested
+from loradeck.tools.rulebook.facts import SetFacts
+from loradeck.tools.rulebook.judge import gravest_first, judge_images, to_rewrite
+from loradeck.tools.wording import addressed
 
 PAGE = 50
 CAPTION_CHARACTERS = 200
 """How much of a caption a row tells: an answer is for reading in one go."""
 MOST_NAMED = 20
-GOOD_SIDE = 1024
 WORDS = {
     "IMG-DUPLICATE": ("duplicate", "duplicates"),
     "IMG-SIZE": ("too small", "too small"),
+    "IMG-TEXT": ("with text laid over it", "with text laid over them"),
+    "IMG-ORIGIN": ("made with a LoRA", "made with LoRAs"),
     "IMG-READABLE": ("unreadable", "unreadable"),
     "ASKED": ("on request", "on request"),
 }
@@ -39,36 +45,51 @@ WORDS = {
 
 @dataclass
 class Told:
-    """What happened in this call and stands in no row."""
+    """What happened in this call and stands in no row. Lists hold image ids."""
 
     added: int = 0
     already: int = 0
     adopted: int = 0
+    repeated: int = 0
     changed: int | None = None
+    recut: int | None = None
+    regrounded: int | None = None
+    rights: int | None = None
     not_kept: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    uncut: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
 
-def answer(
-    dataset: DatasetRecord,
-    images: Sequence[ImageRecord],
-    captions: Mapping[str, CaptionRecord],
-    folder: str,
-    told: Told,
-    *,
-    page: int,
-    detail: bool,
-) -> CurateResult:
-    """The result for a dataset as its rows stand. Lists are cut at 50 entries; the summary has the true counts."""
-    kept = [image for image in images if image.status == ImageStatus.KEPT]
+@dataclass(frozen=True)
+class Standing:
+    """A dataset as it stands after the call: all its images, its captions by image, and the kept ones as rules see them."""
+
+    dataset: DatasetRecord
+    images: Sequence[ImageRecord]
+    captions: Mapping[str, CaptionRecord]
+    facts: SetFacts
+
+    @cached_property
+    def kept(self) -> list[ImageRecord]:
+        """The images that train."""
+        return [image for image in self.images if image.status == ImageStatus.KEPT]
+
+
+def answer(stands: Standing, folder: str, told: Told, *, page: int, detail: bool, rejudge: bool) -> CurateResult:
+    """The result for a dataset as it stands. Lists are cut at 50 entries; the summary has the true counts.
+
+    With `rejudge` every caption is judged again, since what they are judged by changed.
+    """
+    dataset, images, captions, kept = stands.dataset, stands.images, stands.captions, stands.kept
     pages = max(1, -(-len(images) // PAGE))
     shown = images[(min(page, pages) - 1) * PAGE : min(page, pages) * PAGE]
     refused = [Rejected(image_id="", file=file, rule_id="IMG-READABLE", why=why) for file, why in told.refused]
+    rewrite = addressed(to_rewrite(stands.facts), dataset.id) if rejudge else []
     return CurateResult(
         summary=_summary(dataset, images, kept, told),
-        next_step=_next_step(dataset, kept, captions),
+        next_step=_rewrite_step(dataset, rewrite) or _next_step(dataset, kept, captions),
         dataset_id=dataset.id,
         name=dataset.name,
         trigger=dataset.trigger,
@@ -80,7 +101,7 @@ def answer(
         images=[_image_row(image, captions.get(image.id), detail) for image in shown],
         page=min(page, pages),
         pages=pages,
-        findings=findings(dataset, kept, captions, told),
+        findings=[*rewrite, *addressed(findings(stands, told), dataset.id)],
         folder=folder,
     )
 
@@ -100,7 +121,13 @@ def _image_row(image: ImageRecord, caption: CaptionRecord | None, detail: bool) 
         caption=shorten(caption.text, CAPTION_CHARACTERS) if caption else None,
         facts=facts if detail else None,
         crop=Crop.model_validate(image.crop) if detail and image.crop else None,
+        rights=_rights(image) if detail else None,
+        background=image.ground,
     )
+
+
+def _rights(image: ImageRecord) -> Rights:
+    return Rights.model_validate({name: image.rights.get(name) for name in Rights.model_fields})
 
 
 def _rejected(image: ImageRecord) -> Rejected:
@@ -130,44 +157,60 @@ def duplicate_groups(images: Sequence[ImageRecord]) -> list[DuplicateGroup]:
 # --------------------------------------------------------------------------- findings
 
 
-def findings(
-    dataset: DatasetRecord, kept: Sequence[ImageRecord], captions: Mapping[str, CaptionRecord], told: Told
-) -> list[Finding]:
-    """What the rules have to say about the kept images and this call; nothing here blocks."""
-    found = [*_image_findings(kept), *_trigger_findings(dataset.trigger), *_call_findings(told)]
-    strangers = [one.id for one in kept if one.facts.get("imported_caption") and one.id not in captions]
+def findings(stands: Standing, told: Told) -> list[Finding]:
+    """What the rules have to say about the kept images and this call; errors first, and only an error blocks."""
+    kept = stands.kept
+    found = [
+        *judge_images(stands.facts),
+        *_crop_findings(kept),
+        *_format_findings(kept),
+        *_trigger_findings(stands.dataset.trigger),
+        *_call_findings(told),
+    ]
+    strangers = [one.id for one in kept if one.facts.get("imported_caption") and one.id not in stands.captions]
     if strangers:
         why = f"{len(strangers)} pictures came with captions that do not begin with the trigger; they are not trusted."
         fix = "Write new ones with write_captions after looking at view_images(what='sheet')."
         found.append(_finding("CAP-ORIGIN", Severity.INFO, strangers, why, fix))
-    return found
+    return [one.model_copy(update={"where": one.where[:MOST_NAMED]}) for one in gravest_first(found)]
 
 
-def _image_findings(kept: Sequence[ImageRecord]) -> list[Finding]:
-    found: list[Finding] = []
-    facts = {image.id: ImageFacts.model_validate(image.facts) for image in kept}
-    small = [image_id for image_id, fact in facts.items() if min(fact.width, fact.height) < GOOD_SIDE]
-    if small:
-        least = min(min(facts[image_id].width, facts[image_id].height) for image_id in small)
-        why = f"{len(small)} pictures have a shorter side under 1024 pixels (the smallest {least}); they are enlarged."
-        found.append(_finding("IMG-SIZE", Severity.WARNING, small, why, "Replace them with larger originals."))
-    cropped = [image.id for image in kept if image.crop and image.crop["reason"] == "upper centre"]
-    if cropped:
-        why = f"{len(cropped)} pictures are not square; the upper centre was cut, since there is no face detector yet."
-        fix = "Look at view_images(what='sheet'); crop a picture yourself where the subject is cut, and add it again."
-        found.append(_finding("IMG-CROP", Severity.INFO, cropped, why, fix))
-    for change, count in Counter(change for fact in facts.values() for change in fact.converted).items():
-        where = [image_id for image_id, fact in facts.items() if change in fact.converted]
-        found.append(
-            _finding(
-                "IMG-FORMAT",
-                Severity.INFO,
-                where,
-                f"{count} pictures: {change}.",
-                "Nothing to do; the originals are untouched.",
-            )
-        )
-    return found
+CUTS = {
+    "face": "{} pictures are not square; they were cut so that the face stays",
+    "upper centre": "{} pictures are not square and show no face that the detector knows; the upper centre was cut",
+    "asked": "{} pictures are cut where it was asked",
+}
+
+
+def _crop_findings(kept: Sequence[ImageRecord]) -> Iterator[Finding]:
+    fix = (
+        'Look at view_images(of=dataset_id, what="sheet"), which shows each crop; cut elsewhere with '
+        "curate_dataset(dataset_id=..., crops=[{image, x, y, side}])."
+    )
+    for reason, said in CUTS.items():
+        cut = [image.id for image in kept if image.crop and image.crop["reason"] == reason and _is_cut(image)]
+        if cut:
+            yield _finding("IMG-CROP", Severity.INFO, cut, f"{said.format(len(cut))}.", fix)
+    trimmed = [image.id for image in kept if image.facts.get("content")]
+    if trimmed:
+        why = f"{len(trimmed)} pictures have bars or margins, which were trimmed before the square was cut."
+        yield _finding("IMG-CROP", Severity.INFO, trimmed, why, fix)
+
+
+def _is_cut(image: ImageRecord) -> bool:
+    """True when the square leaves something of the picture out."""
+    crop, facts = image.crop or {}, image.facts
+    return bool((crop.get("width"), crop.get("height")) != (facts.get("width"), facts.get("height")))
+
+
+def _format_findings(kept: Sequence[ImageRecord]) -> Iterator[Finding]:
+    where: dict[str, list[str]] = {}
+    for image in kept:
+        for change in image.facts.get("converted") or []:
+            where.setdefault(change, []).append(image.id)
+    for change, ids in where.items():
+        fix = "Nothing to do; the originals are untouched."
+        yield _finding("IMG-FORMAT", Severity.INFO, ids, f"{len(ids)} pictures: {change}.", fix)
 
 
 def _trigger_findings(trigger: str | None) -> list[Finding]:
@@ -186,6 +229,13 @@ def _call_findings(told: Told) -> list[Finding]:
     if told.not_kept:
         why = f"{len(told.not_kept)} pictures cannot be kept, since they cannot be read."
         found.append(_finding("IMG-READABLE", Severity.WARNING, told.not_kept, why, "Export them again and add them."))
+    if told.uncut:
+        why = (
+            f"The ground of {len(told.uncut)} pictures stays as it was, since the subject cannot be cut out of it "
+            "cleanly."
+        )
+        fix = "Give originals with a transparent or plain ground, or leave these as they are."
+        found.append(_finding("IMG-FORMAT", Severity.INFO, told.uncut, why, fix))
     if told.gone:
         why = f"{len(told.gone)} originals are gone or changed, so their copies were made again from the old copies."
         fix = "Add the pictures' new folder with curate_dataset(dataset_id=..., source=...) to link them again."
@@ -219,11 +269,30 @@ def _what_happened(dataset: DatasetRecord, told: Told) -> str:
         parts.append(f"{len(told.refused)} files or addresses could not be taken")
     if told.changed is not None:
         parts.append(f"{told.changed} changed place" if told.changed else "nothing to change, they stood so already")
+    for count, said in ((told.recut, "crops"), (told.regrounded, "backgrounds")):
+        if count is not None:
+            parts.append(f"{count} {said} changed" if count else f"no {said} to change, they stood so already")
+    if told.rights is not None:
+        parts.append(f"rights of {told.rights} images recorded")
+    if told.repeated:
+        parts.append(f"{told.repeated} set aside for the same text on several")
     if told.adopted:
         parts.append(f"{told.adopted} captions came along")
     copies = f"the training copies are {dataset.resolution}x{dataset.resolution} PNG files"
     sentence = "; ".join([*parts, copies])
     return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def _rewrite_step(dataset: DatasetRecord, rewrite: Sequence[Finding]) -> str:
+    """The call for captions that no longer hold the rules; empty where they all do."""
+    errors = [finding for finding in rewrite if finding.severity == Severity.ERROR]
+    if not rewrite:
+        return ""
+    rules = ", ".join(dict.fromkeys(finding.rule_id for finding in errors or rewrite))
+    return (
+        f"Rewrite what no longer holds {rules} (`findings` names the images) with write_captions("
+        f"dataset_id={dataset.id!r}, images=[...], overwrite=true), then validate_coverage."
+    )
 
 
 def _next_step(dataset: DatasetRecord, kept: Sequence[ImageRecord], captions: Mapping[str, CaptionRecord]) -> str:

@@ -9,12 +9,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from loradeck.tools.contracts import Attributes
+from loradeck.tools.contracts import Attributes, Rights
 
 LONGEST_CAPTION_BYTES = 64 * 1024
 LARGEST_METADATA_BYTES = 32 * 1024 * 1024
 LONGEST_CAPTION = 4000
 ALIASES = {"light": "lighting", "color": "colors", "colours": "colors", "colour": "colors", "outfit": "wardrobe"}
+RIGHTS_KEYS = {
+    "source": ("source", "author", "credit", "attribution", "photographer"),
+    "licence": ("licence", "license"),
+    "consent": ("consent",),
+    "may_leave": ("may_leave",),
+}
 CAPTION_KEYS = ("caption", "text", "prompt")
 SPOKEN = {"closeup": "close_up", "close": "close_up", "full": "full_body"}
 
@@ -25,6 +31,8 @@ class Notes:
 
     attributes: dict[str, Any] = field(default_factory=dict)
     caption: str | None = None
+    rights: dict[str, Any] = field(default_factory=dict)
+    """As `contracts.Rights` has them."""
 
 
 class Beside:
@@ -48,7 +56,7 @@ class Beside:
         sidecar = self._text(picture.with_suffix(".txt"), LONGEST_CAPTION_BYTES)
         caption = sidecar or next((row[key] for key in CAPTION_KEYS if isinstance(row.get(key), str)), None)
         tidy = " ".join(caption.split())[:LONGEST_CAPTION] if caption else ""
-        return Notes(attributes_of(row), tidy or None)
+        return Notes(attributes_of(row), tidy or None, rights_of(row))
 
     def _metadata(self, folder: Path) -> dict[str, dict[str, Any]]:
         """File name -> row, of both metadata files of a folder."""
@@ -113,6 +121,18 @@ def attributes_of(row: dict[str, Any]) -> dict[str, Any]:
         except ValidationError:
             continue
         found |= read.model_dump(mode="json", exclude_none=True)
+    return found
+
+
+def rights_of(row: dict[str, Any]) -> dict[str, Any]:
+    """What a metadata row says of rights; a value that does not fit is left out."""
+    found: dict[str, Any] = {}
+    for name, keys in RIGHTS_KEYS.items():
+        value = next((row[key] for key in keys if row.get(key) is not None), None)
+        try:
+            found |= Rights.model_validate({name: value}).model_dump(exclude_none=True)
+        except ValidationError:
+            continue
     return found
 
 

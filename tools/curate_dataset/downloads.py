@@ -32,6 +32,14 @@ MAGIC = (
 )
 
 
+BRANDS = {
+    b"ftypavif": ".avif",
+    b"ftypavis": ".avif",
+    **dict.fromkeys((b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypmif1"), ".heic"),
+}
+"""What a file of the ISO container begins with after its length."""
+
+
 class NotFetched(Exception):
     """Why an address gave no picture, in one sentence. Never leaves this folder."""
 
@@ -124,4 +132,4 @@ def _suffix(data: bytes) -> str | None:
             return suffix
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return ".webp"
-    return ".avif" if data[4:12] in {b"ftypavif", b"ftypavis"} else None
+    return BRANDS.get(data[4:12])

@@ -9,14 +9,17 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+import pillow_heif
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from loradeck.tools.curate_dataset.colour import hexed
+from loradeck.tools.curate_dataset.provenance import loras_of
 
 MOST_MEGAPIXELS = 64
 MOST_BYTES = 512 * 1024 * 1024
@@ -31,10 +34,13 @@ FORMATS = {
     ".avif": {"AVIF"},
     ".bmp": {"BMP"},
     ".gif": {"GIF"},
+    ".heic": {"HEIF"},
+    ".heif": {"HEIF"},
 }
+pillow_heif.register_heif_opener(thumbnails=False)
 Image.init()  # registers the decoders; none but those in KNOWN is ever tried on a file (MPO comes through JPEG's)
 KNOWN = sorted(set().union(*FORMATS.values()) & set(Image.OPEN))
-UNDRAWN = {".heic", ".heif", ".svg", ".psd", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".jxl", ".jp2"}
+UNDRAWN = {".svg", ".psd", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".jxl", ".jp2"}
 LOSSLESS = {"PNG", "TIFF", "BMP"}
 # What Pillow and its decoders raise on damaged files.
 BROKEN = (
@@ -68,6 +74,12 @@ class Upright:
     picture: Image.Image
     format: str
     converted: list[str] = field(default_factory=list)
+    alpha: Image.Image | None = None
+    """Opacity, L of the picture's size, where the file had any that lets the ground through."""
+    quantization: Mapping[int, Sequence[int]] | None = None
+    """The tables that a JPEG was compressed by."""
+    loras: list[str] = field(default_factory=list)
+    """What the file's metadata says drew it."""
 
 
 def announced_megapixels(file: Path | IO[bytes]) -> float:
@@ -82,16 +94,16 @@ def announced_megapixels(file: Path | IO[bytes]) -> float:
     return megapixels if megapixels <= MOST_MEGAPIXELS else 0.0
 
 
-def open_upright(path: Path) -> Upright:
+def open_upright(path: Path, most_megapixels: float = MOST_MEGAPIXELS) -> Upright:
     """Decode a file whole. Raises Unfit (IMG-READABLE) with the reason and what to do."""
     suffix = path.suffix.lower()
     if suffix in UNDRAWN:
         raise Unfit("IMG-READABLE", f"{suffix[1:].upper()} files cannot be read here; export it as PNG or JPEG.")
-    with _decoded(path, suffix) as raw:
+    with _decoded(path, suffix, most_megapixels) as raw:
         return _normalised(raw)
 
 
-def _decoded(path: Path, suffix: str) -> Image.Image:
+def _decoded(path: Path, suffix: str, most_megapixels: float) -> Image.Image:
     """The picture as it is in the file, its header judged and its pixels loaded. Raises Unfit."""
     try:
         if path.stat().st_size > MOST_BYTES:
@@ -99,31 +111,34 @@ def _decoded(path: Path, suffix: str) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             raw = Image.open(path, formats=KNOWN)
-        _judge_header(raw, suffix)
+        _judge_header(raw, suffix, most_megapixels)
         raw.load()
     except PermissionError as error:
         raise Unfit("IMG-READABLE", "The file may not be read; give read permission, then add it again.") from error
     except UnidentifiedImageError as error:
         raise Unfit("IMG-READABLE", "The file is no picture, or its beginning is damaged; export it again.") from error
     except Image.DecompressionBombError as error:
-        raise Unfit("IMG-READABLE", _too_large("Well over 150")) from error
+        raise Unfit("IMG-READABLE", _too_large("Well over 150", most_megapixels)) from error
     except BROKEN as error:
         raise Unfit("IMG-READABLE", "The file is cut short or damaged; copy or export it again.") from error
     return raw
 
 
-def _judge_header(raw: Image.Image, suffix: str) -> None:
+def _judge_header(raw: Image.Image, suffix: str, most_megapixels: float) -> None:
     """Format against suffix and pixels against the limit, before decoding."""
     wanted = FORMATS.get(suffix)
     if wanted is not None and raw.format not in wanted:
         raise Unfit("IMG-READABLE", f"The file is called {suffix} but is {raw.format} inside; rename or export it.")
     megapixels = raw.width * raw.height / 1e6
-    if megapixels > MOST_MEGAPIXELS:
-        raise Unfit("IMG-READABLE", f"{raw.width}x{raw.height}: " + _too_large(f"{megapixels:.0f}"))
+    if megapixels > most_megapixels:
+        raise Unfit("IMG-READABLE", f"{raw.width}x{raw.height}: " + _too_large(f"{megapixels:.0f}", most_megapixels))
 
 
-def _too_large(megapixels: str) -> str:
-    return f"{megapixels} megapixels, at most {MOST_MEGAPIXELS} are decoded; export a smaller one."
+def _too_large(megapixels: str, most: float) -> str:
+    return (
+        f"{megapixels} megapixels, at most {most:g} are decoded; export a smaller one, or allow more by `megapixels` "
+        "in a loradeck.toml beside the pictures."
+    )
 
 
 def _normalised(raw: Image.Image) -> Upright:
@@ -135,8 +150,16 @@ def _normalised(raw: Image.Image) -> Upright:
     picture = _turned(raw, told)
     if picture.mode.startswith(("I", "F")):
         picture, told = _eight_bits(picture), [*told, "reduced to 8 bits"]
-    picture = _flattened(picture, told)
-    return Upright(_to_srgb(picture, profile, told), "JPEG" if raw.format == "MPO" else str(raw.format), told)
+    alpha = _alpha(picture)
+    picture = _flattened(picture, alpha, told)
+    return Upright(
+        _to_srgb(picture, profile, told),
+        "JPEG" if raw.format == "MPO" else str(raw.format),
+        told,
+        alpha,
+        getattr(raw, "quantization", None),
+        loras_of(raw),
+    )
 
 
 def _turned(raw: Image.Image, told: list[str]) -> Image.Image:
@@ -158,14 +181,19 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(values >> 8 if values.max() > 255 else values, 0, 255).astype(np.uint8), "L")
 
 
-def _flattened(picture: Image.Image, told: list[str]) -> Image.Image:
-    """The picture without transparency: laid on white where any pixel lets the ground through."""
+def _alpha(picture: Image.Image) -> Image.Image | None:
+    """The opacity, where any pixel lets the ground through."""
     if not picture.has_transparency_data:
+        return None
+    alpha = picture.convert("RGBA").getchannel("A")
+    return alpha if alpha.getextrema()[0] != 255 else None
+
+
+def _flattened(picture: Image.Image, alpha: Image.Image | None, told: list[str]) -> Image.Image:
+    """The picture without transparency: laid on white where it lets the ground through."""
+    if alpha is None:
         return picture if picture.mode in {"RGB", "CMYK", "L", "LAB"} else picture.convert("RGB")
     clear = picture.convert("RGBA")
-    lowest, _ = clear.getchannel("A").getextrema()
-    if lowest == 255:
-        return clear.convert("RGB")
     ground = Image.new("RGBA", clear.size, (*WHITE, 255))
     told.append(f"alpha flattened on {hexed(WHITE)}")
     return Image.alpha_composite(ground, clear).convert("RGB")

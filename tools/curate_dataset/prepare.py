@@ -1,45 +1,63 @@
-"""One picture from file to training copy: decode, measure, cut the square, write the copy, look at it."""
+"""One picture from file to training copy: decode, look, cut the square, measure, write the copy."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
 
 from loradeck.state.files import atomic, sha256_file
 from loradeck.tools.contracts import Crop, ImageFacts
-from loradeck.tools.curate_dataset.colour import PLAIN_SHARE, border_colour, dominant_colours, hexed, sharpness
-from loradeck.tools.curate_dataset.picture import Unfit, open_upright
+from loradeck.tools.curate_dataset.cropping import square_crop
+from loradeck.tools.curate_dataset.faces import find_faces
+from loradeck.tools.curate_dataset.framing import proposals
+from loradeck.tools.curate_dataset.margins import content_box
+from loradeck.tools.curate_dataset.measure import faces_as_facts, picture_facts, square_facts, text_laid_over
+from loradeck.tools.curate_dataset.outliers import look_vector
+from loradeck.tools.curate_dataset.picture import MOST_MEGAPIXELS, Unfit, Upright, open_upright
 from loradeck.tools.curate_dataset.similarity import Look, look_at
 
 SMALLEST_SIDE = 512
 PNG_LEVEL = 3
 THREADS = 2
-UPPER = 0.2
+AHEAD = 8
+"""How many pictures may be ready before they are taken: what waits holds memory."""
+Reason = tuple[str, str]
+"""Rule id, and why."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A picture to prepare: where it lies, where its copy goes, and the copy's side in pixels."""
+    """A picture to prepare: where it lies, where its copy goes, and the copy's side in pixels.
+
+    `proposes` is true where the angle and framing of a figure are of use.
+    """
 
     original: Path
     copy: Path
     resolution: int
+    most_megapixels: float = MOST_MEGAPIXELS
+    smallest_side: int = SMALLEST_SIDE
+    proposes: bool = False
+    minds_text: bool = True
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What became of a picture. `look` and `crop` are missing where it could not be read; `unfit` is (rule, why)."""
+    """What became of a picture. `look` and `crop` are missing where it could not be read; `vector` is packed float32."""
 
     sha256: str
     facts: ImageFacts
     copy_sha256: str | None = None
     crop: Crop | None = None
     look: Look | None = None
-    unfit: tuple[str, str] | None = None
+    vector: bytes = b""
+    proposed: dict[str, str] = field(default_factory=dict)
+    unfit: tuple[Reason, ...] = ()
 
 
 def prepare(task: Task) -> Prepared:
@@ -49,53 +67,80 @@ def prepare(task: Task) -> Prepared:
         size = task.original.stat().st_size
     except OSError:
         gone = ImageFacts(width=0, height=0, format="unknown", bytes=0)
-        return Prepared("", gone, unfit=("IMG-READABLE", "The file cannot be opened; check that it is there."))
+        return Prepared("", gone, unfit=(("IMG-READABLE", "The file cannot be opened; check that it is there."),))
     try:
-        upright = open_upright(task.original)
+        upright = open_upright(task.original, task.most_megapixels)
     except Unfit as unfit:
         suffix = task.original.suffix.lstrip(".").upper() or "unknown"
         facts = ImageFacts(width=0, height=0, format=suffix, bytes=size)
-        return Prepared(sha256, facts, unfit=(unfit.rule_id, unfit.why))
-    crop = square_crop(*upright.picture.size)
-    square = cut(upright.picture, crop, task.resolution)
-    border, share = border_colour(square)
-    plain = share >= PLAIN_SHARE
+        return Prepared(sha256, facts, unfit=((unfit.rule_id, unfit.why),))
+    return _measured(task, upright, sha256, size)
+
+
+def _measured(task: Task, upright: Upright, sha256: str, size: int) -> Prepared:
+    """The picture looked at whole, cut, looked at again, and its copy written."""
+    picture = upright.picture
+    faces = find_faces(picture)
+    within = content_box(picture)
+    crop = square_crop(*picture.size, faces, within)
+    square = cut(picture, crop, task.resolution)
     facts = ImageFacts(
-        width=upright.picture.width,
-        height=upright.picture.height,
+        width=picture.width,
+        height=picture.height,
         format=upright.format,
         bytes=size,
-        sharpness=sharpness(square),
-        plain_background=plain,
-        background_color=hexed(border) if plain else None,
-        dominant_colors=dominant_colours(square, border if plain else None),
+        content=within,
+        faces=faces_as_facts(faces),
         converted=upright.converted,
+        loras=upright.loras,
+        **picture_facts(upright, square),
+        **square_facts(square),
     )
-    return Prepared(sha256, facts, save(square, task.copy), crop, look_at(square), too_small(*upright.picture.size))
+    return Prepared(
+        sha256,
+        facts,
+        save(square, task.copy),
+        crop,
+        look_at(picture),
+        look_vector(square).tobytes(),
+        proposals(faces, (crop.width, crop.height)) if task.proposes else {},
+        tuple(_against(task, facts)),
+    )
+
+
+def _against(task: Task, facts: ImageFacts) -> Iterator[Reason]:
+    """What rules out a picture that could be read."""
+    shorter = min(facts.width, facts.height)
+    if shorter < task.smallest_side:
+        yield (
+            "IMG-SIZE",
+            f"{facts.width}x{facts.height}: the shorter side has {shorter} pixels, at least {task.smallest_side} are "
+            "needed.",
+        )
+    if facts.loras:
+        yield "IMG-ORIGIN", f"Made with a LoRA ({', '.join(facts.loras)}), by the file's own metadata."
+    laid = text_laid_over(facts) if task.minds_text else None
+    if laid is not None:
+        yield "IMG-TEXT", laid
 
 
 def prepare_all(tasks: Sequence[Task], check: Callable[[], None]) -> Iterator[Prepared]:
-    """Prepare in order, two at a time. `check` may raise to stop between pictures."""
+    """Prepare in order, two at a time and a few ahead. `check` may raise to stop between pictures."""
     with ThreadPoolExecutor(THREADS, thread_name_prefix="curate") as pool:
-        waiting = [pool.submit(prepare, task) for task in tasks]
+        waiting: deque[Future[Prepared]] = deque()
+        coming = iter(tasks)
         try:
-            for future in waiting:
+            for _ in range(len(tasks)):
+                while len(waiting) < AHEAD and (task := next(coming, None)) is not None:
+                    waiting.append(pool.submit(prepare, task))
                 check()
-                yield future.result()
+                yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def square_crop(width: int, height: int) -> Crop:
-    """The square that trains: all of a square picture, else the upper centre, since there is no face detector yet."""
-    side = min(width, height)
-    if width == height:
-        return Crop(x=0, y=0, width=side, height=side, reason="whole")
-    return Crop(x=(width - side) // 2, y=int((height - side) * UPPER), width=side, height=side, reason="upper centre")
-
-
 def cut(picture: Image.Image, crop: Crop, resolution: int) -> Image.Image:
-    """The crop of an upright RGB picture at resolution x resolution pixels."""
+    """The crop of an upright picture at resolution x resolution pixels."""
     square = picture.crop((crop.x, crop.y, crop.x + crop.width, crop.y + crop.height))
     if square.size == (resolution, resolution):
         return square
@@ -108,10 +153,3 @@ def save(square: Image.Image, copy: Path) -> str:
         bare = Image.frombytes("RGB", square.size, square.tobytes())
         bare.save(temporary, "PNG", compress_level=PNG_LEVEL)
         return sha256_file(temporary)
-
-
-def too_small(width: int, height: int) -> tuple[str, str] | None:
-    """(IMG-SIZE, why) under 512 pixels on the shorter side, else None."""
-    if min(width, height) >= SMALLEST_SIDE:
-        return None
-    return "IMG-SIZE", f"{width}x{height}: the shorter side has {min(width, height)} pixels, at least 512 are needed."

@@ -14,7 +14,7 @@ from loradeck.state.records import DatasetRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import CurateArgs, CurateResult, RunKind, RunState
 from loradeck.tools.dataset_changes import DEFAULT_RESOLUTION, change_settings, create
-from loradeck.tools.datasets import all_images, copy_path
+from loradeck.tools.datasets import all_images, copy_path, resolve_images
 from loradeck.tools.errors import BadArgument, Refused
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.waiting import wait_until
@@ -43,8 +43,8 @@ def curate(args: CurateArgs, bench: Workbench) -> CurateResult:
             "curate_dataset needs a source (a folder with images) to make a dataset, or a dataset_id to change one; "
             "check_status without an id lists the datasets."
         )
-    if args.undo and (args.keep or args.reject):
-        raise BadArgument("undo goes alone, without keep and reject; make two calls.")
+    if args.undo and (args.keep or args.reject or args.crops or args.backgrounds):
+        raise BadArgument("undo goes alone, without keep, reject, crops and backgrounds; make two calls.")
     with _one_at_a_time:  # two calls at once must not bring the same pictures in twice; a run is awaited outside
         begun = _begin(args, bench)
     done = begun.done
@@ -65,9 +65,10 @@ def _untrainable(args: CurateArgs, bench: Workbench) -> Iterator[str]:
 
 def _begin(args: CurateArgs, bench: Workbench) -> Begun:
     """Find or make the dataset, change its settings, and bring pictures in, here or in a run."""
-    from loradeck.tools.curate_dataset.job import Watch, bring_in  # here, since these load the picture library
+    from loradeck.tools.curate_dataset.job import bring_in  # here, since these load the picture library
     from loradeck.tools.curate_dataset.sources import Survey, as_list, survey
     from loradeck.tools.curate_dataset.target import meant, new_name
+    from loradeck.tools.curate_dataset.watch import Watch
 
     store = bench.store
     sources = as_list(args.source) if args.source is not None else []
@@ -99,7 +100,11 @@ def _is_long(store: Store, args: CurateArgs, seen: Survey, known: DatasetRecord 
     rows = all_images(store, known.id)
     side = args.resolution or known.resolution
     made = [row for row in rows if row.copy_sha256 is not None]
-    again = [row for row in made if side != known.resolution or not copy_path(store, row).exists()]
+    refs = [one.image for one in args.crops or []] + (args.backgrounds.images if args.backgrounds else [])
+    asked = {row.id for row in resolve_images(store, known.id, refs)} if refs else set()
+    again = [
+        row for row in made if side != known.resolution or row.id in asked or not copy_path(store, row).exists()
+    ]
     return needs_a_run(seen, rows, again, side)
 
 
@@ -169,9 +174,10 @@ TOOL = ToolSpec(
     name="curate_dataset",
     title="Curate a dataset",
     description=(
-        "Turn a folder, .zip, picture files or https URLs into a training set: square PNG copies, bad and duplicate "
-        "pictures set aside with the reason; originals are never touched. With dataset_id: add pictures, keep or "
-        "reject by number, undo, or change trigger, profile, target model, resolution. Chat attachments do not reach "
+        "Turn a folder, .zip, picture files or https URLs into a training set: square PNG copies that keep the face, "
+        "bad and duplicate pictures set aside with the reason; originals are never touched. With dataset_id: add "
+        "pictures, keep or reject by number, cut elsewhere, replace grounds, undo, record rights, or change trigger, "
+        "profile, target model, resolution. Chat attachments do not reach "
         "it; it needs a path on this machine. The same source twice adds nothing. Returns dataset_id, rows of 50 and "
         "findings; URLs, and what outlasts 20 s, go on as a run: poll check_status with its run_id. To look at the "
         "pictures use view_images, to caption write_captions."

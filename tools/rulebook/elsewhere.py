@@ -36,7 +36,8 @@ ELSEWHERE: tuple[Statement, ...] = (
     ),
     Statement(
         "IMG-CROP",
-        "The copy is square; what is cut from a picture that is not, and by what rule, is told.",
+        "The copy is square: bars are trimmed, and the cut keeps the face that a detector found; without one it takes "
+        "the upper centre. What was cut, and by what rule, is told.",
         "character LoRA practice: the crop keeps the face",
         Scope.IMAGE,
         everywhere(INFO),
@@ -140,6 +141,23 @@ ELSEWHERE: tuple[Statement, ...] = (
         "No two slides show the same: their thumbnails differ by 2.5 of 255 or more.",
         "looked at by machine before a person does",
         Scope.RENDER,
+        everywhere(WARNING),
+        "render_deck_visuals",
+    ),
+    Statement(
+        "REF-COUNT",
+        "No more references are handed to a model than it takes: Kontext 4, Flux 2 10, Nano Banana Pro 14, Flash 3.",
+        "references are the opposite of training data",
+        Scope.REFERENCE,
+        everywhere(ERROR),
+        "render_deck_visuals",
+    ),
+    Statement(
+        "REF-CLEAN",
+        "A reference has one clean plain ground, or none (none at all for VACE), while training wants grounds that "
+        "vary.",
+        "references are the opposite of training data",
+        Scope.REFERENCE,
         everywhere(WARNING),
         "render_deck_visuals",
     ),

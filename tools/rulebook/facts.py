@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, Literal
 
 from loradeck.tools.contracts import Angle, AttributeSource, CaptionMode, Framing, Profile, SubjectKind, TargetModel
 from loradeck.tools.rulebook.english import is_english
@@ -24,6 +24,28 @@ WITNESSES = frozenset({AttributeSource.PERSON, AttributeSource.METADATA, Attribu
 def phrase_pattern(phrase: str) -> re.Pattern[str]:
     """A phrase as whole words, in any case."""
     return re.compile(rf"(?<!\w){re.escape(phrase)}(?!\w)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured on one image; None where it was not. Units as in `contracts.ImageFacts`."""
+
+    sharpness: float | None = None
+    enlarged: float | None = None
+    blocking: float | None = None
+    jpeg_quality: int | None = None
+    brightness: float | None = None
+    crushed: float | None = None
+    blown: float | None = None
+    faces: int | None = None
+    overlay: Literal["margin", "repeated", "scene"] | None = None
+    """Text laid over the picture: at its margin, the same on several, or elsewhere."""
+    words: str = ""
+    """What that text says, as far as it was read."""
+    loras: tuple[str, ...] = ()
+    """LoRAs that drew it, by its own metadata."""
+    strangeness: float | None = None
+    """How far it looks from the rest of the set, in robust deviations."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +66,9 @@ class KeptImage:
     crop: Mapping[str, Any] | None = None
     overruled: frozenset[str] = frozenset()
     """Rules that had rejected the image before a person kept it on purpose."""
+    measured: Measured = Measured()
+    has_rights: bool = True
+    """False where nothing is known of where it comes from or who may use it."""
 
     def known(self, name: str) -> str | None:
         """An attribute's value as text, or None when it is missing or unknown."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Any
 
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
@@ -39,6 +40,7 @@ def _image(image: KeptImage) -> dict[str, Any]:
         "seen": image.seen,
         "plain_background": image.plain_background,
         "overruled": sorted(image.overruled),
+        "measured": asdict(image.measured),
     }
 
 

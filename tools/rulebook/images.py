@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from itertools import islice
+from textwrap import shorten
 
-from loradeck.tools.rulebook.facts import KeptImage, SetFacts
-from loradeck.tools.rulebook.rule import ERROR, WARNING, Remark, Scope, everywhere, set_rule
+from loradeck.tools.contracts import Angle, Framing, Profile, SubjectKind
+from loradeck.tools.rulebook.facts import THREE_QUARTERS, KeptImage, SetFacts
+from loradeck.tools.rulebook.rule import (
+    ERROR,
+    GUIDE,
+    INFO,
+    WARNING,
+    Remark,
+    Scope,
+    but,
+    everywhere,
+    for_figures,
+    set_rule,
+)
+
+MOST_NUMBERS = 12
+LONGEST_WORDS = 60
+"""How many images a fix names, and how much it quotes."""
 
 
 def _ids(images: Iterable[KeptImage]) -> tuple[str, ...]:
@@ -74,3 +93,127 @@ def no_equal_copies(facts: SetFacts) -> Iterable[Remark]:
                 _ids(group),
                 WARNING if purpose else None,
             )
+
+
+@set_rule("IMG-TEXT", Scope.IMAGE, but(everywhere(ERROR), Profile.LOGO), "text laid over a picture is learned with it")
+def no_text_laid_over(facts: SetFacts) -> Iterable[Remark]:
+    """No watermark, caption bar, date or credit lies over a picture: at its margin, or the same on several, is an error
+    unless it was kept on purpose; text elsewhere, which may belong to the scene, is a warning.
+    """
+    laid = [image for image in facts.images if image.measured.overlay in {"margin", "repeated"}]
+    for purpose in (False, True):
+        group = [image for image in laid if ("IMG-TEXT" in image.overruled) == purpose]
+        if group:
+            kept = ", kept on purpose" if purpose else ""
+            yield Remark(
+                f"{len(group)} images have text laid over them{kept}, such as {_read(group)}.",
+                "Crop it off (curate_dataset(dataset_id=..., crops=[{image, x, y, side}])), use clean originals, or "
+                f"curate_dataset(dataset_id=..., reject={_numbers(group)}).",
+                _ids(group),
+                WARNING if purpose else None,
+            )
+    scene = [
+        image for image in facts.images if image.measured.overlay == "scene" and "IMG-TEXT" not in image.overruled
+    ]
+    if scene:
+        yield Remark(
+            f"{len(scene)} images hold text, such as {_read(scene)}; it is right only where it belongs to the scene.",
+            f'Look with view_images(of=dataset_id, what="image", image_ids={_numbers(scene)}); where it belongs, '
+            f"curate_dataset(dataset_id=..., keep={_numbers(scene)}), else reject them.",
+            _ids(scene),
+            WARNING,
+        )
+
+
+def _read(images: Iterable[KeptImage]) -> str:
+    """What the first of them says, and where."""
+    first = next((image for image in images if image.measured.words), None)
+    if first is None:
+        return "letters that could not be read"
+    return f"{shorten(first.measured.words, LONGEST_WORDS, placeholder='...')!r} on image {first.number}"
+
+
+def _numbers(images: Iterable[KeptImage]) -> list[str]:
+    return [str(image.number) for image in islice(images, MOST_NUMBERS)]
+
+
+@set_rule("IMG-OCCLUDED", Scope.IMAGE, for_figures(WARNING), f"{GUIDE}: a face that is named is a face that shows")
+def faces_show_where_they_must(facts: SetFacts) -> Iterable[Remark]:
+    """A person's face shows in close-ups and medium shots from the front and three-quarter views. Judged where the
+    detector finds the face in most of them: a drawing or a mask it cannot know.
+    """
+    if facts.subject_kind != SubjectKind.PERSON:
+        return
+    must = [
+        image
+        for image in facts.images
+        if image.framing in {Framing.CLOSE_UP, Framing.MEDIUM}
+        and image.angle in {Angle.FRONT, *THREE_QUARTERS}
+        and image.measured.faces is not None
+    ]
+    hidden = [image for image in must if image.measured.faces == 0]
+    if hidden and 2 * len(hidden) < len(must):
+        yield Remark(
+            f"No face was found in {len(hidden)} of {len(must)} images that should show one: it is covered, turned "
+            "away or in the dark.",
+            f'Look with view_images(of=dataset_id, what="image", image_ids={_numbers(hidden)}); mend the angle or the '
+            "framing with write_captions, or reject what hides the face.",
+            _ids(hidden),
+        )
+
+
+@set_rule("IMG-OUTLIER", Scope.IMAGE, everywhere(WARNING), "one look is learned from pictures that share it")
+def none_looks_unlike_the_rest(facts: SetFacts) -> Iterable[Remark]:
+    """No image looks unlike the rest in colour, texture and flatness: an older brand style, another medium. Who a
+    person is cannot be told by this.
+    """
+    limit = facts.limits.strangeness
+    strange = [image for image in facts.images if (image.measured.strangeness or 0) > limit]
+    if strange:
+        furthest = max(image.measured.strangeness or 0 for image in strange)
+        yield Remark(
+            f"{len(strange)} images look unlike the rest (up to {furthest:.1f} robust deviations away, {limit:g} is "
+            "usual).",
+            f'Look with view_images(of=dataset_id, what="image", image_ids={_numbers(strange)}); reject those of '
+            "another look.",
+            _ids(strange),
+        )
+
+
+@set_rule("IMG-ORIGIN", Scope.IMAGE, everywhere(ERROR), "what a LoRA drew teaches its own mistakes back")
+def not_drawn_by_a_lora(facts: SetFacts) -> Iterable[Remark]:
+    """No image was made with a LoRA: what it got wrong would be learned again. Read from the file's own metadata and
+    from the attribute source_engine; a warning where it was kept on purpose.
+    """
+    drawn = [
+        image
+        for image in facts.images
+        if image.measured.loras or "lora" in re.split(r"\W+", image.known("source_engine") or "")
+    ]
+    for purpose in (False, True):
+        group = [image for image in drawn if ("IMG-ORIGIN" in image.overruled) == purpose]
+        if group:
+            names = sorted({name for image in group for name in image.measured.loras})
+            by = f" ({shorten(', '.join(names), LONGEST_WORDS, placeholder='...')})" if names else ""
+            kept = ", kept on purpose" if purpose else ""
+            yield Remark(
+                f"{len(group)} images were made with a LoRA{by}{kept}.",
+                f"curate_dataset(dataset_id=..., reject={_numbers(group)}), and add originals or what a base model "
+                "drew without one.",
+                _ids(group),
+                WARNING if purpose else None,
+            )
+
+
+@set_rule("IMG-RIGHTS", Scope.IMAGE, everywhere(INFO), "where it comes from, and who may use it")
+def rights_are_known(facts: SetFacts) -> Iterable[Remark]:
+    """Where each image comes from and who may use it is recorded; unknown is told. An image that may not leave this
+    machine stops every upload to a hosted engine (an error of start_training).
+    """
+    unknown = [image for image in facts.images if not image.has_rights]
+    if unknown:
+        yield Remark(
+            f"Source and licence of {len(unknown)} of {len(facts.images)} images are not recorded.",
+            "curate_dataset(dataset_id=..., rights={source, licence, consent, may_leave}).",
+            _ids(unknown),
+        )

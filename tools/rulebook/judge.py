@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from loradeck.tools.contracts import Finding, Severity, Verdict
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.manifest import CAPTION_RULES, RULES
-from loradeck.tools.rulebook.rule import SET
+from loradeck.tools.rulebook.rule import SET, Scope
 from loradeck.tools.rulebook.tables import NEVER_WAIVED
 
 GRAVEST_FIRST = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
@@ -28,7 +28,7 @@ def judge(facts: SetFacts, waived: frozenset[str] = frozenset()) -> list[Finding
 
     A waived rule is still told, as an info, unless it can never be waived.
     """
-    findings = [finding for rule in RULES for finding in _gathered(rule.judge(facts), len(facts.images))]
+    findings = [finding for rule in RULES for finding in gathered(rule.judge(facts), len(facts.images))]
     return gravest_first(set_aside(findings, waived))
 
 
@@ -61,7 +61,23 @@ def _waive(finding: Finding) -> Finding:
     return finding.model_copy(update={"severity": Severity.INFO, "why": f"Waived: {finding.why}"})
 
 
-def _gathered(findings: Sequence[Finding], images: int) -> list[Finding]:
+def judge_images(facts: SetFacts) -> list[Finding]:
+    """What the rules on images say of a set, errors first."""
+    return gravest_first(finding for rule in RULES if rule.scope == Scope.IMAGE for finding in rule.judge(facts))
+
+
+def to_rewrite(facts: SetFacts) -> list[Finding]:
+    """Errors and warnings on single captions, errors first, each rule's gathered into one."""
+    found = [
+        finding
+        for rule in CAPTION_RULES
+        for finding in gathered(rule.judge(facts), len(facts.captioned))
+        if finding.severity != Severity.INFO
+    ]
+    return gravest_first(found)
+
+
+def gathered(findings: Sequence[Finding], images: int) -> list[Finding]:
     """One finding for a rule that says much the same of several images; at most 50 ids are named, all as "set"."""
     groups: dict[tuple[Severity, str, bool], list[Finding]] = {}
     for finding in findings:

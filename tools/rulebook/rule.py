@@ -25,6 +25,7 @@ class Scope(StrEnum):
     COVERAGE = "coverage"
     TRAINING = "training"
     RENDER = "renders"
+    REFERENCE = "references"
 
 
 TOLD_BY = {
@@ -110,6 +111,11 @@ def for_brand(severity: Severity) -> Severities:
 def for_figures(severity: Severity) -> Severities:
     """Character and motion only."""
     return dict.fromkeys(FIGURES, severity)
+
+
+def but(severities: Severities, *profiles: Profile) -> Severities:
+    """The same, but not for some profiles."""
+    return {profile: severity for profile, severity in severities.items() if profile not in profiles}
 
 
 def set_rule(

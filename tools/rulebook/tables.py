@@ -151,6 +151,10 @@ class Thresholds:
     """At least this / k of the set, for k categories."""
     category_high: tuple[float, float] = _number((0.6, 2.0), "COV-CATEGORY")
     """At most min(first, second / k)."""
+    megapixels: float = _number(64.0, "IMG-READABLE")
+    """The largest picture that is decoded."""
+    strangeness: float = _number(6.0, "IMG-OUTLIER")
+    """Robust deviations from the rest of the set."""
     size_error: int = _number(512, "IMG-SIZE")
     size_warning: int = _number(1024, "IMG-SIZE")
     """Shorter side of the original, pixels."""

@@ -11,6 +11,7 @@ from loradeck.tools.contracts import Artefact, RunState, TrainedResult, Training
 from loradeck.tools.library import find_lora, lora_row, register_lora
 from loradeck.tools.reporter import patiently
 from loradeck.tools.start_training import checkpoints
+from loradeck.tools.start_training.card import card_path, write_card
 from loradeck.tools.start_training.plan import train_spec
 from loradeck.tools.start_training.snapshot import read
 from loradeck.tools.wording import PREVIEW_NOTE
@@ -43,6 +44,8 @@ def run(job: Job) -> TrainedResult:
     )
     job.reporter.progress(plan.steps, plan.steps, "Keeping the LoRA, drawing the loss chart and the sample grid.")
     lora = _register(job, trained)
+    waived = [Waiver(**waiver) for waiver in job.run.waived]
+    patiently(lambda: write_card(job.store, lora, len(dataset.items), waived))
     return _result(job, trained, lora, dataset, _pictures(job, run_dir))
 
 
@@ -63,7 +66,7 @@ def _register(job: Job, trained: TrainResult) -> LoraRecord:
             parent_lora_id=spec["parent_lora_id"],
             fingerprint=job.run.fingerprint,
             preview=trained.preview,
-            meta={**trained.metadata, **losses},
+            meta={**trained.metadata, **losses, "waived": job.run.waived},
         )
     )
 
@@ -107,7 +110,7 @@ def _result(
         final_loss=trained.final_loss,
         held_out_first=trained.held_out_first,
         held_out_last=trained.held_out_last,
-        artefacts=[_artefact("lora", Path(lora.path)), *pictures, *points],
+        artefacts=[_artefact("lora", Path(lora.path)), _artefact("card", card_path(lora)), *pictures, *points],
         checkpoints=kept.count,
         checkpoints_in=kept.folder,
         best_step=kept.best_step,

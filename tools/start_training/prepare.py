@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from loradeck.engines.base import Engine, TrainSpec
 from loradeck.engines.errors import BadSpec, BadWeights
-from loradeck.state.records import DatasetRecord, LoraRecord
+from loradeck.state.records import DatasetRecord, ImageRecord, LoraRecord
 from loradeck.tools.contracts import Estimate, StartTrainingArgs, TrainingPlan, ValidateResult, Verdict
 from loradeck.tools.datasets import captions_of, copy_path, find_dataset, kept_images
 from loradeck.tools.disk_changes import hashes_now
@@ -83,6 +84,7 @@ def prepare(args: StartTrainingArgs, bench: Workbench) -> Prepared | Blocked:
     dataset = _dataset(args, bench, parent)
     base_model = _base(args, dataset, parent)
     engine = _engine(args, bench, base_model)
+    _must_not_leave(engine, kept_images(bench.store, dataset.id))
     with bench.store.transaction():  # so that what is judged and what is set aside are the same
         report = _judge(args, bench, dataset)
         sources = _sources(bench, dataset)
@@ -194,6 +196,17 @@ def _engine(args: StartTrainingArgs, bench: Workbench, base_model: str) -> Engin
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(offered.advanced) or 'none'}."
             raise BadArgument(f"{engine.name} has no option {option!r} in advanced; {hint}")
     return engine
+
+
+def _must_not_leave(engine: Engine, images: Sequence[ImageRecord]) -> None:
+    """Raises Refused (IMG-RIGHTS) where an engine elsewhere would get an image that is marked as not to leave."""
+    staying = [str(image.number) for image in images if image.rights.get("may_leave") is False]
+    if staying and engine.capabilities.leaves_machine:
+        raise Refused(
+            f"IMG-RIGHTS: {len(staying)} images are marked as not to leave this machine (numbers "
+            f"{', '.join(staying[:12])}), and {engine.name} is elsewhere; nothing was sent. Train with engine=local, "
+            "reject these images, or record other rights with curate_dataset."
+        )
 
 
 def _judge(args: StartTrainingArgs, bench: Workbench, dataset: DatasetRecord) -> ValidateResult:

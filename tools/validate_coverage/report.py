@@ -10,29 +10,26 @@ from loradeck.tools.rulebook.fingerprint import fingerprint
 from loradeck.tools.rulebook.judge import verdict
 from loradeck.tools.validate_coverage.coverage import coverage
 from loradeck.tools.validate_coverage.shots import shot_list
+from loradeck.tools.wording import addressed
 
 
 def report(dataset_id: str, name: str, report_id: str, facts: SetFacts, findings: Sequence[Finding]) -> ValidateResult:
     """The answer of validate_coverage for facts and their findings (errors first)."""
-    addressed = [finding.model_copy(update={"fix": _addressed(finding.fix, dataset_id)}) for finding in findings]
-    judged = verdict(addressed)
+    told = addressed(findings, dataset_id)
+    judged = verdict(told)
     return ValidateResult(
-        summary=_summary(name, facts, addressed, judged),
-        next_step=_next_step(dataset_id, addressed, judged),
+        summary=_summary(name, facts, told, judged),
+        next_step=_next_step(dataset_id, told, judged),
         dataset_id=dataset_id,
         report_id=report_id,
         verdict=judged,
-        findings=addressed,
+        findings=told,
         coverage=coverage(facts),
         shot_list=shot_list(facts),
         fingerprint=fingerprint(facts),
         kept=len(facts.images),
         captioned=len(facts.captioned),
     )
-
-
-def _addressed(fix: str, dataset_id: str) -> str:
-    return fix.replace("dataset_id=...", f'dataset_id="{dataset_id}"').replace("of=dataset_id", f'of="{dataset_id}"')
 
 
 def counted(findings: Sequence[Finding]) -> str:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, SheetRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import CaptionMode, WriteCaptionsArgs, WriteCaptionsResult
-from loradeck.tools.datasets import all_images, captions_of, find_dataset, write_folder
+from loradeck.tools.datasets import all_images, captions_of, editing, find_dataset, write_folder
 from loradeck.tools.disk_changes import take_in_captions, told_edits
 from loradeck.tools.errors import BadArgument, NotYet, Refused
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.workbench import Workbench
 
 if TYPE_CHECKING:
+    from loradeck.tools.write_captions.answer import Outcome
     from loradeck.tools.write_captions.drafts import Judged
     from loradeck.tools.write_captions.request import Request
 
@@ -23,15 +24,25 @@ BETWEEN_CODES = re.compile(r"[\s,;]+")
 
 def handle(args: WriteCaptionsArgs, bench: Workbench) -> WriteCaptionsResult:
     """Save what is good, refuse the rest with findings. Raises NotFound, BadArgument, Refused or NotYet."""
-    from loradeck.tools.facts import set_facts
-    from loradeck.tools.house_file import house_of
-    from loradeck.tools.write_captions.answer import Outcome, answer
-    from loradeck.tools.write_captions.drafts import judge_drafts, with_drafts
-    from loradeck.tools.write_captions.request import drafts, understood
+    from loradeck.tools.write_captions.answer import answer
 
     store = bench.store
     dataset = find_dataset(store, args.dataset_id)
     _check(args, dataset)
+    with editing(store, dataset.id):
+        outcome, edited = _written(args, store, dataset)
+    result = answer(dataset.id, outcome)
+    return result.model_copy(update={"summary": " ".join([result.summary, *told_edits(edited)])})
+
+
+def _written(args: WriteCaptionsArgs, store: Store, dataset: DatasetRecord) -> tuple[Outcome, list[str]]:
+    """What was saved and refused, and the sidecars that were taken in before."""
+    from loradeck.tools.facts import set_facts
+    from loradeck.tools.house_file import house_of
+    from loradeck.tools.write_captions.answer import Outcome
+    from loradeck.tools.write_captions.drafts import judge_drafts, with_drafts
+    from loradeck.tools.write_captions.request import drafts, understood
+
     request = understood(all_images(store, dataset.id), args.images)
     edited = take_in_captions(store, dataset.id)
     captions = captions_of(store, dataset.id)
@@ -52,8 +63,7 @@ def handle(args: WriteCaptionsArgs, bench: Workbench) -> WriteCaptionsResult:
         attributes=len(request.changed),
         after=with_drafts(facts, [one.draft for one in good]),
     )
-    result = answer(dataset.id, outcome)
-    return result.model_copy(update={"summary": " ".join([result.summary, *told_edits(edited)])})
+    return outcome, edited
 
 
 def _check(args: WriteCaptionsArgs, dataset: DatasetRecord) -> None:

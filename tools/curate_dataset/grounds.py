@@ -1,4 +1,4 @@
-"""Is the background of a picture plain, and of which colour: also where it shades off, and behind a portrait's shoulders.
+"""Is the background of a picture plain, and of which colour: also where it shades off, or behind shoulders.
 
 A smooth surface (constant, then linear, then quadratic in x and y) is grown over the picture from the commonest colour
 of its border. What it explains and what hangs together with the border is the ground; the rest is the subject, which

@@ -145,13 +145,13 @@ def grown_surface(lab: Floats) -> Surface:
     height, width = lab.shape[:2]
     ring = ring_of(height, width)
     shade = np.broadcast_to(_commonest(lab[ring]), lab.shape).astype(np.float32)
-    region = _seen(lab, shade, ring)
+    region = seen_of(lab, shade, ring)
     terms = _terms(height, width)
     for count in STEPS:
         if region.sum() < 10 * count:
             break
         shade = _fitted(lab, region, terms[..., :count])
-        region = _seen(lab, shade, ring)
+        region = seen_of(lab, shade, ring)
     return Surface(shade, region)
 
 
@@ -177,7 +177,7 @@ def _fitted(lab: Floats, region: Mask, terms: Floats) -> Floats:
     return np.asarray(flat @ factors, dtype=np.float32).reshape(lab.shape)
 
 
-def _seen(lab: Floats, shade: Floats, ring: Mask) -> Mask:
+def seen_of(lab: Floats, shade: Floats, ring: Mask) -> Mask:
     """Where the surface explains the picture, in pieces that reach the border."""
     near = np.linalg.norm(lab - shade, axis=2) <= TOLERANCE
     _, labels = cv2.connectedComponents(near.astype(np.uint8), connectivity=4)

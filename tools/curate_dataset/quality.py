@@ -1,0 +1,327 @@
+"""How good a picture is: whether its edges are sharp, whether JPEG left blocks in it, whether its tones are lost.
+
+Each measure compares a picture with itself, so that drawings, icons on white and plain grounds are judged by their
+edges alone. Thresholds were tuned on one half of the pictures that `tests/support/damage.py` damages in known ways;
+`bench/quality.py` measures them on the other half (docs/judgement.md has the numbers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from loradeck.tools.curate_dataset.colour import PLAIN_TOLERANCE, border_colour
+
+Floats = NDArray[np.float32]
+
+SHARPNESS_SIDE = 1024
+"""Pixels a side at which edges are judged: what trains. A smaller picture is judged at its own size."""
+TILES = 16
+EDGE_ENERGY = 20.0
+"""Mean square of the steps between neighbouring pixels (0-255) above which a tile has edges and not just grain."""
+LEAST_TILES = 4
+SHARP_TILES = 90.0
+"""Percentile of the tiles with edges: one part in ten of them sharp is enough, as with a blurred background."""
+DEEPEST = 3
+"""Halvings after which a picture that still shows no edge counts as flat."""
+STEP = 2.0
+"""Sharpness of a step from one pixel to the next; a picture without edges has none to lose and counts as this."""
+FINE_TILES = 75.0
+"""Percentile of the tiles whose finest detail is compared: grain and a sharp edge here and there do not decide."""
+LEAST_ENERGY = 4.0
+"""Mean square (0-255) of the second finest octave under which a tile is flat."""
+MOST_ENLARGED = 0.885
+"""Enlarging twice leaves 0.03 to 0.13 of the second finest octave's energy in the finest; sharp photographs have 0.84
+on the middle and rarely under 0.15."""
+LEAST_SHARPNESS = 0.8
+"""Under it edges are spread over more than two pixels: a gaussian of sigma 0.8 gives 1/(2 * 0.8 ** 2)."""
+
+GRID = 8
+BLOCKS_SIDE = 1024
+"""Pixels a side of the middle part in which the JPEG grid is looked for, at the original resolution."""
+WAVES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2))
+"""The coefficients whose steps are read: the slowest, which are seldom all zero."""
+STEPS = range(4, 121)
+LEAST_COEFFICIENTS = 60
+LEAST_COMB = 0.6
+"""Mean cosine of coefficients against multiples of a step: 1 on a perfect comb, 0 or less where there is none."""
+LEAST_WAVES = 3
+MOST_BLOCKING = 1.4
+"""Times the standard table's steps. The table itself is quality 50; 1.67 is quality 30, 1.25 is quality 40."""
+LEAST_JPEG_QUALITY = 36
+
+TONES_SIDE = 512
+BLACK, WHITE = 3, 252
+"""Darkest and brightest values (all channels) that tell a lost tone: 0 and 255 with JPEG's noise on them."""
+DARK_MEAN, DARK_HIGHLIGHT = 46.0, 120.0
+"""As RND-DARK: mean luma, and luma of the brightest twentieth. A night scene with a lamp in it is not too dark."""
+MOST_CRUSHED = 0.4
+MOST_BLOWN = 0.2
+
+LUMINANCE = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+"""JPEG's example table for luminance (ITU-T T.81, table K.1), which libjpeg scales by quality."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What was measured on a picture.
+
+    `sharpness`: 2 for steps from pixel to pixel, 1/(2 s^2) for edges softened by a gaussian of s pixels, in the
+    direction in which they are softest. `enlarged`: 0 to 1, how little the picture holds that half its pixels could
+    not. `blocking`: JPEG's steps as seen in the pixels, in steps of the standard table; 0 where there is no grid.
+    `jpeg_quality`: 1 to 100 by the tables of a JPEG file, else None. `brightness` and
+    `highlight`: mean luma and the luma of the brightest twentieth, 0 to 255. `crushed` and `blown`: shares of the
+    pixels lost in black and in white. Brightness and shares leave a plain ground out.
+    """
+
+    sharpness: float
+    enlarged: float
+    blocking: float
+    jpeg_quality: int | None
+    brightness: float
+    highlight: float
+    crushed: float
+    blown: float
+
+
+def measure_quality(
+    upright: Image.Image,
+    square: Image.Image,
+    quantization: Mapping[int, Sequence[int]] | None,
+    has_plain_ground: bool,
+) -> Quality:
+    """Measure an upright RGB picture and the square of it that trains.
+
+    `quantization` is what Pillow read from a JPEG file (`image.quantization`), None for other formats.
+    """
+    grey = np.asarray(upright.convert("L"))
+    brightness, highlight, crushed, blown = tones(upright, has_plain_ground)
+    plane = training_plane(upright, square)
+    return Quality(
+        sharpness=edge_sharpness(plane),
+        enlarged=enlargement(plane),
+        blocking=blocking(grey),
+        jpeg_quality=jpeg_quality(quantization) if quantization else None,
+        brightness=brightness,
+        highlight=highlight,
+        crushed=crushed,
+        blown=blown,
+    )
+
+
+def is_blurred(quality: Quality) -> str | None:
+    """Why the picture is too soft (IMG-SHARP), None where it is sharp enough or has no edges."""
+    if quality.sharpness < LEAST_SHARPNESS:
+        return (
+            f"Its sharpest edges are soft: sharpness {quality.sharpness:.2f}, at least {LEAST_SHARPNESS:g} is wanted "
+            "(blurred, shaken, or enlarged from a smaller picture)."
+        )
+    if quality.enlarged > MOST_ENLARGED:
+        return (
+            f"Half its pixels would hold all that it shows: enlarged {quality.enlarged:.2f}, at most {MOST_ENLARGED:g} "
+            "is wanted (enlarged from a smaller picture, or out of focus)."
+        )
+    return None
+
+
+def is_blocky(quality: Quality) -> str | None:
+    """Why JPEG damaged the picture too much (IMG-JPEG), None where it did not."""
+    if quality.jpeg_quality is not None and quality.jpeg_quality < LEAST_JPEG_QUALITY:
+        return f"Its file is JPEG of quality {quality.jpeg_quality}; at least {LEAST_JPEG_QUALITY} is wanted."
+    if quality.blocking <= MOST_BLOCKING:
+        return None
+    return (
+        f"It shows JPEG blocks {quality.blocking:.1f} times as coarse as at quality 50; at most {MOST_BLOCKING:g} "
+        "times is wanted (saving it again does not mend that)."
+    )
+
+
+def is_badly_exposed(quality: Quality) -> str | None:
+    """Why tones are lost (IMG-EXPOSURE), None where they are not. Dark or bright alone is no fault."""
+    if quality.blown > MOST_BLOWN:
+        return f"{quality.blown:.0%} of it is lost in white; at most {MOST_BLOWN:.0%} is wanted."
+    if quality.crushed > MOST_CRUSHED:
+        return f"{quality.crushed:.0%} of it is lost in black; at most {MOST_CRUSHED:.0%} is wanted."
+    if quality.brightness < DARK_MEAN and quality.highlight < DARK_HIGHLIGHT:
+        return (
+            f"It is dark all over: mean brightness {quality.brightness:.0f} and highlights {quality.highlight:.0f} of "
+            f"255 (wanted: {DARK_MEAN:.0f} and {DARK_HIGHLIGHT:.0f})."
+        )
+    return None
+
+
+# --------------------------------------------------------------------------- edges
+
+
+def training_plane(upright: Image.Image, square: Image.Image) -> Floats:
+    """The square in grey at the size it trains at, an enlargement by the cut itself undone."""
+    side = min(SHARPNESS_SIDE, *square.size, *upright.size)
+    grey = np.asarray(square.convert("L"), dtype=np.float32)
+    return grey if grey.shape[0] == side else cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def edge_sharpness(plane: Floats) -> float:
+    """How abruptly edges rise, in the direction in which they are softest; `STEP` where there is no edge.
+
+    Energy of the second differences over that of the first, a ratio that contrast does not change. A picture that
+    shows edges only after halving was blurred widely; each halving doubles their width.
+    """
+    for halvings in range(DEEPEST + 1):
+        if found := [ratio for direction in DIRECTIONS if (ratio := _abruptness(plane, direction)) is not None]:
+            return round(min(found) / 4**halvings, 3)
+        if min(plane.shape) < 4 * TILES:
+            break
+        plane = cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    return STEP
+
+
+DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
+
+
+def _abruptness(plane: Floats, direction: tuple[int, int]) -> float | None:
+    """The sharper tiles' ratio of second to first differences along (down, right); None without enough edges."""
+    down, right = direction
+    first, second = np.zeros((3, 3), np.float32), np.zeros((3, 3), np.float32)
+    first[1, 1], first[1 + down, 1 + right] = -1, 1
+    second[1, 1], second[1 + down, 1 + right], second[1 - down, 1 - right] = -2, 1, 1
+    rises, bends = _energy(cv2.filter2D(plane, -1, first)), _energy(cv2.filter2D(plane, -1, second))
+    with_edges = rises > EDGE_ENERGY
+    if int(with_edges.sum()) < LEAST_TILES:
+        return None
+    return float(np.percentile(bends[with_edges] / rises[with_edges], SHARP_TILES))
+
+
+def _energy(differences: Floats) -> Floats:
+    """Mean squares over TILES x TILES tiles."""
+    return np.asarray(cv2.resize(differences * differences, (TILES, TILES), interpolation=cv2.INTER_AREA))
+
+
+def enlargement(plane: Floats) -> float:
+    """1 less the share of energy in the finest octave, over that in the next; 0 where there is no detail to compare.
+
+    The finest octave is what shrinking to a half and enlarging again loses: a picture that was enlarged has none.
+    """
+    side = min(plane.shape) // 4 * 4
+    whole = np.clip(plane[:side, :side] + 0.5, 0, 255).astype(np.uint8)
+    half, quarter = (_through(whole, side // times) for times in (2, 4))
+    finest, next_finest = _energy(whole - half), _energy(half - quarter)
+    with_detail = next_finest > LEAST_ENERGY
+    if int(with_detail.sum()) < LEAST_TILES:
+        return 0.0
+    left = float(np.percentile(finest[with_detail] / next_finest[with_detail], FINE_TILES))
+    return round(max(0.0, 1 - left), 3)
+
+
+def _through(plane: NDArray[np.uint8], side: int) -> Floats:
+    """A square plane shrunk to a side and enlarged again."""
+    whole = Image.fromarray(plane)
+    small = whole.resize((side, side), Image.Resampling.LANCZOS)
+    return np.asarray(small.resize(whole.size, Image.Resampling.LANCZOS), dtype=np.float32)
+
+
+# --------------------------------------------------------------------------- JPEG
+
+
+def jpeg_quality(quantization: Mapping[int, Sequence[int]]) -> int:
+    """The libjpeg quality (1 to 100) whose luminance table comes nearest in sum to a file's first table."""
+    wanted = sum(quantization[min(quantization)])
+    return min(range(100, 0, -1), key=lambda quality: abs(int(_table(quality).sum()) - wanted))
+
+
+@cache
+def _table(quality: int) -> NDArray[np.int64]:
+    """The luminance table of libjpeg for a quality (jcparam.c)."""
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return np.clip((np.array(LUMINANCE) * scale + 50) // 100, 1, 255)
+
+
+def blocking(grey: NDArray[np.uint8]) -> float:
+    """JPEG's quantisation as the pixels show it, in steps of the standard table (1 is quality 50); 0 without a grid.
+
+    Where a picture went through JPEG, the coefficients of its 8 x 8 blocks come in multiples of a step, which stays
+    so when it is saved as PNG. Sought in the middle of the picture at its original size, the grid wherever it lies.
+    """
+    if min(grey.shape) < 4 * GRID:
+        return 0.0
+    middle = _middle(grey)
+    down, right = _offset(middle), _offset(middle.T)
+    part = middle[down:, right:]
+    rows, columns = part.shape[0] // GRID, part.shape[1] // GRID
+    blocks = part[: rows * GRID, : columns * GRID].reshape(rows, GRID, columns, GRID).astype(np.float32)
+    seen = []
+    for wave in WAVES:
+        values = np.abs(np.einsum("aibj,ij->ab", blocks, _wave(*wave), optimize=True)).ravel()
+        if step := _step(values):
+            seen.append(step / LUMINANCE[wave[0]][wave[1]])
+    return round(float(np.median(seen)), 2) if len(seen) >= LEAST_WAVES else 0.0
+
+
+def _middle(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The middle of a picture, BLOCKS_SIDE a side at most."""
+    top, left = (max(0, (length - BLOCKS_SIDE) // 2) for length in grey.shape)
+    return grey[top : top + BLOCKS_SIDE, left : left + BLOCKS_SIDE]
+
+
+def _offset(grey: NDArray[np.uint8]) -> int:
+    """The row (0 to 7) at which blocks begin: across it rows differ more than beside it."""
+    steps = cv2.absdiff(grey[1:], grey[:-1]).astype(np.int16)
+    beyond = np.clip(2 * steps[1:-1] - steps[:-2] - steps[2:], 0, 32).mean(axis=1)
+    return (int(np.argmax([beyond[phase::GRID].mean() for phase in range(GRID)])) + 2) % GRID
+
+
+@cache
+def _wave(down: int, right: int) -> Floats:
+    """The 8 x 8 picture of one coefficient of the cosine transform, of length 1."""
+    waves = [np.cos((2 * np.arange(GRID) + 1) * order * np.pi / (2 * GRID)) for order in (down, right)]
+    whole = np.outer(*waves)
+    return np.asarray(whole / np.linalg.norm(whole), dtype=np.float32)
+
+
+def _step(values: Floats) -> int | None:
+    """The step whose multiples the absolute coefficients are, None where they are not."""
+    counts = np.bincount(np.minimum((values * 2 + 0.5).astype(np.int64), FINEST - 1), minlength=FINEST)
+    beyond = counts[None, :] * _BEYOND
+    totals = beyond.sum(axis=1)
+    combs = (beyond * _COMBS).sum(axis=1) / np.maximum(totals, 1)
+    combs[totals < LEAST_COEFFICIENTS] = -1
+    best = int(combs.argmax())
+    return STEPS[best] if combs[best] >= LEAST_COMB else None
+
+
+FINEST = 1024
+"""Bins of half a level, for coefficients up to 512."""
+_LEVELS = np.arange(FINEST) / 2
+_COMBS = np.cos(2 * np.pi * _LEVELS[None, :] / np.array(STEPS)[:, None])
+_BEYOND = (_LEVELS[None, :] > np.array(STEPS)[:, None] / 2) & (np.arange(FINEST)[None, :] < FINEST - 1)
+
+
+# --------------------------------------------------------------------------- tones
+
+
+def tones(picture: Image.Image, has_plain_ground: bool) -> tuple[float, float, float, float]:
+    """(brightness, highlight, crushed, blown) of an RGB picture, a plain ground left out. Every n-th pixel counts."""
+    every = max(1, min(picture.size) // TONES_SIDE)
+    pixels = np.asarray(picture)[::every, ::every].reshape(-1, 3)
+    if has_plain_ground:
+        ground = np.asarray(border_colour(picture)[0], dtype=np.int16)
+        shape = np.abs(pixels.astype(np.int16) - ground).max(axis=1) > PLAIN_TOLERANCE
+        pixels = pixels[shape] if shape.any() else pixels
+    luma = pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    crushed = float((pixels.max(axis=1) <= BLACK).mean())
+    blown = float((pixels.min(axis=1) >= WHITE).mean())
+    return round(float(luma.mean()), 1), round(float(np.percentile(luma, 95)), 1), round(crushed, 4), round(blown, 4)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import dlib
 import numpy as np
@@ -50,8 +50,8 @@ HEADER = 19
 WEIGHTS = 10 * 10 * 31 + 1
 """Integers before the first view in dlib's saved detector; weights of a view: cells of its window times gradient
 features, and the threshold."""
-NEVER = b"\x01\x01\x01\x1e"
-"""2 to the 30th as dlib saves it: one byte of length, then the mantissa 1; the same, then the exponent 30."""
+ONE = b"\x01\x01"
+"""The integer 1 as dlib saves it: the number of bytes, then the bytes."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class _Detectors(threading.local):
     @cached_property
     def every(self) -> dlib.fhog_object_detector:
         """All five views at once: of windows that overlap the best is told."""
-        return dlib.get_frontal_face_detector()
+        return _loaded(_saved())
 
     @cached_property
     def views(self) -> list[dlib.fhog_object_detector]:
@@ -115,7 +115,8 @@ def _views(picture: Image.Image, box: dlib.rectangle, scale: float) -> tuple[flo
     """How well the frontal, the left and the right view fit a face, each averaged over the closer looks."""
     half = AROUND * box.height() / scale / 2
     middle = ((box.left() + box.width() / 2) / scale, (box.top() + box.height() / 2) / scale)
-    around = picture.crop([round(at + sign * half) for sign in (-1, 1) for at in middle])
+    left, top, right, bottom = (round(at + sign * half) for sign in (-1, 1) for at in middle)
+    around = picture.crop((left, top, right, bottom))
     sums = [0.0, 0.0, 0.0]
     for side, mirrored in CLOSE:
         look = np.asarray(around.resize((side, side), Image.Resampling.LANCZOS))
@@ -135,28 +136,33 @@ def _inside(box: dlib.rectangle, scale: float, size: tuple[int, int]) -> Box:
 
 
 def _alone(view: int) -> dlib.fhog_object_detector:
-    """A detector of which one view alone can fire.
+    """A detector with one view alone.
 
     dlib tells only the best view of a face, and which one leads by how much is what tells the angle. Its saved form is
-    a row of integers, at the end of which stands, for each view: rows, columns, then mantissa and exponent of every
-    weight, the threshold last. The thresholds of the other views are put out of reach.
+    a row of integers: a header that ends in the number of views, then for each view rows, columns, and mantissa and
+    exponent of every weight. All views but one are left out of it.
     """
-    saved: bytes = dlib.get_frontal_face_detector().__getstate__()[0]
+    saved = _saved()
     starts = list(_starts(saved))
     size = 2 + 2 * WEIGHTS
     if len(starts) != HEADER + VIEWS * size + 1:
-        raise RuntimeError("dlib saves its face detector in another form than that of version 20.")
-    edited = bytearray()
-    at = 0
-    for other in range(VIEWS):
-        end = HEADER + (other + 1) * size
-        if other != view:
-            edited += saved[at : starts[end - 2]] + NEVER
-            at = starts[end]
-    edited += saved[at:]
-    alone = dlib.fhog_object_detector.__new__(dlib.fhog_object_detector)
-    alone.__setstate__((bytes(edited),))
-    return alone
+        raise RuntimeError("dlib saves its face detector in another form than version 20 does.")
+    begin = HEADER + view * size
+    return _loaded(saved[: starts[HEADER - 1]] + ONE + saved[starts[begin] : starts[begin + size]])
+
+
+@cache
+def _saved() -> bytes:
+    """The detector in its saved form; unpacking it takes most of a second, loading it from there little."""
+    saved: bytes = dlib.get_frontal_face_detector().__getstate__()[0]
+    return saved
+
+
+def _loaded(saved: bytes) -> dlib.fhog_object_detector:
+    """A detector from its saved form, as unpickling does it."""
+    detector = dlib.fhog_object_detector.__new__(dlib.fhog_object_detector)
+    detector.__setstate__((saved,))
+    return detector
 
 
 def _starts(saved: bytes) -> Iterator[int]:

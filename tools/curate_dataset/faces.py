@@ -1,0 +1,174 @@
+"""Where the faces of a picture are, and from which side each is seen.
+
+The detector is dlib's frontal one: five views of a face as gradient histograms, compiled into the library, so nothing
+is downloaded. It knows faces that are turned by up to about 60 degrees. A profile, a back, most masks, statues and
+drawings have no face to it: then nothing is said, and the angle stays unknown.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import dlib
+import numpy as np
+from PIL import Image
+
+from loradeck.tools.contracts import Angle
+
+Box = tuple[int, int, int, int]
+"""x, y, width, height in pixels."""
+
+LONGER = 800
+"""Pixels of the longer side where faces are looked for: one of 80 pixels, a tenth of it, is the smallest found."""
+CANDIDATE = 0.0
+"""dlib's own threshold: a window at this score or above may be a face."""
+CONFIRMED = 0.1
+"""What a candidate must score on the average of closer looks; false ones live at one size and not in the mirror."""
+CLOSE = ((170, False), (170, True), (210, False), (210, True))
+"""The closer looks: the side in pixels to which the face's surroundings are brought, and whether they are mirrored."""
+AROUND = 1.7
+"""The side of these surroundings, in sides of the box."""
+LOWEST = -1.5
+"""The score of a view that finds nothing."""
+FRONT_LEAD = 0.4
+TURNED_LEAD = 0.1
+FRONT_AT_MOST = 1.3
+"""A face is seen from the front where the frontal view scores FRONT_LEAD above the better side view; it is turned where
+a side view leads by TURNED_LEAD and the frontal one has FRONT_AT_MOST. Between them, at about 10 to 25 degrees, it is
+unknown."""
+SIDES_APART = 0.5
+"""The two side views score at least this far apart on a face that is turned."""
+LOOKED_AT = 0.5
+"""Faces of at least this share of the largest one's height get an angle; bystanders need none."""
+FRONT, LEFT, RIGHT = range(3)
+"""The order of dlib's views: frontal, nose to the picture's left, nose to its right (then two of tilted heads)."""
+VIEWS = 5
+HEADER = 19
+WEIGHTS = 10 * 10 * 31 + 1
+"""Integers before the first view in dlib's saved detector; weights of a view: cells of its window times gradient
+features, and the threshold."""
+ONE = b"\x01\x01"
+"""The integer 1 as dlib saves it: the number of bytes, then the bytes."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face. `box` reaches from the forehead to below the chin, in pixels of the picture given.
+
+    `confidence` is dlib's score as it is, the distance from the decision's border: 0 is barely a face, 1 a sure one,
+    3 about the most. `angle` is front, three_quarter_left or three_quarter_right, or None where that is not sure.
+    Left is where the camera stands from the subject: it sees the left cheek, and the nose points to the picture's left.
+    """
+
+    box: Box
+    confidence: float
+    angle: Angle | None
+
+
+def find_faces(picture: Image.Image) -> list[Face]:
+    """The faces of an upright RGB picture, the largest first. Safe to call from several threads."""
+    scale = LONGER / max(picture.size)
+    small = picture.resize([max(1, round(side * scale)) for side in picture.size], Image.Resampling.LANCZOS)
+    boxes, scores, _ = _own.every.run(np.asarray(small), 0, CANDIDATE)
+    faces: list[Face] = []
+    for window, score in sorted(zip(boxes, scores, strict=True), key=lambda one: one[0].height(), reverse=True):
+        views = _views(picture, window, scale)
+        if max(views) < CONFIRMED:
+            continue
+        near = not faces or window.height() / scale >= LOOKED_AT * faces[0].box[3]
+        box = _inside(window, scale, picture.size)
+        faces.append(Face(box, round(float(score), 3), angle_of(*views) if near else None))
+    return sorted(faces, key=lambda face: face.box[2] * face.box[3], reverse=True)
+
+
+def angle_of(front: float, left: float, right: float) -> Angle | None:
+    """The angle from the scores of the three views, None where they do not tell it."""
+    side = max(left, right)
+    if front - side >= FRONT_LEAD:
+        return Angle.FRONT
+    if side - front < TURNED_LEAD or front > FRONT_AT_MOST or abs(right - left) < SIDES_APART:
+        return None
+    return Angle.THREE_QUARTER_LEFT if left > right else Angle.THREE_QUARTER_RIGHT
+
+
+class _Detectors(threading.local):
+    """dlib's detectors of one thread: a run works in buffers of its object, so threads must not share one."""
+
+    @cached_property
+    def every(self) -> dlib.fhog_object_detector:
+        """All five views at once: of windows that overlap the best is told."""
+        return _loaded(_saved())
+
+    @cached_property
+    def views(self) -> list[dlib.fhog_object_detector]:
+        """The frontal, the left and the right view, each alone."""
+        return [_alone(view) for view in (FRONT, LEFT, RIGHT)]
+
+
+_own = _Detectors()
+
+
+def _views(picture: Image.Image, box: dlib.rectangle, scale: float) -> tuple[float, float, float]:
+    """How well the frontal, the left and the right view fit a face, each averaged over the closer looks."""
+    half = AROUND * box.height() / scale / 2
+    middle = ((box.left() + box.width() / 2) / scale, (box.top() + box.height() / 2) / scale)
+    left, top, right, bottom = (round(at + sign * half) for sign in (-1, 1) for at in middle)
+    around = picture.crop((left, top, right, bottom))
+    sums = [0.0, 0.0, 0.0]
+    for side, mirrored in CLOSE:
+        look = np.asarray(around.resize((side, side), Image.Resampling.LANCZOS))
+        if mirrored:
+            look = np.ascontiguousarray(look[:, ::-1])
+        for view, shown in ((FRONT, FRONT), (LEFT, RIGHT), (RIGHT, LEFT)):
+            _, scores, _ = _own.views[view].run(look, 0, LOWEST)
+            sums[shown if mirrored else view] += max(scores, default=LOWEST)
+    return (sums[FRONT] / len(CLOSE), sums[LEFT] / len(CLOSE), sums[RIGHT] / len(CLOSE))
+
+
+def _inside(box: dlib.rectangle, scale: float, size: tuple[int, int]) -> Box:
+    """The box that dlib tells, in pixels of the picture, cut at its edges."""
+    left, top = (max(0, round(at / scale)) for at in (box.left(), box.top()))
+    right, bottom = (min(end, round(at / scale)) for at, end in zip((box.right(), box.bottom()), size, strict=True))
+    return left, top, right - left, bottom - top
+
+
+def _alone(view: int) -> dlib.fhog_object_detector:
+    """A detector with one view alone.
+
+    dlib tells only the best view of a face, and which one leads by how much is what tells the angle. Its saved form is
+    a row of integers: a header that ends in the number of views, then for each view rows, columns, and mantissa and
+    exponent of every weight. All views but one are left out of it.
+    """
+    saved = _saved()
+    starts = list(_starts(saved))
+    size = 2 + 2 * WEIGHTS
+    if len(starts) != HEADER + VIEWS * size + 1:
+        raise RuntimeError("dlib saves its face detector in another form than version 20 does.")
+    begin = HEADER + view * size
+    return _loaded(saved[: starts[HEADER - 1]] + ONE + saved[starts[begin] : starts[begin + size]])
+
+
+@cache
+def _saved() -> bytes:
+    """The detector in its saved form; unpacking it takes most of a second, loading it from there little."""
+    saved: bytes = dlib.get_frontal_face_detector().__getstate__()[0]
+    return saved
+
+
+def _loaded(saved: bytes) -> dlib.fhog_object_detector:
+    """A detector from its saved form, as unpickling does it."""
+    detector = dlib.fhog_object_detector.__new__(dlib.fhog_object_detector)
+    detector.__setstate__((saved,))
+    return detector
+
+
+def _starts(saved: bytes) -> Iterator[int]:
+    """Where each integer begins, and the end: a byte has the sign and the number of bytes that follow."""
+    at = 0
+    while at < len(saved):
+        yield at
+        at += 1 + (saved[at] & 0x0F)
+    yield at

@@ -22,6 +22,8 @@ STEPS = 8
 TILES = 8
 LEAST_IN_TILE = 0.25
 LEAST_OVERLAP = 0.2
+FARTHEST = 0.3
+LEAST_COARSE = 0.8
 FLAT = 1e-5
 COLOUR_GAIN = (0.7, 1.4)
 GREY_GAIN = (0.4, 2.5)
@@ -59,18 +61,25 @@ def agreement(
     a, b = _soft(first), _soft(second)
     grey_a, grey_b = a @ GREY, b @ GREY
     warp = np.array(start)
-    for side in LEVELS if start == STRAIGHT else LEVELS[1:]:
-        warp = _aligned(_shrunk(grey_a, side), _shrunk(grey_b, side), warp, np.array(start))
+    levels = LEVELS if start == STRAIGHT else LEVELS[1:]
+    for side in levels:
+        small_a, small_b = _shrunk(grey_a, side), _shrunk(grey_b, side)
+        warp = _aligned(small_a, small_b, warp, np.array(start))
+        if side == levels[0] and _grey_likeness(small_a, *_warped(small_b, warp)).correlation < LEAST_COARSE:
+            return Agreement(NOTHING, NOTHING, 0.0)
     moved, inside = _warped(b, warp)
-    overlap = float(inside.mean())
-    if overlap < LEAST_OVERLAP:
-        return Agreement(NOTHING, NOTHING, overlap)
     colour = _likeness(a, moved, inside, COLOUR_GAIN)
-    return Agreement(colour, _likeness((a @ GREY)[..., None], (moved @ GREY)[..., None], inside, GREY_GAIN), overlap)
+    return Agreement(colour, _grey_likeness(a @ GREY, moved @ GREY, inside), float(inside.mean()))
+
+
+def _grey_likeness(a: Floats, b: Floats, inside: Mask) -> Likeness:
+    return _likeness(a[..., None], b[..., None], inside, GREY_GAIN)
 
 
 def _likeness(a: Floats, b: Floats, inside: Mask, gains: tuple[float, float]) -> Likeness:
     """Correlation and worst tile of aligned (side, side, channels) pictures over the pixels that both have."""
+    if float(inside.mean()) < LEAST_OVERLAP:
+        return NOTHING
     left, right = a[inside] - a[inside].mean(), b[inside] - b[inside].mean()
     power = float((left * left).mean()), float((right * right).mean())
     if min(power) < FLAT:
@@ -110,7 +119,7 @@ def _aligned(a: Floats, b: Floats, warp: Warp, start: Warp) -> Warp:
         warp = warp + step
         if float(np.abs(step).max()) * side < 0.02:
             break
-    return np.clip(warp, start + [-0.3, -0.3, -0.3, -0.3], start + [0.4, 0.3, 0.4, 0.3])
+    return np.clip(warp, start - FARTHEST, start + FARTHEST)
 
 
 def _warped(picture: Floats, warp: Warp) -> tuple[Floats, Mask]:

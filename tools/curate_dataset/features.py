@@ -1,11 +1,12 @@
 """Corners of a picture and how one picture's lie on another's: what finds a crop, which no hash of the whole does.
 
-ORB (Rublee and others, 2011): 256-bit descriptors of the surroundings of corners, compared by differing bits. A mirrored
-picture has other descriptors, so both are kept.
+ORB (Rublee and others, 2011): 256-bit descriptors of the surroundings of corners, compared by differing bits. A
+mirrored picture has other descriptors, so both are kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -34,7 +35,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Laid:
-    """Where one picture lies on another: x to `scale` * x + `right`, y to `scale` * y + `down`, and corners that agree."""
+    """Where one picture lies on another: at `scale` * x + `right`, `scale` * y + `down`; `inliers` corners agree."""
 
     scale: float
     right: float
@@ -84,5 +85,5 @@ def laid(first: Features, second: Features) -> Laid | None:
     return Laid(scale, float(right), float(down), len(here))
 
 
-def _points(found: list[cv2.KeyPoint]) -> NDArray[np.float32]:
+def _points(found: Sequence[cv2.KeyPoint]) -> NDArray[np.float32]:
     return np.array([one.pt for one in found], dtype=np.float32).reshape(-1, 2)

@@ -176,8 +176,11 @@ def _lookup(store: Store, rows: Sequence[ImageRecord]) -> Lookup:
         row = store.find(ImageRecord, image_id)
         if row is None:
             raise KeyError(image_id)
-        with Image.open(copy_path(store, row)) as copy:
-            return look_at(copy.convert("RGB"))
+        try:
+            return look_at(open_upright(Path(row.original_path)).picture)
+        except Unfit:
+            with Image.open(copy_path(store, row)) as copy:
+                return look_at(copy.convert("RGB"))
 
     return Lookup(known, load)
 

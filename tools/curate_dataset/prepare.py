@@ -71,7 +71,9 @@ def prepare(task: Task) -> Prepared:
         dominant_colors=dominant_colours(square, border if plain else None),
         converted=upright.converted,
     )
-    return Prepared(sha256, facts, save(square, task.copy), crop, look_at(square), too_small(*upright.picture.size))
+    return Prepared(
+        sha256, facts, save(square, task.copy), crop, look_at(upright.picture), too_small(*upright.picture.size)
+    )
 
 
 def prepare_all(tasks: Sequence[Task], check: Callable[[], None]) -> Iterator[Prepared]:

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from loradeck.tools.curate_dataset.alignment import SIDE, STRAIGHT, Agreement, agreement
-from loradeck.tools.curate_dataset.colour import border_colour
+from loradeck.tools.curate_dataset.alignment import SIDE, Agreement, agreement
 from loradeck.tools.curate_dataset.features import Features, Laid, corners, laid
 
 HASH_SIDE = 8
@@ -80,16 +79,15 @@ class Look:
     def from_bytes(cls, data: bytes) -> Look:
         """What `to_bytes` wrote."""
         *numbers, straight, mirrored = HEADER.unpack_from(data)
-        at, counts = HEADER.size, (straight, mirrored)
-        points, descriptors = [], []
-        for count in counts:
-            raw = np.frombuffer(data, "<u2", 2 * count, at).reshape(-1, 2)
-            points.append(raw.astype(np.float32) / PLACES)
+        at, points, descriptors = HEADER.size, [], []
+        for count in (straight, mirrored):
+            points.append(np.frombuffer(data, "<u2", 2 * count, at).reshape(-1, 2).astype(np.float32) / PLACES)
             at += 4 * count
-        for count in counts:
+        for count in (straight, mirrored):
             descriptors.append(np.frombuffer(data, np.uint8, 32 * count, at).reshape(-1, 32))
             at += 32 * count
-        return cls(*numbers, data[at:], *(Features(*pair) for pair in zip(points, descriptors, strict=True)))
+        kinds = [Features(np.asarray(one, np.float32), bits) for one, bits in zip(points, descriptors, strict=True)]
+        return cls(*numbers, jpeg=data[at:], features=kinds[0], mirrored=kinds[1])
 
 
 def look_at(picture: Image.Image) -> Look:
@@ -161,9 +159,7 @@ def same_picture(first: Look, second: Look) -> bool:
             return True
     if abs(first.width * second.height / (first.height * second.width) - 1) > MOST_ASPECT_CHANGE:
         return False
-    return any(
-        _same_whole(agreement(first.pixels, second.pixels[:, ::step])) for step in (1, -1)
-    )
+    return any(_same_whole(agreement(first.pixels, second.pixels[:, ::step])) for step in (1, -1))
 
 
 def _same_whole(found: Agreement) -> bool:

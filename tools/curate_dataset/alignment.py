@@ -1,62 +1,106 @@
 """Lay one picture over another and measure how well they agree.
 
 The second picture is stretched and shifted (two scales, two shifts), and its brightness and contrast fitted, by
-Gauss-Newton steps from coarse to fine: what a trim that is a pixel off, a slight crop or a resize does to a copy.
+Gauss-Newton steps from coarse to fine: what a trim that is a pixel off, a crop or a resize does to a copy.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Warp = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+STRAIGHT = (1.0, 0.0, 1.0, 0.0)
+SIDE = 128
 LEVELS = (32, 64, 128)
 STEPS = 8
 TILES = 8
+LEAST_IN_TILE = 0.25
+LEAST_OVERLAP = 0.2
+FARTHEST = 0.3
+LEAST_COARSE = 0.8
 FLAT = 1e-5
+COLOUR_GAIN = (0.7, 1.4)
+GREY_GAIN = (0.4, 2.5)
+GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+BLUR = np.array([1, 4, 6, 4, 1], dtype=np.float32) / 16
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Correlation, and the worst tile's RMS difference (0 to 1) after contrast is fitted."""
+
+    correlation: float
+    worst_tile: float
+
+
+NOTHING = Likeness(0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well two pictures agree where they overlap: correlation, worst tile's RMS difference (0 to 1), overlap."""
+    """How well two pictures agree where they overlap, in colours and in grey; overlap is a share of the first."""
 
-    correlation: float
-    worst_tile: float
+    colour: Likeness
+    grey: Likeness
     overlap: float
 
 
-def agreement(first: Floats, second: Floats) -> Agreement:
-    """Compare two (128, 128, 3) pictures, 0 to 1, after aligning the second to the first."""
-    warp = np.array([1.0, 0.0, 1.0, 0.0])
-    for side in LEVELS:
-        a, b = _soft(_shrunk(first, side)), _soft(_shrunk(second, side))
-        warp = _aligned(a.mean(axis=2), b.mean(axis=2), warp)
-    moved, inside = _warped(_soft(second), warp)
-    return _measured(_soft(first), moved, inside)
+def agreement(
+    first: NDArray[np.uint8], second: NDArray[np.uint8], start: tuple[float, float, float, float] = STRAIGHT
+) -> Agreement:
+    """Compare two (128, 128, 3) pictures after aligning the second to the first.
+
+    `start` is where the second is looked for: (scale x, shift x, scale y, shift y) in units of half a side.
+    """
+    a, b = _soft(first), _soft(second)
+    grey_a, grey_b = a @ GREY, b @ GREY
+    warp = np.array(start)
+    levels = LEVELS if start == STRAIGHT else LEVELS[1:]
+    for side in levels:
+        small_a, small_b = _shrunk(grey_a, side), _shrunk(grey_b, side)
+        warp = _aligned(small_a, small_b, warp, np.array(start))
+        if side == levels[0] and _grey_likeness(small_a, *_warped(small_b, warp)).correlation < LEAST_COARSE:
+            return Agreement(NOTHING, NOTHING, 0.0)
+    moved, inside = _warped(b, warp)
+    colour = _likeness(a, moved, inside, COLOUR_GAIN)
+    return Agreement(colour, _grey_likeness(a @ GREY, moved @ GREY, inside), float(inside.mean()))
 
 
-def _measured(a: Floats, b: Floats, inside: NDArray[np.bool_]) -> Agreement:
-    """Correlation and worst tile of aligned pictures over the pixels that both have."""
-    overlap = float(inside.mean())
-    if overlap < 0.5:
-        return Agreement(0.0, 1.0, overlap)
+def _grey_likeness(a: Floats, b: Floats, inside: Mask) -> Likeness:
+    return _likeness(a[..., None], b[..., None], inside, GREY_GAIN)
+
+
+def _likeness(a: Floats, b: Floats, inside: Mask, gains: tuple[float, float]) -> Likeness:
+    """Correlation and worst tile of aligned (side, side, channels) pictures over the pixels that both have."""
+    if float(inside.mean()) < LEAST_OVERLAP:
+        return NOTHING
     left, right = a[inside] - a[inside].mean(), b[inside] - b[inside].mean()
     power = float((left * left).mean()), float((right * right).mean())
     if min(power) < FLAT:
         flat_difference = abs(float(a[inside].mean() - b[inside].mean()))
-        return Agreement(1.0, flat_difference, overlap) if max(power) < FLAT else Agreement(0.0, 1.0, overlap)
+        return Likeness(1.0, flat_difference) if max(power) < FLAT else NOTHING
     product = float((left * right).mean())
-    gain = float(np.clip(product / power[1], 0.7, 1.4))
+    gain = float(np.clip(product / power[1], *gains))
     squares = np.zeros(inside.shape, dtype=np.float32)
     squares[inside] = ((left - gain * right) ** 2).mean(axis=1)
-    step = inside.shape[0] // TILES
-    tiles = squares.reshape(TILES, step, TILES, step).mean(axis=(1, 3))
-    return Agreement(product / float(np.sqrt(power[0] * power[1])), float(np.sqrt(tiles.max())), overlap)
+    held = _tiles(inside.astype(np.float32))
+    tiles = _tiles(squares)[held >= LEAST_IN_TILE] / held[held >= LEAST_IN_TILE]
+    return Likeness(product / float(np.sqrt(power[0] * power[1])), float(np.sqrt(tiles.max())))
 
 
-def _aligned(a: Floats, b: Floats, warp: NDArray[np.float64]) -> NDArray[np.float64]:
+def _tiles(values: Floats) -> Floats:
+    """Means over 8 x 8 tiles."""
+    step = values.shape[0] // TILES
+    return np.asarray(values.reshape(TILES, step, TILES, step).mean(axis=(1, 3)), dtype=np.float32)
+
+
+def _aligned(a: Floats, b: Floats, warp: Warp, start: Warp) -> Warp:
     """Better (scale x, shift x, scale y, shift y), in units of half a side, for grey pictures of one size."""
     side = a.shape[0]
     across = np.linspace(-1, 1, side)
@@ -66,7 +110,7 @@ def _aligned(a: Floats, b: Floats, warp: NDArray[np.float64]) -> NDArray[np.floa
     for _ in range(STEPS):
         moved, inside = _warped(stacked, warp)
         value, dx, dy = (moved[..., channel][inside] for channel in range(3))
-        if value.size < 0.5 * side * side:
+        if value.size < LEAST_OVERLAP * side * side:
             break
         columns = np.stack([dx * x[inside], dx, dy * y[inside], dy, value, np.ones_like(value)], axis=1)
         normal = columns.T @ columns
@@ -75,44 +119,34 @@ def _aligned(a: Floats, b: Floats, warp: NDArray[np.float64]) -> NDArray[np.floa
         warp = warp + step
         if float(np.abs(step).max()) * side < 0.02:
             break
-    return np.clip(warp, [0.7, -0.3, 0.7, -0.3], [1.4, 0.3, 1.4, 0.3])
+    return np.clip(warp, start - FARTHEST, start + FARTHEST)
 
 
-def _warped(picture: Floats, warp: NDArray[np.float64]) -> tuple[Floats, NDArray[np.bool_]]:
+def _warped(picture: Floats, warp: Warp) -> tuple[Floats, Mask]:
     """(side, side, channels) sampled at scaled and shifted places (bilinear), and which places lie inside."""
     side = picture.shape[0]
-    across = np.linspace(-1, 1, side)
-    columns = ((across * warp[0] + warp[1]) + 1) * (side - 1) / 2
-    rows = ((across * warp[2] + warp[3]) + 1) * (side - 1) / 2
-    inside = np.outer(_within(rows, side), _within(columns, side))
-    return _between(_between(picture, rows, 0), columns, 1), inside
+    middle = (side - 1) / 2
+    columns, rows = ((np.linspace(-1, 1, side) * warp[at] + warp[at + 1] + 1) * middle for at in (0, 2))
+    places = np.array(
+        [
+            [warp[0], 0, (1 + warp[1] - warp[0]) * middle],
+            [0, warp[2], (1 + warp[3] - warp[2]) * middle],
+        ]
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(picture, places, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, dtype=np.float32), np.outer(_within(rows, side), _within(columns, side))
 
 
-def _within(places: NDArray[np.float64], side: int) -> NDArray[np.bool_]:
+def _within(places: NDArray[np.float64], side: int) -> Mask:
     return (places > -0.51) & (places < side - 0.49)
 
 
-def _between(picture: Floats, places: NDArray[np.float64], axis: int) -> Floats:
-    """Linear interpolation along one axis."""
-    held = np.clip(places, 0, picture.shape[axis] - 1)
-    low = np.minimum(held.astype(int), picture.shape[axis] - 2)
-    part = (held - low).astype(np.float32).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
-    mixed: Floats = np.take(picture, low, axis=axis) * (1 - part) + np.take(picture, low + 1, axis=axis) * part
-    return mixed
-
-
 def _shrunk(picture: Floats, side: int) -> Floats:
-    step = picture.shape[0] // side
-    shrunk: Floats = picture.reshape(side, step, side, step, -1).mean(axis=(1, 3), dtype=np.float32)
-    return shrunk
+    return np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
-def _soft(picture: Floats) -> Floats:
-    """A small blur (1 2 1 twice in both directions), so that a hard edge may lie half a pixel off."""
-    for axis in (0, 1, 0, 1):
-        width = [(1, 1) if axis == where else (0, 0) for where in range(3)]
-        wide = np.pad(picture, width, mode="edge")
-        size = picture.shape[axis]
-        first, middle, last = (np.take(wide, range(start, start + size), axis=axis) for start in range(3))
-        picture = np.asarray((first + 2 * middle + last) / 4, dtype=np.float32)
-    return picture
+def _soft(picture: NDArray[np.uint8]) -> Floats:
+    """0 to 1, a little blurred (1 4 6 4 1 in both directions), so that a hard edge may lie half a pixel off."""
+    values = picture.astype(np.float32) / 255
+    return np.asarray(cv2.sepFilter2D(values, -1, BLUR, BLUR, borderType=cv2.BORDER_REPLICATE), dtype=np.float32)

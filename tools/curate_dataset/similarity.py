@@ -1,78 +1,145 @@
-"""Which pictures show the same: hashes choose the pairs, an aligned comparison decides.
+"""Which pictures show the same: hashes and corners choose the pairs, an aligned comparison decides.
 
-Hashes alone are unsafe on icons (a chat bubble, and the same with a small plus, differ in a few bits), so a pair
-counts only when the trimmed pictures agree as a whole (correlation) *and* in their worst tile. Thresholds were
-measured on 60 icons with known truth, portraits and photographs, each recompressed, resized, mirrored and
-toned; `tests/test_curate_similarity.py` holds the truth.
+Hashes alone are unsafe on icons (a chat bubble, and the same with a small plus, differ in a few bits) and blind to
+crops. So a pair counts only when the pictures agree, where they overlap, as a whole (correlation) *and* in their worst
+tile. Drawn pictures must agree in colour and nearly whole; photographs, whose corners say that one lies in the other,
+may differ in tone and be cut. Thresholds were tuned on one half of real pictures and measured on the other
+(`bench/duplicates.py`, `docs/judgement.md`).
 """
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from loradeck.tools.curate_dataset.alignment import Floats, agreement
-from loradeck.tools.curate_dataset.colour import border_colour
+from loradeck.tools.curate_dataset.alignment import SIDE, Agreement, agreement
+from loradeck.tools.curate_dataset.features import Features, Laid, corners, laid
 
 HASH_SIDE = 8
 PHASH_MOST = 14
 DHASH_MOST = 12
-SIDE = 128
 LEAST_CORRELATION = 0.985
 MOST_TILE_DIFFERENCE = 0.06
 LEAST_OVERLAP = 0.7
+CUT_CORRELATION = 0.97
+CUT_TILE_DIFFERENCE = 0.08
+CUT_OVERLAP = 0.25
 MOST_ASPECT_CHANGE = 0.2
+DRAWN = 0.75
 TRIM_TOLERANCE = 32
+LEAST_LEFT = 0.2
 WORK_SIDE = 512
+PIXEL_QUALITY = 90
+PLACES = 64
+HEADER = struct.Struct("<4Q3f2H")
 
 
 @dataclass(frozen=True)
 class Look:
-    """What is compared of one picture. Hashes are 64-bit; `pixels` is (128, 128, 3), 0 to 1, trimmed."""
+    """What is compared of one picture, of its trimmed part at 512 pixels on the longer side.
+
+    Hashes are 64-bit. `jpeg` holds (128, 128, 3) pixels. `smooth` is the share of pixels without texture: high in
+    what is drawn. Features are those of the picture and of its mirror image.
+    """
 
     phash: int
     dhash: int
     mirrored_phash: int
     mirrored_dhash: int
-    pixels: Floats
-    aspect: float
+    width: float
+    height: float
+    smooth: float
+    jpeg: bytes
+    features: Features
+    mirrored: Features
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(128, 128, 3) uint8."""
+        return np.asarray(cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR), dtype=np.uint8)
+
+    def to_bytes(self) -> bytes:
+        """About 15 KB, of any machine's byte order."""
+        count = len(self.features.points)
+        header = HEADER.pack(
+            *(self.phash, self.dhash, self.mirrored_phash, self.mirrored_dhash),
+            *(self.width, self.height, self.smooth),
+            *(count, len(self.mirrored.points)),
+        )
+        kinds = (self.features, self.mirrored)
+        places = [np.round(one.points * PLACES).astype("<u2").tobytes() for one in kinds]
+        return b"".join([header, *places, *(one.descriptors.tobytes() for one in kinds), self.jpeg])
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Look:
+        """What `to_bytes` wrote."""
+        *numbers, straight, mirrored = HEADER.unpack_from(data)
+        at, points, descriptors = HEADER.size, [], []
+        for count in (straight, mirrored):
+            points.append(np.frombuffer(data, "<u2", 2 * count, at).reshape(-1, 2).astype(np.float32) / PLACES)
+            at += 4 * count
+        for count in (straight, mirrored):
+            descriptors.append(np.frombuffer(data, np.uint8, 32 * count, at).reshape(-1, 32))
+            at += 32 * count
+        kinds = [Features(np.asarray(one, np.float32), bits) for one, bits in zip(points, descriptors, strict=True)]
+        return cls(*numbers, jpeg=data[at:], features=kinds[0], mirrored=kinds[1])
 
 
 def look_at(picture: Image.Image) -> Look:
-    """Hash and shrink an RGB picture. The uniform border is cut off first, so that padding does not hide a copy."""
-    work = picture.copy()
-    work.thumbnail((WORK_SIDE, WORK_SIDE), Image.Resampling.BOX)
-    trimmed = trim(work)
-    grey = trimmed.convert("L")
-    coefficients = _low_frequencies(_pixels(grey, (32, 32)))
-    steps = _pixels(grey, (HASH_SIDE + 1, HASH_SIDE))
+    """Look at a whole upright RGB picture. Uniform borders are cut off first, so that padding does not hide a copy."""
+    trimmed = trim(picture)
+    shrink = WORK_SIDE / max(trimmed.size)
+    size = max(1, round(trimmed.width * shrink)), max(1, round(trimmed.height * shrink))
+    method = Image.Resampling.BOX if shrink < 1 else Image.Resampling.BICUBIC
+    work = np.asarray(trimmed.resize(size, method))
+    grey = np.asarray(cv2.cvtColor(work, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    coefficients = _low_frequencies(_shrunk(grey, 32, 32))
+    steps = _shrunk(grey, HASH_SIDE + 1, HASH_SIDE)
     mirror_signs = np.where(np.arange(HASH_SIDE) % 2 == 0, 1.0, -1.0)
-    small = trimmed.resize(
-        (SIDE, SIDE), Image.Resampling.BOX if min(trimmed.size) >= SIDE else Image.Resampling.BICUBIC
-    )
+    _, jpeg = cv2.imencode(".jpg", _shrunk(work, SIDE, SIDE), [cv2.IMWRITE_JPEG_QUALITY, PIXEL_QUALITY])
+    features, mirrored = corners(grey)
     return Look(
         phash=_pack(coefficients > np.median(coefficients)),
         dhash=_pack(steps[:, 1:] > steps[:, :-1]),
         mirrored_phash=_pack((flipped := coefficients * mirror_signs) > np.median(flipped)),
         mirrored_dhash=_pack((back := steps[:, ::-1])[:, 1:] > back[:, :-1]),
-        pixels=np.asarray(small, dtype=np.float32) / 255.0,
-        aspect=trimmed.width / trimmed.height,
+        width=size[0],
+        height=size[1],
+        smooth=float((np.abs(cv2.Laplacian(grey, cv2.CV_16S)) <= 1).mean()),
+        jpeg=jpeg.tobytes(),
+        features=features,
+        mirrored=mirrored,
     )
 
 
 def trim(picture: Image.Image) -> Image.Image:
-    """The picture without its uniform border; the picture itself where the border is not uniform or all is."""
-    colour, share = border_colour(picture)
-    if share < 0.95:
+    """The picture without uniform strips at its sides; the picture itself where nearly all is uniform."""
+    work = picture.copy()
+    work.thumbnail((WORK_SIDE, WORK_SIDE), Image.Resampling.BOX)
+    pixels = np.asarray(work).astype(np.int16)
+    top, bottom = _content(pixels)
+    left, right = _content(pixels[top:bottom].swapaxes(0, 1))
+    top, bottom = (top + (span := _content(pixels[top:bottom, left:right]))[0], top + span[1])
+    if (bottom - top) < LEAST_LEFT * work.height or (right - left) < LEAST_LEFT * work.width:
         return picture
-    away = np.abs(np.asarray(picture, dtype=np.int16) - np.asarray(colour, dtype=np.int16)).max(axis=2) > TRIM_TOLERANCE
-    rows, columns = np.flatnonzero(away.any(axis=1)), np.flatnonzero(away.any(axis=0))
-    if rows.size == 0:
-        return picture
-    return picture.crop((int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1))
+    across, down = picture.width / work.width, picture.height / work.height
+    box = (round(left * across), round(top * down), round(right * across), round(bottom * down))
+    return picture if box == (0, 0, *picture.size) else picture.crop(box)
+
+
+def _content(pixels: NDArray[np.int16]) -> tuple[int, int]:
+    """(first, last + 1) of the rows between uniform strips of one colour at the start and at the end."""
+    ends = []
+    for order in (pixels, pixels[::-1]):
+        colour = np.median(order[0], axis=0)
+        away = (np.abs(order - colour).max(axis=2) > TRIM_TOLERANCE).mean(axis=1) > 0.01
+        ends.append(int(np.argmax(away)) if away.any() else len(pixels))
+    return (ends[0], len(pixels) - ends[1]) if ends[0] < len(pixels) else (0, len(pixels))
 
 
 def worth_comparing(phash: int, dhash: int, new: Look) -> bool:
@@ -84,26 +151,61 @@ def worth_comparing(phash: int, dhash: int, new: Look) -> bool:
 
 
 def same_picture(first: Look, second: Look) -> bool:
-    """True when one is a copy of the other: resized, recompressed, toned, padded, slightly cropped or mirrored."""
-    if abs(first.aspect / second.aspect - 1) > MOST_ASPECT_CHANGE:
+    """True when one is a copy of the other: resized, recompressed, toned, padded, cropped or mirrored."""
+    drawn = min(first.smooth, second.smooth) >= DRAWN
+    for features, mirror in ((second.features, False), (second.mirrored, True)):
+        found = laid(first.features, features)
+        if found is not None and _same_where_laid(first, second, mirror, found, drawn):
+            return True
+    if abs(first.width * second.height / (first.height * second.width) - 1) > MOST_ASPECT_CHANGE:
         return False
-    found = (agreement(first.pixels, pixels) for pixels in (second.pixels, second.pixels[:, ::-1]))
-    return any(
-        one.correlation >= LEAST_CORRELATION and one.worst_tile <= MOST_TILE_DIFFERENCE and one.overlap >= LEAST_OVERLAP
-        for one in found
+    return any(_same_whole(agreement(first.pixels, second.pixels[:, ::step])) for step in (1, -1))
+
+
+def _same_whole(found: Agreement) -> bool:
+    return (
+        found.colour.correlation >= LEAST_CORRELATION
+        and found.colour.worst_tile <= MOST_TILE_DIFFERENCE
+        and found.overlap >= LEAST_OVERLAP
     )
 
 
-def _pixels(grey: Image.Image, size: tuple[int, int]) -> Floats:
-    """A grey picture shrunk to (width, height) as an array of (height, width)."""
-    return np.asarray(grey.resize(size, Image.Resampling.LANCZOS), dtype=np.float32)
+def _same_where_laid(first: Look, second: Look, mirror: bool, found: Laid, drawn: bool) -> bool:
+    """Whether two pictures agree where the corners lay them, the one that shows less on the one that shows more."""
+    one, other = first.pixels, second.pixels[:, ::-1] if mirror else second.pixels
+    start = _start(found, first, second)
+    if start[0] * start[2] < 1:
+        one, other = other, one
+        start = _start(found.back(), second, first)
+    measured = agreement(one, other, start)
+    if drawn:
+        return _same_whole(measured)
+    return (
+        measured.grey.correlation >= CUT_CORRELATION
+        and measured.grey.worst_tile <= CUT_TILE_DIFFERENCE
+        and measured.overlap >= CUT_OVERLAP
+    )
 
 
-def _low_frequencies(square: Floats) -> Floats:
+def _start(found: Laid, first: Look, second: Look) -> tuple[float, float, float, float]:
+    """Where the second lies under the first: (scale x, shift x, scale y, shift y) in units of half a side."""
+    return (
+        found.scale * first.width / second.width,
+        (found.scale * first.width + 2 * found.right) / second.width - 1,
+        found.scale * first.height / second.height,
+        (found.scale * first.height + 2 * found.down) / second.height - 1,
+    )
+
+
+def _shrunk(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _low_frequencies(square: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The 8 x 8 lowest coefficients of the two-dimensional cosine transform (DCT-II) of a square array."""
     side = square.shape[0]
     waves = np.cos(np.pi * np.outer(np.arange(HASH_SIDE), 2 * np.arange(side) + 1) / (2 * side)).astype(np.float32)
-    return np.asarray(waves @ square @ waves.T, dtype=np.float32)
+    return np.asarray(waves @ square.astype(np.float32) @ waves.T, dtype=np.float32)
 
 
 def _pack(bits: NDArray[np.bool_]) -> int:

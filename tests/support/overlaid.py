@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageStat
 
 FONTS = Path(__file__).resolve().parents[2] / "tools" / "pictures" / "fonts"
 OWN_FONTS = (FONTS / "Inter-Regular.otf", FONTS / "Inter-SemiBold.otf")
@@ -37,7 +37,16 @@ CREDITS = (
     "NORDLICHT MEDIA",
 )
 DATES = ("12.03.2019", "'98 7 14", "2021-05-06 14:33", "05/17/2004", "2012/10/28", "31 DEC 2007", "08-11-2016 9:05 PM")
-MARKS = ("SAMPLE", "shotstock", "PREVIEW ONLY", "Hill Studio", "© nordlicht", "ОБРАЗЕЦ", "NOT FOR SALE", "picshare.example")
+MARKS = (
+    "SAMPLE",
+    "shotstock",
+    "PREVIEW ONLY",
+    "Hill Studio",
+    "© nordlicht",
+    "ОБРАЗЕЦ",
+    "NOT FOR SALE",
+    "picshare.example",
+)
 CHINESE = ("版权所有 北方影像", "样片 请勿转载", "春季新品发布会", "图片来自网络")
 ARABIC = ("صورة للعرض فقط", "جميع الحقوق محفوظة")
 DEVANAGARI = ("केवल नमूना चित्र", "सर्वाधिकार सुरक्षित")
@@ -124,7 +133,7 @@ def centre_mark(picture: Image.Image, seed: int, opacity: float, words: str = ""
     font = _fitting(words, picture.height * pick.uniform(0.08, 0.16), picture.width * 0.7, pick)
     stencil = _stencil(words, font).rotate(pick.choice((0, 0, 20, 30)), Image.Resampling.BICUBIC, expand=True)
     x, y = (picture.width - stencil.width) // 2, (picture.height - stencil.height) // 2
-    return _inked(picture, words, stencil, (x, y), pick.choice(INKS[:3]), opacity)
+    return _inked(picture, words, stencil, (x, y), _mark_ink(picture), opacity)
 
 
 def tiled_mark(picture: Image.Image, seed: int, opacity: float, words: str = "") -> Overlaid:
@@ -134,11 +143,11 @@ def tiled_mark(picture: Image.Image, seed: int, opacity: float, words: str = "")
     words = words or chosen
     font = _fitting(words, max(14, picture.height * pick.uniform(0.035, 0.06)), picture.width * 0.4, pick)
     stencil = _stencil(words, font).rotate(pick.choice((0, 25, 35)), Image.Resampling.BICUBIC, expand=True)
-    ink, sheet = pick.choice(INKS[:3]), Image.new("L", picture.size)
+    sheet = Image.new("L", picture.size)
     for row, y in enumerate(range(-stencil.height // 2, picture.height, round(stencil.height * 1.9))):
         for x in range(-(row % 2) * stencil.width // 2, picture.width, round(stencil.width * 1.4)):
             sheet.paste(stencil, (x, y), stencil)
-    return _inked(picture, words, sheet, (0, 0), ink, opacity)
+    return _inked(picture, words, sheet, (0, 0), _mark_ink(picture), opacity)
 
 
 def other_script(picture: Image.Image, seed: int, words: str, font: Path) -> Overlaid:
@@ -192,6 +201,11 @@ def _cornered(
     return _inked(picture, words, stencil, (x, y), ink, opacity)
 
 
+def _mark_ink(picture: Image.Image) -> tuple[int, int, int]:
+    """White, or black on a bright picture, as those who sell marked pictures do."""
+    return (0, 0, 0) if ImageStat.Stat(picture.convert("L")).mean[0] > 170 else (255, 255, 255)
+
+
 def _stencil(words: str, font: ImageFont.FreeTypeFont) -> Image.Image:
     """The words, white on black, cut close."""
     left, top, right, bottom = font.getbbox(words)
@@ -210,7 +224,9 @@ def _inked(
 ) -> Overlaid:
     """The picture with the stencil inked at `place`."""
     drawn = picture.copy()
-    drawn.paste(ink, (*place, place[0] + stencil.width, place[1] + stencil.height), stencil.point(lambda v: v * opacity))
+    drawn.paste(
+        ink, (*place, place[0] + stencil.width, place[1] + stencil.height), stencil.point(lambda v: v * opacity)
+    )
     return Overlaid(drawn, words, (*place, *stencil.size))
 
 

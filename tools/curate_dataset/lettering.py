@@ -7,7 +7,7 @@ the picture or belongs to the scene is judged in `overlays`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -24,13 +24,20 @@ SIDE = 512
 STEP = 32  # the network takes multiples of this
 LINE = 48  # and reads lines of this height
 WIDEST_LINE = 960
+BAND = 0.12
+"""The share of the width, at either side, that is looked at laid down."""
+UPRIGHT = 1.5
 LEAST_FOUND = 0.5
 MOST_READ = 12
-MARGIN = 0.16
-"""A line whose middle lies in this outer share of the picture's width or height is at the margin."""
+UNREAD = ("", 0.0)
+LEAST_READABLE = 0.5
+MARGIN = 0.1
+"""A level line whose middle lies in the uppermost or lowest tenth is at the margin; so is an upright one at a side."""
+MOST_SLANT = 3.0
+"""Degrees. Lines laid over a picture are level to one degree, as they are found; signs in the scene often slant."""
 
 Quad = NDArray[np.float64]
-"""Corners (4, 2) of a line in pixels: top left, top right, bottom right, bottom left."""
+"""Corners (4, 2) of a line in pixels, as who reads it names them: top left, top right, bottom right, bottom left."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +54,18 @@ class Lettering:
 
 
 def find_text(picture: Image.Image) -> list[Lettering]:
-    """The lines of text in an RGB picture, from the top. Safe to call from several threads, each on a core of its own.
+    """The lines of text in an RGB picture, the outer ones first. Several threads may call it at once.
 
     Of pictures with more than twelve lines, the outer ones are read and the others have no words.
     """
     with _engine() as engine:
-        quads, found = _lines(engine, picture)
-        outer_first = sorted(range(len(quads)), key=lambda i: _edge_distance(_box(quads[i]), picture.size))
-        read = {i: _read(engine, picture, quads[i]) for i in outer_first[:MOST_READ]}
+        found = sorted(_lines(engine, picture), key=lambda line: _edge_distance(line[0], picture.size))
+        read = [_read(engine, picture, quad) for quad, _ in found[:MOST_READ]] + [UNREAD] * len(found[MOST_READ:])
     lines = []
-    for i, quad in enumerate(quads):
-        box = _box(quad)
-        words, confidence = read.get(i, ("", found[i]))
-        lines.append(Lettering(box, words, round(confidence, 3), _edge_distance(box, picture.size) <= MARGIN))
+    for (quad, sure), (words, confidence) in zip(found, read, strict=True):
+        if confidence < LEAST_READABLE:
+            words, confidence = "", sure
+        lines.append(Lettering(_box(quad), words, round(confidence, 3), _at_margin(quad, picture.size)))
     return lines
 
 
@@ -105,38 +111,66 @@ def _model(task: str) -> str:
     return str(model)
 
 
-def _lines(engine: RapidOCR, picture: Image.Image) -> tuple[list[Quad], list[float]]:
-    """Corners of the lines in pixels of the picture, and how sure the finder is of each."""
+def _lines(engine: RapidOCR, picture: Image.Image) -> list[tuple[Quad, float]]:
+    """The lines, and how sure the finder is of each.
+
+    It is half blind to lines that run up a side, so both sides are looked at once more, laid down.
+    """
+    band = max(STEP, round(BAND * picture.width))
+    lines = []
+    for quad, sure in _found(engine, picture):
+        if not _is_upright(quad):
+            lines.append((quad, sure))
+        elif band < quad[:, 0].mean() < picture.width - band:
+            lines.append((np.roll(quad, 1, axis=0), sure))
+    laid_down = _found(engine, _sides_laid_down(picture, band))
+    return lines + [(_raised(quad, picture.size, band), sure) for quad, sure in laid_down if not _is_upright(quad)]
+
+
+def _found(engine: RapidOCR, picture: Image.Image) -> list[tuple[Quad, float]]:
     scale = SIDE / max(picture.size)
     width, height = (max(STEP, round(side * scale / STEP) * STEP) for side in picture.size)
     small = picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
     found = engine(_bgr(small), use_det=True, use_cls=False, use_rec=False)
     if found.boxes is None:
-        return [], []
+        return []
     stretch = np.array([picture.width / width, picture.height / height])
-    return [np.asarray(quad, dtype=np.float64) * stretch for quad in found.boxes], [float(s) for s in found.scores]
+    return [(np.asarray(quad) * stretch, float(sure)) for quad, sure in zip(found.boxes, found.scores, strict=True)]
+
+
+def _sides_laid_down(picture: Image.Image, band: int) -> Image.Image:
+    """The left and, below it, the right `band` pixels of a picture, turned clockwise: (height, 2 * band) in size."""
+    turned = Image.new("RGB", (picture.height, 2 * band))
+    for y, left in ((0, 0), (band, picture.width - band)):
+        side = picture.crop((left, 0, left + band, picture.height))
+        turned.paste(side.transpose(Image.Transpose.ROTATE_270), (0, y))
+    return turned
+
+
+def _raised(quad: Quad, size: tuple[int, int], band: int) -> Quad:
+    """Where a line of `_sides_laid_down` stands in the picture, as if it read upwards."""
+    width, height = size
+    inwards = width - 2 * band if quad[:, 1].mean() >= band else 0
+    return np.stack([quad[:, 1] + inwards, height - quad[:, 0]], axis=1)
+
+
+def _is_upright(quad: Quad) -> bool:
+    across, down = quad.max(axis=0) - quad.min(axis=0)
+    return bool(down > UPRIGHT * across)
 
 
 def _read(engine: RapidOCR, picture: Image.Image, quad: Quad) -> tuple[str, float]:
     """(words, confidence) of a line; one that stands upright is read both ways."""
-    across, down = _sides(quad)
-    if down <= 1.5 * across:
-        return _read_strip(engine, _strip(picture, quad, across / down))
-    ways = (np.roll(quad, -1, axis=0), np.roll(quad, 1, axis=0))
-    return max((_read_strip(engine, _strip(picture, way, down / across)) for way in ways), key=lambda got: got[1])
+    ways = (quad, np.roll(quad, 2, axis=0)) if _is_upright(quad) else (quad,)
+    return max((_read_strip(engine, _strip(picture, way)) for way in ways), key=lambda got: got[1])
 
 
-def _sides(quad: Quad) -> tuple[float, float]:
-    """Length along the line and its height, at least a pixel."""
-    across = max(math.dist(quad[0], quad[1]), math.dist(quad[3], quad[2]), 1.0)
+def _strip(picture: Image.Image, quad: Quad) -> Image.Image:
+    """The line cut out level, 48 pixels high and as long as it is, within bounds."""
+    across = max(math.dist(quad[0], quad[1]), math.dist(quad[3], quad[2]))
     down = max(math.dist(quad[0], quad[3]), math.dist(quad[1], quad[2]), 1.0)
-    return across, down
-
-
-def _strip(picture: Image.Image, quad: Quad, ratio: float) -> Image.Image:
-    """The line cut out level, 48 pixels high, `ratio` times as wide."""
     corners = tuple(float(value) for i in (0, 3, 2, 1) for value in quad[i])  # Pillow goes down the left side first
-    width = min(WIDEST_LINE, max(LINE // 2, round(LINE * ratio)))
+    width = min(WIDEST_LINE, max(LINE, round(LINE * across / down)))
     return picture.transform((width, LINE), Image.Transform.QUAD, corners, Image.Resampling.BICUBIC)
 
 
@@ -156,7 +190,14 @@ def _box(quad: Quad) -> tuple[int, int, int, int]:
     return int(left), int(top), int(right - left), int(bottom - top)
 
 
-def _edge_distance(box: Sequence[int], size: tuple[int, int]) -> float:
-    """How far a line's middle is from the nearest edge, as a share of the side."""
-    x, y = (box[0] + box[2] / 2) / size[0], (box[1] + box[3] / 2) / size[1]
-    return min(x, 1 - x, y, 1 - y)
+def _at_margin(quad: Quad, size: tuple[int, int]) -> bool:
+    along = quad[1] - quad[0] + quad[2] - quad[3]
+    slant = abs(math.degrees(math.atan2(along[1], along[0]))) % 90
+    return min(slant, 90 - slant) < MOST_SLANT and _edge_distance(quad, size) <= MARGIN
+
+
+def _edge_distance(quad: Quad, size: tuple[int, int]) -> float:
+    """How far a line's middle is from the edge that it runs along, as a share of the picture's height or width."""
+    x, y = (quad.min(axis=0) + quad.max(axis=0)) / 2 / size
+    _, _, width, height = _box(quad)
+    return float(min(y, 1 - y) if width >= height else min(x, 1 - x))

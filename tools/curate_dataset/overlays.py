@@ -7,6 +7,7 @@ of their scenes.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,11 +17,10 @@ from rapidfuzz import fuzz
 from loradeck.tools.curate_dataset.lettering import Lettering
 
 LEAST_READ = 0.6
-LEAST_FOUND = 0.6
 LEAST_LETTERS = 4
 LEAST_LENGTH = 2.5
-"""A line that cannot be read counts only where it is this many times as long as high."""
-PAGE_LINES = 8
+"""A line that cannot be read, such as Arabic, counts only at a margin and if it is this many times as long as high."""
+PAGE_LINES = 5
 ALIKE = 75
 """Of 100, as rapidfuzz counts it: "shotstock" and "sholstook" are alike."""
 SAME_PLACE = 0.02
@@ -82,13 +82,23 @@ def placed(letterings: Sequence[Lettering], size: tuple[int, int]) -> list[Place
 
 def repeated(by_image: Mapping[str, Sequence[Placed]]) -> set[str]:
     """The images that carry words which two others or more carry at the same place: a watermark."""
-    lines = [(name, line) for name, own in by_image.items() for line in own]
+    shelves: dict[int, list[tuple[str, Placed]]] = defaultdict(list)
+    for name, own in by_image.items():
+        for line in own:
+            shelves[_shelf(line)].append((name, line))
     marked: set[str] = set()
-    for _, line in lines:
-        carriers = {name for name, other in lines if _is_same(line, other)}
-        if len(carriers) >= LEAST_REPEATED:
-            marked |= carriers
+    for shelf, lines in shelves.items():
+        near = [pair for at in (shelf - 1, shelf, shelf + 1) for pair in shelves.get(at, ())]
+        for _, line in lines:
+            carriers = {name for name, other in near if _is_same(line, other)}
+            if len(carriers) >= LEAST_REPEATED:
+                marked |= carriers
     return marked
+
+
+def _shelf(line: Placed) -> int:
+    """Lines that may be at one place are on the same shelf or on one next to it."""
+    return int((line.top + line.bottom) / 2 / SAME_PLACE)
 
 
 def _is_same(one: Placed, other: Placed) -> bool:
@@ -104,12 +114,11 @@ def _is_same(one: Placed, other: Placed) -> bool:
 
 
 def _is_text(line: Lettering) -> bool:
-    """True for a line that was read as more than a stray sign, or that has the shape of one where it was not read."""
-    if line.words:
-        return line.confidence >= LEAST_READ and letters(line.words) >= LEAST_LETTERS
+    """True for a line that was read as more than a stray sign, or that has the shape of one, at a margin."""
+    if line.words and line.confidence >= LEAST_READ:
+        return letters(line.words) >= LEAST_LETTERS
     _, _, width, height = line.box
-    long = max(width, height) >= LEAST_LENGTH * min(width, height)
-    return long and line.at_margin and line.confidence >= LEAST_FOUND
+    return line.at_margin and max(width, height) >= LEAST_LENGTH * min(width, height)
 
 
 def letters(words: str) -> int:

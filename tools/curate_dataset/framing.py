@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from loradeck.tools.contracts import Framing
 from loradeck.tools.curate_dataset.faces import Face
 
-CLOSE_UP = 0.60
-"""Share of the picture's height from which on the face is all that is shown."""
-MEDIUM = (0.17, 0.42)
-"""From the hips up to the chest up. Above it, up to CLOSE_UP, head and shoulders fill the picture, which some call a
-headshot and a close-up and others a medium shot: nothing is proposed there."""
-FULL_BODY = 0.10
-"""A person stands about 9.8 boxes high (7.5 heads of 1.3 boxes), so at most a tenth of the height is the face's."""
-BELOW = 8.3
+CLOSE_UP = 0.42
+"""Share of the picture's height from which on the face fills it: a headshot or closer. A head, crown to chin, is 1.5 to
+1.7 boxes high, so it has two thirds of the height or more."""
+MEDIUM = (0.14, 0.33)
+"""From the thighs up to the chest up. Between the two lies a bust, of which people say both: nothing is proposed."""
+FULL_BODY = 0.085
+"""A person stands 12 boxes high (7.5 heads of 1.6 boxes), so no more than this is the face's."""
+BELOW = 10
 """Boxes from the face's lower edge to the soles of one who stands."""
 ALIKE = 0.6
 """A second face at least this high against the first leaves no dominant one: whose framing would it be?"""

@@ -252,11 +252,12 @@ class Face(BaseModel):
 
 
 class Lettering(BaseModel):
-    """Text found in the training copy, in its pixels: "margin" for what is laid over an edge, else "scene"."""
+    """A line of text in the training copy; its box in thousandths of the copy's side."""
 
     box: Box
     words: str = ""
-    place: Literal["margin", "scene"]
+    confidence: float
+    at_margin: bool
 
 
 class ImageFacts(BaseModel):
@@ -267,11 +268,12 @@ class ImageFacts(BaseModel):
     format: str
     bytes: int
     content: Box | None = Field(None, description="The picture inside its bars or margins, where it has any.")
-    sharpness: float | None = Field(None, description="90th percentile of 8x8-tile Laplacian variance.")
-    enlarged: float | None = Field(None, description="How much of an enlargement it looks, 0 to 1.")
-    blocking: float | None = Field(None, description="JPEG grid against the rest; 1 is none.")
+    sharpness: float | None = Field(None, description="2: edges from pixel to pixel; under 0.8: blurred.")
+    enlarged: float | None = Field(None, description="How little it holds that half its pixels could not, 0 to 1.")
+    blocking: float | None = Field(None, description="JPEG's steps in the pixels, in those of quality 50.")
     jpeg_quality: int | None = None
     brightness: float | None = Field(None, description="Mean, 0-255.")
+    highlight: float | None = Field(None, description="Mean of the brightest twentieth.")
     crushed: float | None = Field(None, description="Share lost in black.")
     blown: float | None = Field(None, description="Share lost in white.")
     faces: list[Face] | None = None

@@ -1,4 +1,4 @@
-"""What changes a dataset as a whole without looking at a picture: making one, its settings, captions that came along."""
+"""What changes a dataset as a whole without looking at a picture: making one, its settings, imported captions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from textwrap import shorten
 from typing import Any
 
 from loradeck.state.files import new_id
-from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord
+from loradeck.state.records import CaptionRecord, DatasetRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import IMPORTED, CurateArgs, Profile, SubjectKind, TargetModel
 from loradeck.tools.datasets import all_images, captions_of, find_dataset

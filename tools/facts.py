@@ -8,12 +8,14 @@ from typing import Any
 
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord
 from loradeck.tools.contracts import AttributeSource, Profile, SubjectKind, TargetModel
+from loradeck.tools.curate_dataset.overlays import Lettering, overlay_of, placed, repeated
 from loradeck.tools.rulebook.facts import UNKNOWN, KeptImage, Measured, SetFacts
 from loradeck.tools.rulebook.tables import House
 from loradeck.tools.rulebook.words import tidy
 
 RANK = {source: rank for rank, source in enumerate(AttributeSource)}
-NUMBERS = ("sharpness", "enlarged", "blocking", "jpeg_quality", "brightness", "crushed", "blown")
+NUMBERS = ("sharpness", "enlarged", "blocking", "jpeg_quality", "brightness", "highlight", "crushed", "blown")
+SIDES = (1000, 1000)
 CopySize = Callable[[ImageRecord], tuple[int, int] | None]
 
 
@@ -33,7 +35,7 @@ def set_facts(
     lie on the disk, and `strangeness` is how far each looks from the rest.
     """
     side = (dataset.resolution, dataset.resolution)
-    again = repeated({image.id: lettered(image) for image in images})
+    again = with_the_same_text(images)
     return SetFacts(
         profile=Profile(dataset.profile),
         target_model=target_model or TargetModel(dataset.target_model),
@@ -81,17 +83,26 @@ def kept_image(
 def measured(image: ImageRecord, repeats: bool = False, strangeness: float | None = None) -> Measured:
     """What curation measured on an image; `repeats` where others of its set carry the same text."""
     facts = image.facts
-    text = facts.get("text") or []
-    margin = next((one for one in text if one["place"] == "margin"), None)
-    overlay = ("repeated" if repeats else "margin" if margin else "scene") if text else None
+    laid = overlay_of(letterings(image), SIDES)
+    overlay = ("repeated" if repeats else laid.kind) if laid else "repeated" if facts.get("mark") else None
     return Measured(
         **{name: facts.get(name) for name in NUMBERS},
         faces=len(facts["faces"]) if facts.get("faces") is not None else None,
         overlay=overlay,
-        words=str((margin or text[0])["words"]) if text else "",
+        words=laid.words if laid else str(facts.get("mark") or ""),
         loras=tuple(facts.get("loras") or ()),
         strangeness=strangeness,
     )
+
+
+def letterings(image: ImageRecord) -> list[Lettering]:
+    """The lines of text in an image's training copy, in thousandths of its side."""
+    return [Lettering(**line | {"box": tuple(line["box"])}) for line in image.facts.get("text") or []]
+
+
+def with_the_same_text(images: Sequence[ImageRecord]) -> set[str]:
+    """Ids of the images that carry the same text at the same place as others: a watermark."""
+    return repeated({image.id: placed(letterings(image), SIDES) for image in images})
 
 
 def merged(

@@ -1,4 +1,4 @@
-"""What changes single images: keep, reject, where they are cut, their grounds, their rights; and undo of the first four.
+"""What changes single images: keep, reject, where they are cut, their grounds, their rights; and undo.
 
 Each change is one step of the dataset's history, with the columns as they were, so that undo gives them back.
 """
@@ -18,6 +18,8 @@ from loradeck.tools.errors import BadArgument, Refused
 
 LONGEST_HISTORY = 20
 ASKED = "ASKED"
+SOLID = "solid"
+"""The ground of an image whose colour is still to be chosen, when its copy is made."""
 
 
 # --------------------------------------------------------------------------- keep and reject
@@ -78,7 +80,9 @@ def crop(store: Store, dataset_id: str, wanted: Sequence[CropOf]) -> int:
     for one in wanted:
         for image in resolve_images(store, dataset_id, [one.image]):
             if image.crop is None:
-                raise BadArgument(f"Image {image.number} could not be read, so it cannot be cut; leave it out of crops.")
+                raise BadArgument(
+                    f"Image {image.number} could not be read, so it cannot be cut; leave it out of crops."
+                )
             after.append(replace(image, crop=_cut(image, one).model_dump()))
     return _apply(store, dataset_id, after, "crops")
 
@@ -88,11 +92,15 @@ def _cut(image: ImageRecord, wanted: CropOf) -> Crop:
     facts = ImageFacts.model_validate(image.facts)
     given = (wanted.x, wanted.y, wanted.side)
     if given == (None, None, None):
-        from loradeck.tools.curate_dataset.cropping import square_crop
+        from loradeck.tools.curate_dataset.cropping import square_crop  # here, since they load the detector
+        from loradeck.tools.curate_dataset.faces import Face
 
-        return square_crop(facts.width, facts.height, facts.faces or [], facts.content)
+        faces = [Face(face.box, face.confidence, face.angle) for face in facts.faces or []]
+        return square_crop(facts.width, facts.height, faces, facts.content)
     if wanted.x is None or wanted.y is None or wanted.side is None:
-        raise BadArgument(f"The crop of image {image.number} needs x, y and side, or none of them to cut as the detector would.")
+        raise BadArgument(
+            f"The crop of image {image.number} needs x, y and side, or none of them to cut as the detector would."
+        )
     if wanted.x + wanted.side > facts.width or wanted.y + wanted.side > facts.height:
         raise BadArgument(
             f"The crop of image {image.number} does not lie in its {facts.width}x{facts.height} pixels; x + side is at "
@@ -106,14 +114,9 @@ def lay_on_grounds(store: Store, dataset_id: str, wanted: BackgroundOf) -> int:
 
     Returns how many changed. Raises NotFound for references that mean nothing.
     """
-    from loradeck.tools.curate_dataset.replacing import solid_ground  # here, since it loads the picture library
-
     images = [image for image in resolve_images(store, dataset_id, wanted.images) if image.copy_sha256 is not None]
-    solid = wanted.make == "solid"
-    after = [
-        replace(image, ground="#{:02x}{:02x}{:02x}".format(*solid_ground(image.sha256, image.number)) if solid else None)
-        for image in images
-    ]
+    ground = SOLID if wanted.make == "solid" else None
+    after = [replace(image, ground=ground) for image in images if ground is None or image.ground is None]
     return _apply(store, dataset_id, after, "backgrounds")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from loradeck.state.files import new_id, sha256_file
 from loradeck.state.records import DatasetRecord, ImageRecord, LookRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import AttributeSource, ImageFacts, ImageStatus
+from loradeck.tools.contracts import AttributeSource, ImageFacts, ImageStatus, Profile
 from loradeck.tools.curate_dataset.answer import Told
 from loradeck.tools.curate_dataset.beside import Beside, Notes
 from loradeck.tools.curate_dataset.downloads import Downloader
@@ -22,7 +22,7 @@ from loradeck.tools.curate_dataset.recipe import recipe
 from loradeck.tools.curate_dataset.similarity import Look
 from loradeck.tools.curate_dataset.sources import Found, as_list, survey
 from loradeck.tools.curate_dataset.watch import Watch
-from loradeck.tools.datasets import all_images, captions_of, place_copies, place_for, put_in_place, staging
+from loradeck.tools.datasets import captions_of, place_copies, place_for, put_in_place, staging
 from loradeck.tools.house_file import house_of, take_along
 from loradeck.tools.image_changes import ASKED
 from loradeck.tools.rulebook.tables import FIGURES
@@ -77,6 +77,7 @@ def _tasks(store: Store, dataset: DatasetRecord, rows: Sequence[ImageRecord], ne
                 most_megapixels=limits.megapixels,
                 smallest_side=limits.size_error,
                 proposes=dataset.profile in FIGURES,
+                minds_text=dataset.profile != Profile.LOGO,
             )
         )
     return tasks
@@ -139,16 +140,20 @@ def hash_of(path: Path) -> str:
 
 def lookup(store: Store, rows: Sequence[ImageRecord]) -> Lookup:
     """The pictures that a new one may repeat: those kept, and those that a person set aside."""
-    looks = {
-        row.image_id: row.look
-        for row in store.where(LookRecord, "dataset_id = ?", [rows[0].dataset_id] if rows else [""])
-    }
+    with_look = {row["image_id"] for row in store.read("select image_id from looks")}
     known = [
-        Known(row.id, row.copy_sha256, looks[row.id])
+        Known(row.id, row.copy_sha256)
         for row in rows
-        if row.copy_sha256 and row.id in looks and (row.status == ImageStatus.KEPT or has_reason(row, ASKED))
+        if row.copy_sha256 and row.id in with_look and (row.status == ImageStatus.KEPT or has_reason(row, ASKED))
     ]
-    return Lookup(known)
+
+    def load(image_id: str) -> Look:
+        held = store.find(LookRecord, image_id)
+        if held is None:
+            raise KeyError(image_id)
+        return Look.from_bytes(held.look)
+
+    return Lookup(known, load)
 
 
 def has_reason(row: ImageRecord, rule_id: str) -> bool:
@@ -205,9 +210,7 @@ class Adder:
     def commit(self) -> None:
         """Write the rows of the batch, numbered on, and put their copies in place."""
         with self.store.transaction():
-            taken = self.store.read(
-                "select max(number) as last from images where dataset_id = ?", [self.dataset.id]
-            )
+            taken = self.store.read("select max(number) as last from images where dataset_id = ?", [self.dataset.id])
             self.number = max(self.number, taken[0]["last"] or 0)
             for index, row in enumerate(self.batch):
                 self.number += 1

@@ -64,7 +64,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Standing:
-    """A dataset as it stands after the call: all its images, its captions by image, and the kept ones as rules see them."""
+    """A dataset after the call: all its images, its captions by image, and the kept ones as rules see them."""
 
     dataset: DatasetRecord
     images: Sequence[ImageRecord]

@@ -19,12 +19,10 @@ How = Literal["exact", "near"]
 
 @dataclass(frozen=True)
 class Known:
-    """What is remembered of a picture in the set; hashes are 64-bit."""
+    """A picture of the set, by the hash of its copy's bytes."""
 
     image_id: str
     copy_sha256: str
-    phash: int
-    dhash: int
 
 
 class Lookup:

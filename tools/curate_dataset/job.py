@@ -79,15 +79,14 @@ def carry_out(
 
 
 def _standing(store: Store, dataset_id: str) -> Standing:
-    dataset, images, captions = find_dataset(store, dataset_id), all_images(store, dataset_id), captions_of(store, dataset_id)
+    dataset = find_dataset(store, dataset_id)
+    images, captions = all_images(store, dataset_id), captions_of(store, dataset_id)
     kept = [image for image in images if image.status == ImageStatus.KEPT]
     facts = set_facts(dataset, kept, captions, house=house_of(store, dataset_id), strangeness=strangeness(store, kept))
     return Standing(dataset, images, captions, facts)
 
 
-def _change_images(
-    store: Store, dataset: DatasetRecord, args: CurateArgs, added: Sequence[str], told: Told
-) -> None:
+def _change_images(store: Store, dataset: DatasetRecord, args: CurateArgs, added: Sequence[str], told: Told) -> None:
     """Keep, reject, crops, grounds and rights, or undo: rows alone, whose copies are made again where they must be."""
     if args.undo:
         told.changed = undo(store, dataset.id).changed

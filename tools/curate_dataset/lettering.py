@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -18,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from rapidocr import RapidOCR
+
+from loradeck.tools.curate_dataset.overlays import Lettering
 
 SIDE = 512
 """The longer side, in pixels, at which text is looked for: 0.39 s on one core, where 640 needs 0.71 s."""
@@ -38,19 +39,6 @@ MOST_SLANT = 3.0
 
 Quad = NDArray[np.float64]
 """Corners (4, 2) of a line in pixels, as who reads it names them: top left, top right, bottom right, bottom left."""
-
-
-@dataclass(frozen=True)
-class Lettering:
-    """A line of text. `box` is (x, y, width, height) in pixels of the picture; `words` may be "" where none is read.
-
-    `confidence` is how sure the reader is of the words, 0 to 1; how sure the finder is where nothing was read.
-    """
-
-    box: tuple[int, int, int, int]
-    words: str
-    confidence: float
-    at_margin: bool
 
 
 def find_text(picture: Image.Image) -> list[Lettering]:

@@ -14,8 +14,6 @@ from typing import Literal
 
 from rapidfuzz import fuzz
 
-from loradeck.tools.curate_dataset.lettering import Lettering
-
 LEAST_READ = 0.6
 LEAST_LETTERS = 4
 LEAST_LENGTH = 2.5
@@ -31,6 +29,19 @@ LEAST_REPEATED = 3
 """Pictures of one product from a tripod carry its name in nearly one place too; in three of them it seldom agrees."""
 FIRST_EAST_ASIAN = "\u2e80"
 """From here on a character is a syllable or a word, and counts twice."""
+
+
+@dataclass(frozen=True)
+class Lettering:
+    """A line of text. `box` is (x, y, width, height) in pixels of the picture; `words` may be "" where none is read.
+
+    `confidence` is how sure the reader is of the words, 0 to 1; how sure the finder is where nothing was read.
+    """
+
+    box: tuple[int, int, int, int]
+    words: str
+    confidence: float
+    at_margin: bool
 
 
 @dataclass(frozen=True)

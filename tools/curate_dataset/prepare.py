@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image
@@ -13,10 +13,17 @@ from PIL import Image
 from loradeck.state.files import atomic, sha256_file
 from loradeck.tools.contracts import Crop, ImageFacts
 from loradeck.tools.curate_dataset.cropping import square_crop
-from loradeck.tools.curate_dataset.faces import find_faces
+from loradeck.tools.curate_dataset.faces import Face, find_faces
 from loradeck.tools.curate_dataset.framing import proposals
 from loradeck.tools.curate_dataset.margins import content_box
-from loradeck.tools.curate_dataset.measure import faces_as_facts, picture_facts, square_facts, text_laid_over
+from loradeck.tools.curate_dataset.measure import (
+    READ_SIDE,
+    faces_as_facts,
+    in_square,
+    picture_facts,
+    square_facts,
+    text_laid_over,
+)
 from loradeck.tools.curate_dataset.outliers import look_vector
 from loradeck.tools.curate_dataset.picture import MOST_MEGAPIXELS, Unfit, Upright, open_upright
 from loradeck.tools.curate_dataset.similarity import Look, look_at
@@ -48,7 +55,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What became of a picture. `look` and `crop` are missing where it could not be read; `vector` is packed float32."""
+    """What became of a picture. `look` and `crop` are missing where it cannot be read; `vector` is packed float32."""
 
     sha256: str
     facts: ImageFacts
@@ -84,6 +91,7 @@ def _measured(task: Task, upright: Upright, sha256: str, size: int) -> Prepared:
     within = content_box(picture)
     crop = square_crop(*picture.size, faces, within)
     square = cut(picture, crop, task.resolution)
+    on_square = square_facts(square, legible(picture, crop, square))
     facts = ImageFacts(
         width=picture.width,
         height=picture.height,
@@ -93,8 +101,8 @@ def _measured(task: Task, upright: Upright, sha256: str, size: int) -> Prepared:
         faces=faces_as_facts(faces),
         converted=upright.converted,
         loras=upright.loras,
-        **picture_facts(upright, square),
-        **square_facts(square),
+        **picture_facts(upright, square, on_square["plain_background"]),
+        **on_square,
     )
     return Prepared(
         sha256,
@@ -103,9 +111,19 @@ def _measured(task: Task, upright: Upright, sha256: str, size: int) -> Prepared:
         crop,
         look_at(picture),
         look_vector(square).tobytes(),
-        proposals(faces, (crop.width, crop.height)) if task.proposes else {},
+        _proposed(faces, crop, task.resolution) if task.proposes else {},
         tuple(_against(task, facts)),
     )
+
+
+def _proposed(faces: Sequence[Face], crop: Crop, side: int) -> dict[str, str]:
+    """What the detector proposes of the square that trains."""
+    return proposals([replace(face, box=in_square(face.box, crop, side)) for face in faces], (side, side))
+
+
+def legible(picture: Image.Image, crop: Crop, square: Image.Image) -> Image.Image:
+    """The square, as it trains or larger, so that text in it can be read."""
+    return square if square.width >= READ_SIDE else cut(picture, crop, READ_SIDE)
 
 
 def _against(task: Task, facts: ImageFacts) -> Iterator[Reason]:

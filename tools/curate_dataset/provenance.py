@@ -23,6 +23,7 @@ TEXT_TAGS = (ExifTags.Base.UserComment, ExifTags.Base.ImageDescription, ExifTags
 UNICODE_COMMENT = b"UNICODE\0"
 KNOWN_LISTS = ("loras", "Loras", "lora")
 """Keys under which InvokeAI, Fooocus and loradeck list LoRAs."""
+NAME_KEYS = ("name", "model_name", "lora_id", "path", "file")
 
 
 def loras_of(raw: Image.Image) -> list[str]:
@@ -115,6 +116,6 @@ def _of_list(listed: Any) -> Iterator[str]:
             one = one[0]
         if isinstance(one, dict):
             nested = next((one[key] for key in ("model", "lora") if isinstance(one.get(key), dict)), one)
-            one = next((nested[key] for key in ("name", "model_name", "lora_id", "path", "file") if nested.get(key)), None)
+            one = next((nested[key] for key in NAME_KEYS if nested.get(key)), None)
         if isinstance(one, str):
             yield one

@@ -1,4 +1,4 @@
-"""What a training copy is made by: where it is cut, what its ground became, its side. A copy of another recipe is stale."""
+"""What a copy is made by: where it is cut, what its ground became, its side. A copy of another recipe is stale."""
 
 from __future__ import annotations
 

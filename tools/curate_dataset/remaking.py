@@ -15,16 +15,20 @@ from loradeck.state.store import Store
 from loradeck.tools.contracts import AttributeSource, Crop, ImageFacts, ImageStatus, Profile
 from loradeck.tools.curate_dataset.adding import hash_of
 from loradeck.tools.curate_dataset.answer import Told
-from loradeck.tools.curate_dataset.measure import square_facts, text_laid_over
+from loradeck.tools.curate_dataset.colour import hexed
+from loradeck.tools.curate_dataset.measure import in_square, square_facts, text_laid_over
 from loradeck.tools.curate_dataset.outliers import look_vector
 from loradeck.tools.curate_dataset.picture import Unfit, Upright, open_upright
-from loradeck.tools.curate_dataset.prepare import cut, save
+from loradeck.tools.curate_dataset.prepare import cut, legible, save
 from loradeck.tools.curate_dataset.recipe import recipe
-from loradeck.tools.curate_dataset.replacing import colour_name, on_ground, subject_mask
+from loradeck.tools.curate_dataset.replacing import colour_name, edge_colours, on_ground, solid_ground, subject_mask
 from loradeck.tools.curate_dataset.watch import Watch
 from loradeck.tools.datasets import copy_path, place_copies, place_for, staging
 from loradeck.tools.house_file import house_of
+from loradeck.tools.image_changes import SOLID
 
+SEED = "loradeck"
+"""Where the walk through the colours of grounds begins, the same for every set."""
 OWN = "own_background"
 """Under this name the facts keep what the attribute `background` was before the ground was replaced."""
 
@@ -94,7 +98,8 @@ def _from_original(
     ground = row.ground
     if ground is not None:
         square, ground = _on_ground(row, upright, square, crop, resolution, told)
-    facts = row.facts | ImageFacts.model_validate(row.facts | square_facts(square)).model_dump(mode="json")
+    on_square = square_facts(square, square if ground else legible(upright.picture, crop, square))
+    facts = row.facts | ImageFacts.model_validate(row.facts | on_square).model_dump(mode="json")
     columns = _attributes(row, facts, ground) | _standing(dataset, row, facts)
     made = recipe(replace(row, ground=ground), resolution)
     return Remade(save(square, copy), columns | {"ground": ground, "made": made}, look_vector(square).tobytes())
@@ -103,24 +108,27 @@ def _from_original(
 def _on_ground(
     row: ImageRecord, upright: Upright, square: Image.Image, crop: Crop, resolution: int, told: Told
 ) -> tuple[Image.Image, str | None]:
-    """The square on its new ground, and that ground; as it is, and None, where the subject cannot be cut out cleanly."""
+    """The square on its new ground, and that ground; as it is, and None, where the subject cannot be cut out."""
     alpha = cut(upright.alpha, crop, resolution) if upright.alpha is not None else None
     mask = subject_mask(square, _face_in(row, crop, resolution), alpha)
     if mask is None or row.ground is None:
         told.uncut.append(row.id)
         return square, None
-    colour = tuple(int(row.ground[place : place + 2], 16) for place in (1, 3, 5))
-    return on_ground(square, mask, (colour[0], colour[1], colour[2])), row.ground
+    colour = _rgb(row.ground) if row.ground != SOLID else solid_ground(SEED, row.number, edge_colours(square, mask))
+    return on_ground(square, mask, colour), hexed(colour)
+
+
+def _rgb(text: str) -> tuple[int, int, int]:
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
 
 
 def _face_in(row: ImageRecord, crop: Crop, resolution: int) -> tuple[int, int, int, int] | None:
-    """The largest face in pixels of the copy."""
+    """The largest face as (left, top, right, bottom) in pixels of the copy."""
     faces = row.facts.get("faces") or []
     if not faces:
         return None
-    x, y, width, height = faces[0]["box"]
-    scale = resolution / crop.width
-    return round((x - crop.x) * scale), round((y - crop.y) * scale), round(width * scale), round(height * scale)
+    x, y, width, height = in_square(tuple(faces[0]["box"]), crop, resolution)
+    return x, y, x + width, y + height
 
 
 def _attributes(row: ImageRecord, facts: dict[str, Any], ground: str | None) -> dict[str, Any]:
@@ -130,8 +138,7 @@ def _attributes(row: ImageRecord, facts: dict[str, Any], ground: str | None) -> 
     if ground is not None:
         if before is None:
             facts[OWN] = [attributes.get("background"), sources.get("background")]
-        rgb = (int(ground[1:3], 16), int(ground[3:5], 16), int(ground[5:7], 16))
-        attributes["background"] = f"plain {colour_name(rgb)} background"
+        attributes["background"] = f"plain {colour_name(_rgb(ground))} background"
         sources["background"] = str(AttributeSource.DETECTOR)
     elif before is not None:
         facts[OWN] = None
@@ -153,4 +160,3 @@ def _standing(dataset: DatasetRecord, row: ImageRecord, facts: dict[str, Any]) -
     waived = all(reason.get("waived") for reason in reasons)
     status = row.status if reasons == row.reasons else ImageStatus.KEPT if waived else ImageStatus.REJECTED
     return {"reasons": reasons, "status": str(status), "file": place_for(row.file, status)}
-

@@ -102,9 +102,7 @@ def _is_long(store: Store, args: CurateArgs, seen: Survey, known: DatasetRecord 
     made = [row for row in rows if row.copy_sha256 is not None]
     refs = [one.image for one in args.crops or []] + (args.backgrounds.images if args.backgrounds else [])
     asked = {row.id for row in resolve_images(store, known.id, refs)} if refs else set()
-    again = [
-        row for row in made if side != known.resolution or row.id in asked or not copy_path(store, row).exists()
-    ]
+    again = [row for row in made if side != known.resolution or row.id in asked or not copy_path(store, row).exists()]
     return needs_a_run(seen, rows, again, side)
 
 

@@ -35,6 +35,7 @@ class Measured:
     blocking: float | None = None
     jpeg_quality: int | None = None
     brightness: float | None = None
+    highlight: float | None = None
     crushed: float | None = None
     blown: float | None = None
     faces: int | None = None

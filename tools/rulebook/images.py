@@ -112,9 +112,7 @@ def no_text_laid_over(facts: SetFacts) -> Iterable[Remark]:
                 _ids(group),
                 WARNING if purpose else None,
             )
-    scene = [
-        image for image in facts.images if image.measured.overlay == "scene" and "IMG-TEXT" not in image.overruled
-    ]
+    scene = [image for image in facts.images if image.measured.overlay == "scene" and "IMG-TEXT" not in image.overruled]
     if scene:
         yield Remark(
             f"{len(scene)} images hold text, such as {_read(scene)}; it is right only where it belongs to the scene.",

@@ -22,6 +22,7 @@ from loradeck.tools.rulebook import (
     origin,
     physical,
     prose,
+    quality,
     terms,
 )
 from loradeck.tools.rulebook.elsewhere import ELSEWHERE
@@ -52,6 +53,9 @@ RULES: tuple[Rule, ...] = (
     images.large_enough,
     images.one_size,
     images.no_equal_copies,
+    quality.sharp_enough,
+    quality.no_blocks,
+    quality.tones_are_kept,
     images.no_text_laid_over,
     images.faces_show_where_they_must,
     images.none_looks_unlike_the_rest,

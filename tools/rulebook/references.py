@@ -61,6 +61,6 @@ def _not_clean(references: Sequence[Reference], model: str) -> Iterator[Finding]
             where=[one.name for one in busy],
             why=f"{len(busy)} of {len(references)} references have a background of their own, wanted {wanted}: "
             "what stands in a reference is drawn along, unlike in training, where backgrounds should vary.",
-            fix="Cut the subject out, or lay it on one plain colour: curate_dataset(backgrounds={images, make: 'solid'}) "
-            "makes such copies.",
+            fix="Cut the subject out, or lay it on one plain colour: curate_dataset(backgrounds={images, make}) makes "
+            "such copies.",
         )

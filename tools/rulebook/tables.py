@@ -153,6 +153,18 @@ class Thresholds:
     """At most min(first, second / k)."""
     megapixels: float = _number(64.0, "IMG-READABLE")
     """The largest picture that is decoded."""
+    sharpness: float = _number(0.8, "IMG-SHARP")
+    """2 is an edge from pixel to pixel, 1/(2 s^2) one that a gaussian of s pixels softened."""
+    enlarged: float = _number(0.885, "IMG-SHARP")
+    """How little a picture holds that half its pixels could not."""
+    jpeg_quality: int = _number(36, "IMG-JPEG")
+    blocking: float = _number(1.4, "IMG-JPEG")
+    """Steps of JPEG seen in the pixels, in those of quality 50."""
+    blown: float = _number(0.2, "IMG-EXPOSURE")
+    crushed: float = _number(0.4, "IMG-EXPOSURE")
+    """Shares of the pixels lost in white and in black."""
+    dark: tuple[float, float] = _number((46.0, 120.0), "IMG-EXPOSURE")
+    """Mean brightness, and that of the brightest twentieth, of 255: below both is too dark."""
     strangeness: float = _number(6.0, "IMG-OUTLIER")
     """Robust deviations from the rest of the set."""
     size_error: int = _number(512, "IMG-SIZE")

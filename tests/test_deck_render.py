@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 from support.decks import deck, render
+from support.images import save
 from support.painter import Painter, bench, trained
 
 from loradeck.state import runs
@@ -362,7 +363,7 @@ def test_loras_by_name_are_stored_by_id_so_that_a_deck_stays_with_its_version(
         ({"deck_id": "deck_nope99"}, NotFound, "The Bakery"),
         ({"deck": "/nowhere/deck.yaml"}, NotFound, "no deck file 'deck.yaml'"),
         ({"deck": '{"title": "x"}'}, BadArgument, "slides is missing"),
-        ({"deck": "DECK", "references": ["a.png"]}, NotYet, "hosted engines"),
+        ({"deck": "DECK", "references": ["a.png"]}, BadArgument, "no reference picture 'a.png'"),
         ({"deck": "DECK", "formats": ["pptx"]}, NotYet, "pdf"),
         ({"deck": "DECK", "only": ["covr"]}, NotFound, "did you mean 'cover'"),
         ({"deck": "DECK", "pick": [{"slide": "cover", "take": 1}]}, BadArgument, "no takes"),
@@ -379,6 +380,20 @@ def test_what_cannot_be_done_is_one_sentence_and_leaves_no_deck_behind(
     with pytest.raises(error, match=says):
         render(work, **arguments)
     assert len(work.store.where(DeckRecord)) == 1
+
+
+def test_references_are_judged_though_nothing_here_draws_with_them_yet(work: Workbench, tmp_path: Path) -> None:
+    plain = save(Image.new("RGB", (64, 64), "#808080"), tmp_path / "plain.png")
+    busy = save(Image.effect_noise((256, 256), 80).convert("RGB"), tmp_path / "busy.png")
+    with pytest.raises(NotYet, match="hosted engines.*These would do"):
+        render(work, deck=deck(), references=[str(plain)])
+    with pytest.raises(NotYet, match="hosted engines.*REF-CLEAN: 1 of 2"):
+        render(work, deck=deck(), references=[str(plain), str(busy)])
+    with pytest.raises(NotYet, match="REF-COUNT: 11 references"):
+        render(work, deck=deck(), references=[str(plain)] * 11)
+    (tmp_path / "text.png").write_text("no")
+    with pytest.raises(BadArgument, match="cannot be used: The file is no picture"):
+        render(work, deck=deck(), references=[str(tmp_path / "text.png")])
 
 
 def test_what_the_engine_has_to_tell_of_its_pictures_is_told_once(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from loradeck.tools.library import find_lora
 from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.render_deck_visuals.gallery import find_deck
 from loradeck.tools.render_deck_visuals.plan import Look, Visual
+from loradeck.tools.render_deck_visuals.references import judged
 from loradeck.tools.render_deck_visuals.resolve import changed_deck, look_of, new_deck, style_of
 from loradeck.tools.render_deck_visuals.wish import Wish, visuals
 from loradeck.tools.spec import ToolSpec
@@ -50,8 +51,11 @@ def handle(args: RenderArgs, bench: Workbench) -> RenderResult:
 
 def _refuse_what_comes_later(args: RenderArgs) -> None:
     if args.references:
+        told = judged(args.references, args.base_model or "flux2-dev")
+        said = "".join(f" {finding.rule_id}: {finding.why} {finding.fix}" for finding in told)
         raise NotYet(
-            "Reference pictures come with the hosted engines; leave references out, the LoRA carries the look."
+            "Reference pictures come with the hosted engines; leave references out, the LoRA carries the look. "
+            f"{said or 'These would do: each has a clean ground, and none is too many.'}"
         )
     if set(args.formats) == {"pptx"}:
         raise NotYet("PowerPoint files come with a later release; ask for formats=['pdf'] or ['typst'] today.")

@@ -179,11 +179,11 @@ def edge_sharpness(plane: Floats) -> float:
     """How abruptly edges rise, in the direction in which they are softest; `STEP` where there is no edge.
 
     Energy of the second differences over that of the first, a ratio that contrast does not change. A picture that
-    shows edges only after halving was blurred widely; each halving doubles their width.
+    shows edges only after halving is judged there: faint ones are abrupt still, widely blurred ones are not.
     """
-    for halvings in range(DEEPEST + 1):
+    for _ in range(DEEPEST + 1):
         if found := [ratio for direction in DIRECTIONS if (ratio := _abruptness(plane, direction)) is not None]:
-            return round(min(found) / 4**halvings, 3)
+            return round(min(found), 3)
         if min(plane.shape) < 4 * TILES:
             break
         plane = cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)

@@ -156,7 +156,7 @@ BLOCKS: dict[str, Damage] = {
 NO_BLOCKS: dict[str, Damage] = {f"JPEG {quality}": partial(jpeg, quality=quality) for quality in (50, 75, 90)}
 
 LOST: dict[str, Damage] = {
-    **{f"{stops:+g} stops": partial(exposed, stops=stops) for stops in (2.0, 3.0, -4.0, -5.0)},
+    **{f"{stops:+g} stops": partial(exposed, stops=stops) for stops in (2.0, 3.0, -3.0, -4.0)},
     "black at 120": partial(crushed, black=120),
 }
 NOT_LOST: dict[str, Damage] = {f"{stops:+g} stops": partial(exposed, stops=stops) for stops in (0.5, -0.5, -1.0)}

@@ -1,11 +1,7 @@
-"""Real pictures damaged in known ways, so that what is measured on them has a truth. Every function returns RGB.
-
-`held_out` parts them by name: thresholds are tuned on one half and reported on the other.
-"""
+"""Real pictures damaged in known ways, so that what is measured on them has a truth. Every function returns RGB."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -30,11 +26,6 @@ def originals() -> Iterator[tuple[str, Path]]:
         ("icon", "server/demo_data/icons", "png"),
     ):
         yield from ((kind, path) for path in sorted((ROOT / folder).glob(f"*.{suffix}")))
-
-
-def held_out(path: Path) -> bool:
-    """True for the half of the pictures that nothing was tuned on."""
-    return hashlib.sha256(path.name.encode()).digest()[0] % 2 == 1
 
 
 def opened(path: Path) -> Image.Image:

@@ -52,10 +52,12 @@ def gaussian(picture: Image.Image, sigma: float) -> Image.Image:
 
 def shaken(picture: Image.Image, length: int, degrees: float) -> Image.Image:
     """Moved along a line of that many pixels while the shutter was open."""
-    kernel = np.zeros((2 * length + 1, 2 * length + 1), np.float32)
-    ends = length / 2 * np.array([np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))])
-    begin, end = (tuple(round(float(16 * (length + sign * value))) for value in ends) for sign in (-1, 1))
-    cv2.line(kernel, begin, end, 1.0, 1, cv2.LINE_AA, 4)
+    finer, side = 8, 2 * length + 1
+    line = np.zeros((finer * side, finer * side), np.uint8)
+    reach = length / 2 * np.array([np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))])
+    begin, end = (tuple(round(float(finer * (side / 2 + sign * one))) for one in reach) for sign in (-1, 1))
+    cv2.line(line, begin, end, 255, finer)
+    kernel = np.asarray(cv2.resize(line.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA))
     return _filtered(picture, kernel)
 
 

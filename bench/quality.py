@@ -1,19 +1,19 @@
 """How well blur, JPEG blocks, lost tones and bars are told from real pictures that have none of them.
 
 Every picture is damaged in known ways (`tests/support/damage.py`); a finding is due on the damaged and not due on the
-original. Thresholds were tuned on half of the pictures (by a hash of the name); `--held-out` measures the other half.
-More photographs can be named, files or folders of them; they are taken as they are to be without fault.
+original. Without folders the repository's pictures are judged, which the thresholds were tuned on among others; in
+folders every picture is taken for a photograph without fault.
 
-    python bench/quality.py [--held-out | --tuning] [FOLDER ...]
+    python bench/quality.py [FOLDER ...]
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +31,16 @@ from loradeck.tools.curate_dataset.margins import content_box
 SUFFIXES = {".png", ".jpg", ".jpeg"}
 MOST_OFF = 6
 """Pixels that a box may be off at either end; its edges are softened by JPEG."""
-PHOTOGRAPHS = {"photo", "more"}
-Judge = Callable[[quality.Quality], str | None]
+FAULTLESS = quality.Quality(
+    sharpness=2.0,
+    enlarged=0.0,
+    blocking=0.0,
+    jpeg_quality=None,
+    brightness=120.0,
+    highlight=220.0,
+    crushed=0.0,
+    blown=0.0,
+)
 
 
 class Counts:
@@ -58,17 +66,32 @@ class Counts:
         print(f"recall {right_due / max(1, of):.3f} ({wilson_low(right_due, of):.2f})")
 
 
-def measured(picture: Image.Image) -> quality.Quality:
-    """All measures of a picture that comes without JPEG tables."""
-    square = damage.training_square(picture)
-    return quality.measure_quality(picture, square, None, border_colour(square)[1] >= PLAIN_SHARE)
+def edges(square: Image.Image) -> bool:
+    """True where IMG-SHARP would speak."""
+    plane = quality.training_plane(square, square)
+    sharpness, enlarged = quality.edge_sharpness(plane), quality.enlargement(plane)
+    return quality.is_blurred(replace(FAULTLESS, sharpness=sharpness, enlarged=enlarged)) is not None
 
 
-def sources(more: list[Path], half: bool | None) -> Iterator[tuple[str, Path]]:
-    """(kind, path) of all pictures of a half, or of both."""
-    named = [file for path in more for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
-    every = [*damage.originals(), *(("more", file) for file in named if file.suffix.lower() in SUFFIXES)]
-    return ((kind, path) for kind, path in every if half is None or damage.held_out(path) == half)
+def grid(picture: Image.Image) -> bool:
+    """True where IMG-JPEG would speak, the tables gone."""
+    blocking = quality.blocking(np.asarray(picture.convert("L")))
+    return quality.is_blocky(replace(FAULTLESS, blocking=blocking)) is not None
+
+
+def exposure(square: Image.Image) -> bool:
+    """True where IMG-EXPOSURE would speak."""
+    brightness, highlight, crushed, blown = quality.tones(square, border_colour(square)[1] >= PLAIN_SHARE)
+    seen = replace(FAULTLESS, brightness=brightness, highlight=highlight, crushed=crushed, blown=blown)
+    return quality.is_badly_exposed(seen) is not None
+
+
+def sources(folders: list[Path]) -> Iterator[tuple[str, Path]]:
+    """(kind, path) of the pictures in folders, of the repository's without any."""
+    if not folders:
+        yield from damage.originals()
+    for folder in folders:
+        yield from (("photo", file) for file in sorted(folder.rglob("*")) if file.suffix.lower() in SUFFIXES)
 
 
 def is_right(found: tuple[int, int, int, int] | None, box: tuple[int, int, int, int]) -> bool:
@@ -82,34 +105,28 @@ def is_right(found: tuple[int, int, int, int] | None, box: tuple[int, int, int, 
 def judge(pictures: list[tuple[str, Path]]) -> None:
     """Damage every picture and print how it was judged."""
     sharp, blocks, tones, bars = Counts(), Counts(), Counts(), Counts()
-    for kind, path in pictures:
+    for number, (kind, path) in enumerate(pictures):
         square = damage.training_square(damage.opened(path))
-        clean = measured(square)
-        for counts, rule in (
-            (sharp, quality.is_blurred),
-            (blocks, quality.is_blocky),
-            (tones, quality.is_badly_exposed),
-        ):
-            counts.add(kind, rule(clean) is not None)
+        sharp.add(kind, edges(square))
+        blocks.add(kind, grid(damage.opened(path)))
+        tones.add(kind, exposure(square))
         bars.add(kind, content_box(damage.opened(path)) is not None)
-        for name, make in damage.BLURS.items():
-            sharp.add(name, quality.is_blurred(measured(make(square))) is not None)
-        if kind not in PHOTOGRAPHS:
+        if kind != "photo":
             continue
+        for name, make in damage.BLURS.items():
+            sharp.add(name, edges(make(square)))
         for name, make in {**damage.BLOCKS, **damage.NO_BLOCKS}.items():
-            blocks.add(name, quality.is_blocky(measured(make(square))) is not None)
+            blocks.add(name, grid(make(square)))
         for name, make in {**damage.LOST, **damage.NOT_LOST}.items():
-            tones.add(name, quality.is_badly_exposed(measured(make(square))) is not None)
-        for name, shares in damage.BARS.items():
-            for finish, (colour, grain, jpeg) in damage.FINISHES.items():
-                barred, box = damage.barred(square, shares, colour, grain, jpeg)
-                right = is_right(content_box(barred), box)
-                bars.add(name, right)
-                bars.add(finish, right)
+            tones.add(name, exposure(make(square)))
+        for turn, (name, shares) in enumerate(damage.BARS.items()):
+            finish = list(damage.FINISHES)[(number + turn) % len(damage.FINISHES)]
+            barred, box = damage.barred(square, shares, *damage.FINISHES[finish])
+            bars.add(name, is_right(content_box(barred), box))
     sharp.show("IMG-SHARP", set(damage.BLURS))
     blocks.show("IMG-JPEG", set(damage.BLOCKS))
     tones.show("IMG-EXPOSURE", set(damage.LOST))
-    bars.show("bars", {*damage.BARS, *damage.FINISHES})
+    bars.show("bars", set(damage.BARS))
 
 
 def times() -> None:
@@ -138,13 +155,7 @@ def times() -> None:
 
 def main() -> None:
     """Judge the pictures asked for, then time the measures."""
-    parser = argparse.ArgumentParser()
-    half = parser.add_mutually_exclusive_group()
-    half.add_argument("--held-out", action="store_const", const=True, dest="half")
-    half.add_argument("--tuning", action="store_const", const=False, dest="half")
-    parser.add_argument("more", nargs="*", type=Path)
-    arguments = parser.parse_args()
-    judge(list(sources(arguments.more, arguments.half)))
+    judge(list(sources([Path(folder) for folder in sys.argv[1:]])))
     times()
 
 

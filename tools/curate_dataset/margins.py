@@ -24,6 +24,9 @@ JUMP = 36
 """Difference from a bar's colour that tells the picture beside it."""
 LEAST_JUMP = 0.55
 """Share of a bar's edge along which the picture jumps: under it the edge is not straight, or the picture as dark."""
+STRAIGHT_EDGES = 3
+LEAST_JUMP_OF_THE_FOURTH = 0.25
+"""Of a frame's four edges three must be straight; along the fourth the picture may have the frame's colour."""
 SOFT_EDGE = 9
 SOFT_EDGE_SHARE = 0.006
 """Pixels between bar and picture that belong to neither: ringing of one JPEG block, or an edge that was resized."""
@@ -107,10 +110,10 @@ def _frame(
     """The four depths where they are the margins of a rectangle with corners; zeros for an object on a ground."""
     across, along = (left.depth / width, 1 - right.depth / width), (top.depth / height, 1 - bottom.depth / height)
     edges = [_inner(strip, *ends) for strip, ends in ((left, along), (top, across), (right, along), (bottom, across))]
-    straight = all(edge.size and edge.mean() >= LEAST_JUMP for edge in edges)
-    if not straight or not all(_same_colour(left, other) for other in (top, right, bottom)):
+    straight = [edge.size > 0 and edge.mean() >= LEAST_JUMP and _has_corners(edge) for edge in edges]
+    if not all(_same_colour(left, other) for other in (top, right, bottom)):
         return 0, 0, 0, 0
-    if not all(_has_corners(edge) for edge in edges):
+    if sum(straight) < STRAIGHT_EDGES or any(edge.mean() < LEAST_JUMP_OF_THE_FOURTH for edge in edges if edge.size):
         return 0, 0, 0, 0
     return left.depth, top.depth, right.depth, bottom.depth
 

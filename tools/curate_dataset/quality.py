@@ -58,11 +58,19 @@ LEAST_JPEG_QUALITY = 36
 
 TONES_SIDE = 512
 BLACK, WHITE = 3, 252
-"""Darkest and brightest values (all channels) that tell a lost tone: 0 and 255 with JPEG's noise on them."""
-DARK_MEAN, DARK_HIGHLIGHT = 46.0, 120.0
-"""As RND-DARK: mean luma, and luma of the brightest twentieth. A night scene with a lamp in it is not too dark."""
-MOST_CRUSHED = 0.4
+"""Values that tell a lost tone, 0 and 255 with JPEG's noise on them: of all channels in black, of two in white, where
+one is lost in any strong colour."""
+FADING = 37
+LEAST_FADING = 0.55
+"""Share of the pixels beside a lost part that must lie within 37 of its end. Overexposed photographs have 0.5 to 1
+(middle 0.85), white grounds of icons and portraits 0.04 to 0.4."""
+MOST_CRUSHED = 0.35
 MOST_BLOWN = 0.2
+DARK_MEAN, DARK_HIGHLIGHT = 64.0, 100.0
+"""As RND-DARK, mean luma and luma of the brightest twentieth: a night with a lamp in it is not too dark. Photographs
+taken three stops too short stay under both, all but 2% of others are brighter in one."""
+FLAT = 4.0
+"""Highlights less than this above the mean: one even colour, which may be as dark as it likes."""
 
 LUMINANCE = (
     (16, 11, 10, 16, 24, 40, 51, 61),
@@ -86,7 +94,7 @@ class Quality:
     not. `blocking`: JPEG's steps as seen in the pixels, in steps of the standard table; 0 where there is no grid.
     `jpeg_quality`: 1 to 100 by the tables of a JPEG file, else None. `brightness` and
     `highlight`: mean luma and the luma of the brightest twentieth, 0 to 255. `crushed` and `blown`: shares of the
-    pixels lost in black and in white. Brightness and shares leave a plain ground out.
+    pixels lost in black and in white. All four leave a plain ground out.
     """
 
     sharpness: float
@@ -157,10 +165,11 @@ def is_badly_exposed(quality: Quality) -> str | None:
         return f"{quality.blown:.0%} of it is lost in white; at most {MOST_BLOWN:.0%} is wanted."
     if quality.crushed > MOST_CRUSHED:
         return f"{quality.crushed:.0%} of it is lost in black; at most {MOST_CRUSHED:.0%} is wanted."
-    if quality.brightness < DARK_MEAN and quality.highlight < DARK_HIGHLIGHT:
+    is_flat = quality.highlight - quality.brightness < FLAT
+    if quality.brightness < DARK_MEAN and quality.highlight < DARK_HIGHLIGHT and not is_flat:
         return (
             f"It is dark all over: mean brightness {quality.brightness:.0f} and highlights {quality.highlight:.0f} of "
-            f"255 (wanted: {DARK_MEAN:.0f} and {DARK_HIGHLIGHT:.0f})."
+            f"255 (wanted: {DARK_MEAN:.0f} or {DARK_HIGHLIGHT:.0f})."
         )
     return None
 
@@ -179,11 +188,11 @@ def edge_sharpness(plane: Floats) -> float:
     """How abruptly edges rise, in the direction in which they are softest; `STEP` where there is no edge.
 
     Energy of the second differences over that of the first, a ratio that contrast does not change. A picture that
-    shows edges only after halving was blurred widely; each halving doubles their width.
+    shows edges only after halving is judged there: faint ones are abrupt still, widely blurred ones are not.
     """
-    for halvings in range(DEEPEST + 1):
+    for _ in range(DEEPEST + 1):
         if found := [ratio for direction in DIRECTIONS if (ratio := _abruptness(plane, direction)) is not None]:
-            return round(min(found) / 4**halvings, 3)
+            return round(min(found), 3)
         if min(plane.shape) < 4 * TILES:
             break
         plane = cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
@@ -247,7 +256,7 @@ def jpeg_quality(quantization: Mapping[int, Sequence[int]]) -> int:
 def _table(quality: int) -> NDArray[np.int64]:
     """The luminance table of libjpeg for a quality (jcparam.c)."""
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return np.clip((np.array(LUMINANCE) * scale + 50) // 100, 1, 255)
+    return np.asarray(np.clip((np.array(LUMINANCE) * scale + 50) // 100, 1, 255))
 
 
 def blocking(grey: NDArray[np.uint8]) -> float:
@@ -314,14 +323,31 @@ _BEYOND = (_LEVELS[None, :] > np.array(STEPS)[:, None] / 2) & (np.arange(FINEST)
 
 
 def tones(picture: Image.Image, has_plain_ground: bool) -> tuple[float, float, float, float]:
-    """(brightness, highlight, crushed, blown) of an RGB picture, a plain ground left out. Every n-th pixel counts."""
+    """(brightness, highlight, crushed, blown) of an RGB picture. Every n-th pixel counts, about 512 on a side."""
     every = max(1, min(picture.size) // TONES_SIDE)
-    pixels = np.asarray(picture)[::every, ::every].reshape(-1, 3)
+    pixels = np.asarray(picture)[::every, ::every]
+    shown = pixels.reshape(-1, 3)
     if has_plain_ground:
         ground = np.asarray(border_colour(picture)[0], dtype=np.int16)
-        shape = np.abs(pixels.astype(np.int16) - ground).max(axis=1) > PLAIN_TOLERANCE
-        pixels = pixels[shape] if shape.any() else pixels
-    luma = pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    crushed = float((pixels.max(axis=1) <= BLACK).mean())
-    blown = float((pixels.min(axis=1) >= WHITE).mean())
-    return round(float(luma.mean()), 1), round(float(np.percentile(luma, 95)), 1), round(crushed, 4), round(blown, 4)
+        shape = np.abs(shown.astype(np.int16) - ground).max(axis=1) > PLAIN_TOLERANCE
+        shown = shown[shape] if shape.any() else shown
+    luma = shown @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    crushed = _lost(255 - pixels.max(axis=2), 255 - BLACK, has_plain_ground)
+    blown = _lost(np.sort(pixels, axis=2)[:, :, 1], WHITE, has_plain_ground)
+    return round(float(luma.mean()), 1), round(float(np.percentile(luma, 95)), 1), crushed, blown
+
+
+def _lost(values: NDArray[np.uint8], end: int, has_plain_ground: bool) -> float:
+    """The share of pixels at the end of the scale, 0 where they end in hard edges: a ground, paper or a black dress.
+
+    Light that was lost fades into what was kept. What touches the border of a picture on a plain ground is the ground.
+    """
+    lost = (values >= end).astype(np.uint8)
+    if has_plain_ground:
+        _, parts = cv2.connectedComponents(lost)
+        border = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+        lost[np.isin(parts, np.unique(border))] = 0
+    around = values[(cv2.dilate(lost, np.ones((5, 5), np.uint8)) > 0) & (lost == 0)]
+    if not around.size or float((around >= end - FADING).mean()) < LEAST_FADING:
+        return 0.0
+    return round(float(lost.mean()), 4)

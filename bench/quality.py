@@ -70,20 +70,20 @@ def edges(square: Image.Image) -> bool:
     """True where IMG-SHARP would speak."""
     plane = quality.training_plane(square, square)
     sharpness, enlarged = quality.edge_sharpness(plane), quality.enlargement(plane)
-    return quality.is_blurred(replace(FAULTLESS, sharpness=sharpness, enlarged=enlarged)) is not None
+    return damage.blurred(replace(FAULTLESS, sharpness=sharpness, enlarged=enlarged)) is not None
 
 
 def grid(picture: Image.Image) -> bool:
     """True where IMG-JPEG would speak, the tables gone."""
     blocking = quality.blocking(np.asarray(picture.convert("L")))
-    return quality.is_blocky(replace(FAULTLESS, blocking=blocking)) is not None
+    return damage.blocky(replace(FAULTLESS, blocking=blocking)) is not None
 
 
 def exposure(square: Image.Image) -> bool:
     """True where IMG-EXPOSURE would speak."""
     brightness, highlight, crushed, blown = quality.tones(square, border_colour(square)[1] >= PLAIN_SHARE)
     seen = replace(FAULTLESS, brightness=brightness, highlight=highlight, crushed=crushed, blown=blown)
-    return quality.is_badly_exposed(seen) is not None
+    return damage.badly_exposed(seen) is not None
 
 
 def sources(folders: list[Path]) -> Iterator[tuple[str, Path]]:

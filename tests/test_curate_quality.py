@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from support import damage
+from support.damage import badly_exposed, blocky, blurred
 
 from loradeck.tools.curate_dataset.colour import PLAIN_SHARE, border_colour
 from loradeck.tools.curate_dataset.quality import (
     Quality,
-    is_badly_exposed,
-    is_blocky,
-    is_blurred,
     jpeg_quality,
     measure_quality,
 )
@@ -47,25 +45,25 @@ def share(rule: Rule, paths: Sequence[Path], make: damage.Damage = lambda pictur
 def test_a_good_picture_is_neither_blurred_nor_blocky_nor_badly_exposed(paths: Sequence[Path]) -> None:
     for path in paths:
         found = measured(damage.opened(path))
-        assert (is_blurred(found), is_blocky(found), is_badly_exposed(found)) == (None, None, None), path.name
+        assert (blurred(found), blocky(found), badly_exposed(found)) == (None, None, None), path.name
 
 
 def test_a_flat_picture_has_no_sharpness_to_lose() -> None:
     for colour in ("white", "black", "#40a0c0"):
         flat = measured(Image.new("RGB", (512, 512), colour))
-        assert (is_blurred(flat), is_blocky(flat), is_badly_exposed(flat)) == (None, None, None)
+        assert (blurred(flat), blocky(flat), badly_exposed(flat)) == (None, None, None)
 
 
 def test_a_soft_gradient_is_no_blur() -> None:
     ramp = np.linspace(40, 200, 1024, dtype=np.float32).astype(np.uint8)
-    assert is_blurred(measured(Image.fromarray(np.dstack([np.tile(ramp, (1024, 1))] * 3)))) is None
+    assert blurred(measured(Image.fromarray(np.dstack([np.tile(ramp, (1024, 1))] * 3)))) is None
 
 
 def test_one_small_sharp_shape_on_white_is_sharp() -> None:
     small = Image.new("RGB", (1024, 1024), "white")
     ImageDraw.Draw(small).ellipse((430, 430, 590, 590), fill="#2060c0")
-    assert is_blurred(measured(small)) is None
-    assert is_blurred(measured(damage.gaussian(small, 2.5))) is not None
+    assert blurred(measured(small)) is None
+    assert blurred(measured(damage.gaussian(small, 2.5))) is not None
 
 
 def test_faint_detail_is_as_sharp_as_strong_detail() -> None:
@@ -76,7 +74,7 @@ def test_faint_detail_is_as_sharp_as_strong_detail() -> None:
 
 def test_a_small_sharp_photograph_is_not_called_blurred_because_its_copy_is_larger() -> None:
     small = damage.opened(PHOTOGRAPHS[0]).crop((0, 0, 300, 300))
-    assert is_blurred(measure_quality(small, small.resize((1024, 1024)), None, False)) is None
+    assert blurred(measure_quality(small, small.resize((1024, 1024)), None, False)) is None
 
 
 # --------------------------------------------------------------------------- blur
@@ -96,11 +94,11 @@ def test_a_small_sharp_photograph_is_not_called_blurred_because_its_copy_is_larg
     ],
 )
 def test_soft_pictures_are_found(name: str, goal: float) -> None:
-    assert share(is_blurred, FEW, damage.BLURS[name]) >= goal
+    assert share(blurred, FEW, damage.BLURS[name]) >= goal
 
 
 def test_blur_is_told_with_the_measured_and_the_wanted_value() -> None:
-    said = is_blurred(measured(damage.gaussian(damage.opened(PHOTOGRAPHS[0]), 3)))
+    said = blurred(measured(damage.gaussian(damage.opened(PHOTOGRAPHS[0]), 3)))
     assert said is not None
     assert "at least 0.8 is wanted" in said
 
@@ -110,12 +108,12 @@ def test_blur_is_told_with_the_measured_and_the_wanted_value() -> None:
 
 @pytest.mark.parametrize("name", list(damage.BLOCKS))
 def test_coarse_jpeg_is_seen_in_the_pixels_when_the_tables_are_gone(name: str) -> None:
-    assert share(is_blocky, FEW, damage.BLOCKS[name]) >= 0.95
+    assert share(blocky, FEW, damage.BLOCKS[name]) >= 0.95
 
 
 @pytest.mark.parametrize("name", list(damage.NO_BLOCKS))
 def test_fine_jpeg_is_left_alone(name: str) -> None:
-    assert share(is_blocky, FEW, damage.NO_BLOCKS[name]) == 0
+    assert share(blocky, FEW, damage.NO_BLOCKS[name]) == 0
 
 
 @pytest.mark.parametrize("quality", [5, 30, 50, 75, 92, 100])
@@ -125,7 +123,7 @@ def test_the_quality_of_a_jpeg_is_read_from_its_tables(tmp_path: Path, quality: 
         assert jpeg_quality(image.quantization) == quality  # type: ignore[attr-defined]
         found = measured(image.convert("RGB"), image.quantization)  # type: ignore[attr-defined]
     assert found.jpeg_quality == quality
-    assert (is_blocky(found) is not None) == (quality < 36)
+    assert (blocky(found) is not None) == (quality < 36)
 
 
 # --------------------------------------------------------------------------- tones
@@ -133,25 +131,25 @@ def test_the_quality_of_a_jpeg_is_read_from_its_tables(tmp_path: Path, quality: 
 
 @pytest.mark.parametrize(("name", "goal"), [("+3 stops", 0.25), ("-3 stops", 0.7), ("-4 stops", 0.9)])
 def test_lost_tones_are_found(name: str, goal: float) -> None:
-    assert share(is_badly_exposed, FEW, damage.LOST[name]) >= goal
+    assert share(badly_exposed, FEW, damage.LOST[name]) >= goal
 
 
 def test_the_white_round_a_portrait_that_reaches_the_border_is_a_ground() -> None:
     found = measured(damage.opened(damage.ROOT / "tests/data/head_yaw/white_y+030.jpg"))
-    assert (found.blown, is_badly_exposed(found)) == (0.0, None)
+    assert (found.blown, badly_exposed(found)) == (0.0, None)
 
 
 @pytest.mark.parametrize("name", list(damage.NOT_LOST))
 def test_half_a_stop_more_or_a_stop_less_loses_no_tones(name: str) -> None:
-    assert share(is_badly_exposed, FEW, damage.NOT_LOST[name]) <= 0.1
+    assert share(badly_exposed, FEW, damage.NOT_LOST[name]) <= 0.1
 
 
 def test_a_night_with_a_lamp_in_it_is_well_exposed() -> None:
     night = Image.fromarray(np.random.default_rng(3).integers(4, 24, (512, 512, 3), dtype=np.uint8))
-    assert "dark all over" in str(is_badly_exposed(measured(night)))
+    assert "dark all over" in str(badly_exposed(measured(night)))
     ImageDraw.Draw(night).ellipse((200, 120, 340, 260), fill="#fff0b0")
-    assert is_badly_exposed(measured(night)) is None
+    assert badly_exposed(measured(night)) is None
 
 
 def test_low_key_portraits_are_deliberate() -> None:
-    assert share(is_badly_exposed, [path for path in PORTRAITS if path.name.startswith("lowkey")]) == 0
+    assert share(badly_exposed, [path for path in PORTRAITS if path.name.startswith("lowkey")]) == 0

@@ -23,9 +23,10 @@ from loradeck.server.worker import work
 from loradeck.state.errors import DiskFull, WorkspaceReadOnly
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, RunRecord
 from loradeck.tools.contracts import CurateArgs, CurateResult
-from loradeck.tools.curate_dataset import effort, job, tool
+from loradeck.tools.curate_dataset import adding, effort, job, tool
 from loradeck.tools.curate_dataset.picture import announced_megapixels
 from loradeck.tools.curate_dataset.sources import survey
+from loradeck.tools.curate_dataset.watch import Watch
 from loradeck.tools.errors import BadArgument, NotFound, Refused
 
 
@@ -173,7 +174,7 @@ def test_a_caption_that_begins_with_the_trigger_is_taken_once_the_trigger_is_kno
     assert on.store.where(CaptionRecord) == []
     result = curate(on, dataset_id=made.dataset_id, trigger="flicx")
     (taken,) = on.store.where(CaptionRecord)
-    assert (taken.text, taken.mode, taken.seen) == ("flicx, a red house", "given", False)
+    assert (taken.text, taken.mode, taken.seen) == ("flicx, a red house", "imported", False)
     assert (Path(str(result.folder)) / "a00.txt").read_text() == "flicx, a red house"
 
 
@@ -350,7 +351,7 @@ def test_keep_reject_and_undo(tmp_path: Path) -> None:
     assert statuses(curate(on, dataset_id=ds, keep=["2"], reject=["1"])) == "rkkrrr"
     assert statuses(curate(on, dataset_id=ds, undo=True)) == "krkrrr"
     assert statuses(curate(on, dataset_id=ds, undo=True)) == "kkkkkr"
-    with pytest.raises(Refused, match="no keep or reject to take back"):
+    with pytest.raises(Refused, match="nothing to take back"):
         curate(on, dataset_id=ds, undo=True)
     assert statuses(curate(on, dataset_id=ds, reject=["all but 1, 3"])) == "krkrrr"
     kept = curate(on, dataset_id=ds, keep=["all"])
@@ -447,7 +448,7 @@ def test_stopped_in_the_middle_it_leaves_whole_rows_and_files_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on = bench(tmp_path)
-    monkeypatch.setattr(job, "BATCH", 2)
+    monkeypatch.setattr(adding, "BATCH", 2)
     source = folder_of(tmp_path / "in", 7)
     made = curate(on, source=save(picture(0), tmp_path / "in" / "a00.png"), name="set")
     looks = iter(range(100))
@@ -458,7 +459,7 @@ def test_stopped_in_the_middle_it_leaves_whole_rows_and_files_and_goes_on(
 
     args = CurateArgs(source=str(source), dataset_id=made.dataset_id)
     with pytest.raises(Cancelled):
-        job.carry_out(on.store, str(made.dataset_id), args, job.Watch(lambda done, total, message: None, check))
+        job.carry_out(on.store, str(made.dataset_id), args, Watch(lambda done, total, message: None, check))
     rows = on.store.where(ImageRecord)
     assert 1 < len(rows) < 7
     folder = Path(str(made.folder))

@@ -385,9 +385,9 @@ def test_what_cannot_be_done_is_one_sentence_and_leaves_no_deck_behind(
 def test_references_are_judged_though_nothing_here_draws_with_them_yet(work: Workbench, tmp_path: Path) -> None:
     plain = save(Image.new("RGB", (64, 64), "#808080"), tmp_path / "plain.png")
     busy = save(Image.effect_noise((256, 256), 80).convert("RGB"), tmp_path / "busy.png")
-    with pytest.raises(NotYet, match="hosted engines.*These would do"):
+    with pytest.raises(NotYet, match=r"hosted engines.*These would do"):
         render(work, deck=deck(), references=[str(plain)])
-    with pytest.raises(NotYet, match="hosted engines.*REF-CLEAN: 1 of 2"):
+    with pytest.raises(NotYet, match=r"hosted engines.*REF-CLEAN: 1 of 2"):
         render(work, deck=deck(), references=[str(plain), str(busy)])
     with pytest.raises(NotYet, match="REF-COUNT: 11 references"):
         render(work, deck=deck(), references=[str(plain)] * 11)

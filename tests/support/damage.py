@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -12,10 +13,30 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from loradeck.tools.curate_dataset.quality import Quality
+from loradeck.tools.rulebook.facts import Measured
+from loradeck.tools.rulebook.quality import why_badly_exposed, why_blocky, why_blurred
+from loradeck.tools.rulebook.tables import Thresholds
+
 ROOT = Path(__file__).resolve().parents[2]
 SIDE = 1024
 Resampling = Image.Resampling
 Damage = Callable[[Image.Image], Image.Image]
+
+
+def blurred(found: Quality) -> str | None:
+    """What IMG-SHARP says of a picture."""
+    return why_blurred(Measured(**asdict(found)), Thresholds())
+
+
+def blocky(found: Quality) -> str | None:
+    """What IMG-JPEG says of a picture."""
+    return why_blocky(Measured(**asdict(found)), Thresholds())
+
+
+def badly_exposed(found: Quality) -> str | None:
+    """What IMG-EXPOSURE says of a picture."""
+    return why_badly_exposed(Measured(**asdict(found)), Thresholds())
 
 
 def originals() -> Iterator[tuple[str, Path]]:

@@ -1,4 +1,4 @@
-"""What is measured on a picture's colours and edges: background, dominant colours, sharpness."""
+"""What is measured on a picture's colours: the border's colour, dominant colours."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from PIL import Image
 PLAIN_SHARE = 0.95
 PLAIN_TOLERANCE = 12
 LEAST_SHARE = 0.03
-SHARPNESS_SIDE = 1024
-TILES = 8
 
 
 def hexed(colour: tuple[int, int, int]) -> str:
@@ -47,18 +45,3 @@ def dominant_colours(picture: Image.Image, without: tuple[int, int, int] | None,
 def _near(first: tuple[int, int, int], second: tuple[int, int, int]) -> bool:
     """Closer than a glance would part: 40 of 255 in the channel that differs most."""
     return max(abs(a - b) for a, b in zip(first, second, strict=True)) < 40
-
-
-def sharpness(square: Image.Image) -> float:
-    """90th percentile of the variance of the Laplacian over 8 x 8 tiles, at 1024 pixels a side.
-
-    Blurred pictures and enlarged ones stay under about 100.
-    """
-    side = (SHARPNESS_SIDE, SHARPNESS_SIDE)
-    grey = square.convert("L")
-    values = np.asarray(grey if grey.size == side else grey.resize(side, Image.Resampling.LANCZOS), dtype=np.float32)
-    inner = values[1:-1, 1:-1]
-    edges = values[:-2, 1:-1] + values[2:, 1:-1] + values[1:-1, :-2] + values[1:-1, 2:] - 4 * inner
-    step = edges.shape[0] // TILES
-    tiles = edges[: step * TILES, : step * TILES].reshape(TILES, step, TILES, step)
-    return round(float(np.percentile(tiles.var(axis=(1, 3)), 90)), 2)

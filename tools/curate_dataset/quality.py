@@ -1,8 +1,8 @@
 """How good a picture is: whether its edges are sharp, whether JPEG left blocks in it, whether its tones are lost.
 
 Each measure compares a picture with itself, so that drawings, icons on white and plain grounds are judged by their
-edges alone. Thresholds were tuned on one half of the pictures that `tests/support/damage.py` damages in known ways;
-`bench/quality.py` measures them on the other half (docs/judgement.md has the numbers).
+edges alone. From which number on a rule speaks stands in `rulebook.tables.Thresholds`; `bench/quality.py` measures how
+right that is on pictures that `tests/support/damage.py` damages in known ways (docs/judgement.md).
 """
 
 from __future__ import annotations
@@ -36,11 +36,6 @@ FINE_TILES = 75.0
 """Percentile of the tiles whose finest detail is compared: grain and a sharp edge here and there do not decide."""
 LEAST_ENERGY = 4.0
 """Mean square (0-255) of the second finest octave under which a tile is flat."""
-MOST_ENLARGED = 0.885
-"""Enlarging twice leaves 0.03 to 0.13 of the second finest octave's energy in the finest; sharp photographs have 0.84
-on the middle and rarely under 0.15."""
-LEAST_SHARPNESS = 0.8
-"""Under it edges are spread over more than two pixels: a gaussian of sigma 0.8 gives 1/(2 * 0.8 ** 2)."""
 
 GRID = 8
 BLOCKS_SIDE = 1024
@@ -52,9 +47,6 @@ LEAST_COEFFICIENTS = 60
 LEAST_COMB = 0.6
 """Mean cosine of coefficients against multiples of a step: 1 on a perfect comb, 0 or less where there is none."""
 LEAST_WAVES = 3
-MOST_BLOCKING = 1.4
-"""Times the standard table's steps. The table itself is quality 50; 1.67 is quality 30, 1.25 is quality 40."""
-LEAST_JPEG_QUALITY = 36
 
 TONES_SIDE = 512
 BLACK, WHITE = 3, 252
@@ -64,13 +56,6 @@ FADING = 37
 LEAST_FADING = 0.55
 """Share of the pixels beside a lost part that must lie within 37 of its end. Overexposed photographs have 0.5 to 1
 (middle 0.85), white grounds of icons and portraits 0.04 to 0.4."""
-MOST_CRUSHED = 0.35
-MOST_BLOWN = 0.2
-DARK_MEAN, DARK_HIGHLIGHT = 64.0, 100.0
-"""As RND-DARK, mean luma and luma of the brightest twentieth: a night with a lamp in it is not too dark. Photographs
-taken three stops too short stay under both, all but 2% of others are brighter in one."""
-FLAT = 4.0
-"""Highlights less than this above the mean: one even colour, which may be as dark as it likes."""
 
 LUMINANCE = (
     (16, 11, 10, 16, 24, 40, 51, 61),
@@ -82,7 +67,7 @@ LUMINANCE = (
     (49, 64, 78, 87, 103, 121, 120, 101),
     (72, 92, 95, 98, 112, 100, 103, 99),
 )
-"""JPEG's example table for luminance (ITU-T T.81, table K.1), which libjpeg scales by quality."""
+"""JPEG's example table for luminance (ITU T.81, table K.1), which libjpeg scales by quality."""
 
 
 @dataclass(frozen=True)
@@ -130,48 +115,6 @@ def measure_quality(
         crushed=crushed,
         blown=blown,
     )
-
-
-def is_blurred(quality: Quality) -> str | None:
-    """Why the picture is too soft (IMG-SHARP), None where it is sharp enough or has no edges."""
-    if quality.sharpness < LEAST_SHARPNESS:
-        return (
-            f"Its sharpest edges are soft: sharpness {quality.sharpness:.2f}, at least {LEAST_SHARPNESS:g} is wanted "
-            "(blurred, shaken, or enlarged from a smaller picture)."
-        )
-    if quality.enlarged > MOST_ENLARGED:
-        return (
-            f"Half its pixels would hold all that it shows: enlarged {quality.enlarged:.2f}, at most {MOST_ENLARGED:g} "
-            "is wanted (enlarged from a smaller picture, or out of focus)."
-        )
-    return None
-
-
-def is_blocky(quality: Quality) -> str | None:
-    """Why JPEG damaged the picture too much (IMG-JPEG), None where it did not."""
-    if quality.jpeg_quality is not None and quality.jpeg_quality < LEAST_JPEG_QUALITY:
-        return f"Its file is JPEG of quality {quality.jpeg_quality}; at least {LEAST_JPEG_QUALITY} is wanted."
-    if quality.blocking <= MOST_BLOCKING:
-        return None
-    return (
-        f"It shows JPEG blocks {quality.blocking:.1f} times as coarse as at quality 50; at most {MOST_BLOCKING:g} "
-        "times is wanted (saving it again does not mend that)."
-    )
-
-
-def is_badly_exposed(quality: Quality) -> str | None:
-    """Why tones are lost (IMG-EXPOSURE), None where they are not. Dark or bright alone is no fault."""
-    if quality.blown > MOST_BLOWN:
-        return f"{quality.blown:.0%} of it is lost in white; at most {MOST_BLOWN:.0%} is wanted."
-    if quality.crushed > MOST_CRUSHED:
-        return f"{quality.crushed:.0%} of it is lost in black; at most {MOST_CRUSHED:.0%} is wanted."
-    is_flat = quality.highlight - quality.brightness < FLAT
-    if quality.brightness < DARK_MEAN and quality.highlight < DARK_HIGHLIGHT and not is_flat:
-        return (
-            f"It is dark all over: mean brightness {quality.brightness:.0f} and highlights {quality.highlight:.0f} of "
-            f"255 (wanted: {DARK_MEAN:.0f} or {DARK_HIGHLIGHT:.0f})."
-        )
-    return None
 
 
 # --------------------------------------------------------------------------- edges

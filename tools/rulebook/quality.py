@@ -10,6 +10,8 @@ from loradeck.tools.rulebook.tables import Thresholds
 
 Why = Callable[[Measured, Thresholds], str | None]
 MOST_NUMBERS = 12
+FLAT = 4.0
+"""A picture whose lights lie no further than this above its mean is one even tone, which is no fault of exposure."""
 
 
 def why_blurred(image: Measured, limits: Thresholds) -> str | None:
@@ -48,7 +50,8 @@ def why_badly_exposed(image: Measured, limits: Thresholds) -> str | None:
     mean, highlight = limits.dark
     if image.brightness is None or image.highlight is None:
         return None
-    if image.brightness < mean and image.highlight < highlight:
+    is_flat = image.highlight - image.brightness < FLAT
+    if image.brightness < mean and image.highlight < highlight and not is_flat:
         return (
             f"it is dark all over: mean brightness {image.brightness:.0f} and highlights {image.highlight:.0f} of 255, "
             f"wanted {mean:.0f} or {highlight:.0f}"

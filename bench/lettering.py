@@ -67,13 +67,17 @@ def main() -> None:
         for kind, names in json.loads(LABELS.read_text()).items()
     }
     if options.sets:
-        return sets(labels["none"], options.each)
-    fonts = dict(pair.split("=", 1) for pair in options.script)
-    cases = [*clean_cases(labels), *drawn_cases(labels["none"], options.each, fonts)]
+        sets(labels["none"], options.each)
+    else:
+        fonts = dict(pair.split("=", 1) for pair in options.script)
+        single_pictures([*clean_cases(labels), *drawn_cases(labels["none"], options.each, fonts)], wrong=options.wrong)
+        speed(labels["none"][:24])
+
+
+def single_pictures(cases: Sequence[Case], *, wrong: bool) -> None:
+    """Judge every picture for itself, two at a time, and print the table."""
     with ThreadPoolExecutor(2) as pool:
-        judged = list(pool.map(judge, cases))
-    report(cases, judged, wrong=options.wrong)
-    speed(labels["none"][:24])
+        report(cases, list(pool.map(judge, cases)), wrong=wrong)
 
 
 def clean_cases(labels: dict[str, list[Path]]) -> Iterator[Case]:

@@ -1,6 +1,6 @@
 """How well text laid over pictures is found: recall by kind of overlay, false overlays, pictures per second.
 
-    python bench/lettering.py --photographs FOLDER [--script NAME=FONT ...] [--each N] [--half 0|1] [--wrong]
+    python bench/lettering.py --photographs FOLDER [--script NAME=FONT ...] [--each N] [--half 0|1] [--wrong] [--sets]
 
 FOLDER holds photographs named in tests/corpus/lettering/photographs.json (the public imagenet-sample-images), which
 says which hold no text, text of their scene, or text laid over them by others. Overlays are drawn on those without
@@ -36,6 +36,7 @@ from support.overlaid import (
 
 from loradeck.tools.curate_dataset.lettering import find_text
 from loradeck.tools.curate_dataset.overlays import overlay_of
+from loradeck.tools.curate_dataset.watermarks import Trace, common_marks, trace_of
 
 ROOT = Path(__file__).resolve().parents[1]
 LABELS = ROOT / "tests" / "corpus" / "lettering" / "photographs.json"
@@ -58,18 +59,25 @@ def main() -> None:
     parser.add_argument("--script", action="append", default=[], metavar="NAME=FONT")
     parser.add_argument("--each", type=int, default=12)
     parser.add_argument("--half", type=int, default=1, choices=(0, 1))
-    parser.add_argument("--wrong", action="store_true")
+    parser.add_argument("--wrong", action="store_true", help="list the pictures that are judged wrong")
+    parser.add_argument("--sets", action="store_true", help="only the sets that repeat a mark")
     options = parser.parse_args()
     labels = {
         kind: [options.photographs / name for name in names if half(name) == options.half]
         for kind, names in json.loads(LABELS.read_text()).items()
     }
-    fonts = dict(pair.split("=", 1) for pair in options.script)
-    cases = [*clean_cases(labels), *drawn_cases(labels["none"], options.each, fonts)]
+    if options.sets:
+        sets(labels["none"], options.each)
+    else:
+        fonts = dict(pair.split("=", 1) for pair in options.script)
+        single_pictures([*clean_cases(labels), *drawn_cases(labels["none"], options.each, fonts)], wrong=options.wrong)
+        speed(labels["none"][:24])
+
+
+def single_pictures(cases: Sequence[Case], *, wrong: bool) -> None:
+    """Judge every picture for itself, two at a time, and print the table."""
     with ThreadPoolExecutor(2) as pool:
-        judged = list(pool.map(judge, cases))
-    report(cases, judged, wrong=options.wrong)
-    speed(labels["none"][:24])
+        report(cases, list(pool.map(judge, cases)), wrong=wrong)
 
 
 def clean_cases(labels: dict[str, list[Path]]) -> Iterator[Case]:
@@ -132,6 +140,29 @@ def report(cases: Sequence[Case], judged: Sequence[tuple[str, str]], *, wrong: b
     for case, (verdict, words) in zip(cases, judged, strict=True) if wrong else []:
         if (verdict == "margin") == (case.kind in clean):
             print(f"    {verdict:<6} {case.kind}: {case.name} {words!r}")
+
+
+def sets(photographs: Sequence[Path], each: int) -> None:
+    """Marks found in sets of 8 and 12 pictures that all carry one, and in sets that carry none."""
+    pictures = [picture for picture in map(opened, photographs) if picture.size in {(500, 375), (500, 374)}]
+    for count in (8, 12):
+        groups = [pictures[at : at + count] for at in range(0, len(pictures) - count + 1, count)]
+        false = sum(len(common_marks(traces(group))) for group in groups)
+        print(f"{len(groups)} sets of {count} without a mark: {false} pictures said to carry one")
+        for kind, mark in MARK_KINDS.items():
+            for opacity in OPACITIES[:2]:
+                found = []
+                for seed in range(2000, 2000 + each):
+                    group = [mark(picture, seed, opacity).picture for picture in groups[seed % len(groups)]]
+                    found.append(len(common_marks(traces(group))))
+                read, carried = sum(map(bool, found)), sum(found)
+                print(
+                    f"{kind} {opacity:.0%}, sets of {count}: {read}/{each} read, {carried}/{each * count} pictures told"
+                )
+
+
+def traces(pictures: Sequence[Image.Image]) -> dict[str, Trace]:
+    return {str(number): trace_of(picture) for number, picture in enumerate(pictures)}
 
 
 def speed(photographs: Sequence[Path]) -> None:

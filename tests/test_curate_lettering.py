@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import pytest
 from PIL import Image, ImageDraw
+from rapidfuzz import fuzz
 from support.overlaid import (
     Overlaid,
     caption_bar,
@@ -79,8 +80,9 @@ def test_a_credit_that_runs_up_a_side_is_read_from_bottom_to_top() -> None:
 
 
 def test_text_that_reads_downwards_is_read_too() -> None:
-    turned = edge(opened(PHOTOS / "cat.png"), seed=2).picture.rotate(180)
-    assert any("Hill" in one.words or "2021" in one.words or len(one.words) >= 8 for one in find_text(turned))
+    drawn = edge(opened(PHOTOS / "cat.png"), seed=2)
+    found = find_text(drawn.picture.rotate(180))
+    assert max(fuzz.ratio(one.words, drawn.words) for one in found) >= 75
 
 
 def test_nothing_is_found_in_a_picture_of_one_colour() -> None:
@@ -147,6 +149,7 @@ def test_a_long_line_at_a_margin_counts_though_it_cannot_be_read() -> None:
     assert found is not None
     assert (found.kind, found.words) == ("margin", "")
     assert overlay_of([line("", (10, 170, 120, 22), confidence=0.6)], (500, 400)) is None
+    assert overlay_of([line("", (10, 170, 22, 120), at_margin=True, confidence=0.6)], (500, 400)) is None
 
 
 def test_a_page_full_of_lines_has_no_overlay_at_its_margin() -> None:
@@ -185,7 +188,7 @@ def test_a_photographed_page_holds_text_of_its_scene() -> None:
 @pytest.mark.parametrize("make", [caption_bar, subtitle, date, credit, edge])
 def test_text_at_a_margin_is_found_on_nearly_every_photograph(make: Callable[[Image.Image, int], Overlaid]) -> None:
     """Measured: 0.8 to 1.0 (docs/judgement.md); a third is left as slack."""
-    photos = [opened(path) for path in (*WITHOUT_TEXT[:5], *WITHOUT_TEXT[11:])]
+    photos = [opened(path) for path in (*WITHOUT_TEXT[:5], *WITHOUT_TEXT[11:14])]
     kinds = [judged(make(photo, 40 + seed).picture) for seed, photo in enumerate(photos)]
     assert kinds.count("margin") >= len(kinds) * 2 / 3
 
@@ -227,10 +230,10 @@ def test_lines_are_placed_as_shares_of_their_picture_and_short_ones_left_out() -
 
 @pytest.mark.slow
 def test_a_mark_too_faint_for_one_picture_is_read_from_all_of_them_laid_over_one_another() -> None:
-    photos = [opened(path).resize((480, 480)) for path in WITHOUT_TEXT]
-    marked = {str(i): trace_of(centre_mark(p, 7, 0.2, "Hill Studio").picture) for i, p in enumerate(photos)}
+    photos = [opened(path).resize((480, 480)) for path in (*WITHOUT_TEXT[:5], *WITHOUT_TEXT[11:])]
+    marked = {str(i): trace_of(centre_mark(p, 7, 0.25, "Hill Studio").picture) for i, p in enumerate(photos)}
     found = common_marks(marked)
-    assert len(found) >= len(photos) * 2 / 3
+    assert len(found) >= len(photos) - 2
     assert {words.replace(" ", "") for words in found.values()} == {"HillStudio"}
 
 

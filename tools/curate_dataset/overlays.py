@@ -15,6 +15,8 @@ from typing import Literal
 from rapidfuzz import fuzz
 
 LEAST_READ = 0.6
+LEAST_READ_UPRIGHT = 0.75
+"""Lines up a side are read both ways, and shelves and folds look like them; those that were laid over reach 0.84."""
 LEAST_LETTERS = 4
 LEAST_LENGTH = 2.5
 """A line that cannot be read, such as Arabic, counts only at a margin and if it is this many times as long as high."""
@@ -125,11 +127,12 @@ def _is_same(one: Placed, other: Placed) -> bool:
 
 
 def _is_text(line: Lettering) -> bool:
-    """True for a line that was read as more than a stray sign, or that has the shape of one, at a margin."""
-    if line.words and line.confidence >= LEAST_READ:
-        return letters(line.words) >= LEAST_LETTERS
+    """True for a line that was read as more than a stray sign, or that has the shape of one, level at a margin."""
     _, _, width, height = line.box
-    return line.at_margin and max(width, height) >= LEAST_LENGTH * min(width, height)
+    least = LEAST_READ if width >= height else LEAST_READ_UPRIGHT
+    if line.words and line.confidence >= least:
+        return letters(line.words) >= LEAST_LETTERS
+    return line.at_margin and width >= LEAST_LENGTH * height
 
 
 def letters(words: str) -> int:

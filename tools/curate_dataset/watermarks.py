@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from loradeck.tools.curate_dataset.lettering import find_text
+from loradeck.tools.curate_dataset.lettering import Lettering, find_text
 from loradeck.tools.curate_dataset.overlays import LEAST_LETTERS, LEAST_READ, letters
 
 Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 Trace = NDArray[np.int8]
 """What is finer than ten pixels in a grey picture of 384 on its longer side, evened out: (height, width), +-127."""
 
@@ -26,9 +27,9 @@ STEP = 8  # the shorter side is rounded to it, so that 500 x 375 and 500 x 374 p
 FINE = 10
 FLOOR = 3.0
 LEAST_PICTURES = 6
-STRONGEST = 0.04
-"""The share of the pixels that is taken for the mark: what a line across the middle inks."""
-LEAST_LIKE = 0.12
+INKED = 0.4
+"""The share of a line's box that letters and their outlines fill."""
+LEAST_LIKE = 0.08
 LEAST_SPREAD = 0.05
 SLANTS = (0, 30, -30)
 WHITE = 127
@@ -54,8 +55,13 @@ def common_marks(traces: Mapping[str, Trace]) -> dict[str, str]:
         shapes[trace.shape].append(name)
     marked: dict[str, str] = {}
     for names in shapes.values():
-        if len(names) >= LEAST_PICTURES and (words := _words([traces[name] for name in names])):
-            likeness = _likeness([traces[name] for name in names])
+        if len(names) < LEAST_PICTURES:
+            continue
+        group = [traces[name] for name in names]
+        sums = _Sums.of(group)
+        words, where = _mark(sums)
+        if words:
+            likeness = _likeness(group, sums, where)
             marked |= {name: words for name, like in zip(names, likeness, strict=True) if like >= LEAST_LIKE}
     return marked
 
@@ -92,26 +98,35 @@ def _values(trace: Trace) -> Floats:
     return trace.astype(np.float32) / np.float32(WHITE)
 
 
-def _words(traces: Sequence[Trace]) -> str:
-    """What stands in all of the pictures laid over one another, or ""."""
-    evidence = _Sums.of(traces).evidence()
-    over = Image.fromarray(np.clip(128 + 20 * evidence, 0, 255).astype(np.uint8)).convert("RGB")
+def _mark(sums: _Sums) -> tuple[str, Mask]:
+    """What stands in all of the pictures laid over one another, and where; no words and nowhere if nothing does."""
+    over = Image.fromarray(np.clip(128 + 20 * sums.evidence(), 0, 255).astype(np.uint8)).convert("RGB")
     for slant in SLANTS:
         turned = over.rotate(slant, Image.Resampling.BICUBIC, expand=True, fillcolor=(128, 128, 128))
         lines = [line for line in find_text(turned) if letters(line.words) >= LEAST_LETTERS]
         sure = [line for line in lines if line.confidence >= LEAST_READ]
         if sure:
-            return max(sure, key=lambda line: line.confidence).words
-    return ""
+            return max(sure, key=lambda line: line.confidence).words, _turned_back(sure, turned.size, slant, over.size)
+    return "", np.zeros(sums.total.shape, np.bool_)
 
 
-def _likeness(traces: Sequence[Trace]) -> list[float]:
-    """How each trace correlates (-1 to 1) with what the others have in common, where that is strongest."""
-    sums, found = _Sums.of(traces), []
+def _turned_back(lines: Sequence[Lettering], turned: tuple[int, int], slant: int, size: tuple[int, int]) -> Mask:
+    """(height, width), true where lines of a picture stand that was turned by `slant` degrees about its middle."""
+    ink = Image.new("L", turned)
+    for line in lines:
+        x, y, width, height = line.box
+        ink.paste(255, (x, y, x + width, y + height))
+    left, top = (turned[0] - size[0]) // 2, (turned[1] - size[1]) // 2
+    return np.asarray(ink.rotate(-slant).crop((left, top, left + size[0], top + size[1]))) > 0
+
+
+def _likeness(traces: Sequence[Trace], sums: _Sums, where: Mask) -> list[float]:
+    """How each trace correlates (-1 to 1) with what the others have in common there, where that is strongest."""
+    found = []
     for trace in traces:
-        others = sums.without(trace).evidence()
-        strong = np.abs(others) >= np.percentile(np.abs(others), 100 * (1 - STRONGEST))
-        mark, values = others[strong], _values(trace)[strong]
+        others, own = sums.without(trace).evidence()[where], _values(trace)[where]
+        strong = np.abs(others) >= np.percentile(np.abs(others), 100 * (1 - INKED))
+        mark, values = others[strong], own[strong]
         size = float(np.linalg.norm(values) * np.linalg.norm(mark))
         found.append(float(values @ mark) / size if size else 0.0)
     return found

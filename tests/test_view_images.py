@@ -12,12 +12,13 @@ from support.decks import deck, render
 from support.painter import Painter, bench, trained
 
 from loradeck.state import runs
-from loradeck.state.records import DatasetRecord, ImageRecord, ReportRecord, SampleRecord, SheetRecord, VisualRecord
+from loradeck.state.records import DatasetRecord, ImageRecord, SampleRecord, SheetRecord, VisualRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import ListLorasArgs, ViewArgs
+from loradeck.tools.contracts import ListLorasArgs, TargetModel, ViewArgs
 from loradeck.tools.errors import BadArgument, NotFound, NotYet
 from loradeck.tools.list_loras.tool import handle as list_loras
 from loradeck.tools.spec import Pictures
+from loradeck.tools.validate_coverage.tool import judge_now
 from loradeck.tools.view_images.tool import TOOL, handle
 from loradeck.tools.wording import PREVIEW_NOTE
 from loradeck.tools.workbench import Workbench
@@ -142,13 +143,41 @@ def test_twelve_large_noisy_images_stay_in_the_room_of_an_answer(work: Workbench
     assert len(look(work, of=of, what="image", image_ids=["1-12"]).jpegs) == 12
 
 
-def test_coverage_is_shown_as_the_last_report_counted_it(work: Workbench) -> None:
+def test_coverage_is_shown_as_it_is_now_judged_or_not(work: Workbench) -> None:
     of = dataset(work.store, 3)
-    with pytest.raises(NotFound, match="validate_coverage"):
+    never = look(work, of=of, what="coverage")
+    assert "2 kept images" in never.text
+    assert "never judged; call validate_coverage(dataset_id='ds_test22')." in never.text
+    verdict = judge_now(work.store, work.store.where(DatasetRecord)[0])
+    judged = look(work, of=of, what="coverage").text
+    assert f"{verdict.report_id}, judged this very set: verdict fail." in judged
+    work.store.change(ImageRecord, "img_abcd0001", attributes={"subject": "bell"})
+    stale = look(work, of=of, what="coverage")
+    assert f"{verdict.report_id} (verdict fail), is older than this set; call validate_coverage" in stale.text
+    assert stale.jpegs != never.jpegs
+
+
+def test_a_report_for_another_model_is_compared_with_what_it_judged(work: Workbench) -> None:
+    of = dataset(work.store, 3)
+    judge_now(work.store, work.store.where(DatasetRecord)[0], TargetModel.FLUX2_DEV)
+    assert "judged this very set" in look(work, of=of, what="coverage").text
+
+
+def test_a_figures_coverage_names_the_cells_that_are_wanted(work: Workbench) -> None:
+    of = dataset(work.store, 3)
+    work.store.change(DatasetRecord, of, profile="character")
+    for number in (1, 2):
+        work.store.change(ImageRecord, f"img_abcd{number:04}", attributes={"angle": "front", "expression": "calm"})
+    answer = look(work, of=of, what="coverage")
+    assert len(answer.jpegs) == 2
+    assert "Wanted and not there: front exhaustion, front resolve," in answer.text
+    assert "front neutral" not in answer.text
+
+
+def test_a_set_that_keeps_nothing_has_no_coverage(work: Workbench) -> None:
+    of = dataset(work.store, 1)
+    with pytest.raises(NotFound, match="keeps no images"):
         look(work, of=of, what="coverage")
-    report = {"coverage": {"angle": {"front": 2}}}
-    work.store.add(ReportRecord("rep_a", of, "f", "preview", "warn", report))
-    assert "verdict warn" in look(work, of=of, what="coverage").text
 
 
 def test_a_training_shows_samples_and_loss_while_it_runs(work: Workbench, tmp_path: Path) -> None:

@@ -1,19 +1,24 @@
-"""A dataset to look at: numbered sheets with a code, single images, bars of its coverage."""
+"""A dataset to look at: numbered sheets with a code, single images, what it covers."""
 
 from __future__ import annotations
 
 from loradeck.state.records import DatasetRecord, ImageRecord, ReportRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import ImageStatus
+from loradeck.tools.contracts import ImageStatus, TargetModel
 from loradeck.tools.datasets import all_images, copy_path, resolve_images
 from loradeck.tools.errors import BadArgument, NotFound
-from loradeck.tools.pictures.bars import bar_chart
+from loradeck.tools.pictures.heatmap import coverage_pictures
 from loradeck.tools.pictures.sheet import Tile, contact_sheet
+from loradeck.tools.rulebook.fingerprint import fingerprint
 from loradeck.tools.spec import Pictures
+from loradeck.tools.validate_coverage.matrix import matrix
+from loradeck.tools.validate_coverage.panels import panels
+from loradeck.tools.validate_coverage.tool import facts_now
 from loradeck.tools.view_images.answer import jpegs, large, paged, pieces, sheet_code
 
 A_PAGE = 50
 A_SHEET = 25
+MOST_WANTED = 12
 
 
 def show_dataset(store: Store, dataset: DatasetRecord, what: str, refs: list[str] | None, page: int) -> Pictures:
@@ -62,13 +67,32 @@ def _images(store: Store, dataset: DatasetRecord, refs: list[str]) -> Pictures:
 
 
 def _coverage(store: Store, dataset: DatasetRecord) -> Pictures:
-    reports = store.where(ReportRecord, "dataset_id = ?", [dataset.id], order="created_at desc", limit=1)
+    facts = facts_now(store, dataset)
+    if not facts.images:
+        raise NotFound(
+            f"{dataset.name} keeps no images, so there is nothing to count; add some with "
+            f"curate_dataset(dataset_id={dataset.id!r}, source=...)."
+        )
+    shown = matrix(facts) if facts.is_figure else None
+    standing, todo = _standing(store, dataset)
+    title = f"{dataset.name}: what {len(facts.images)} kept images cover ({facts.profile})"
+    pictures = coverage_pictures(title, standing, shown, panels(facts))
+    wanted = [f"{row} {column}".replace("_", " ") for row, column in shown.wanted] if shown else []
+    more = f" and {len(wanted) - MOST_WANTED} more" if len(wanted) > MOST_WANTED else ""
+    listed = f" Wanted and not there: {', '.join(wanted[:MOST_WANTED])}{more}." if wanted else ""
+    return Pictures(f"{title}. {standing}{todo}.{listed}", jpegs(pictures))
+
+
+def _standing(store: Store, dataset: DatasetRecord) -> tuple[str, str]:
+    """The last verdict and whether the set is still what it judged; what to call where it is not."""
+    call = f"; call validate_coverage(dataset_id={dataset.id!r})"
+    reports = store.where(ReportRecord, "dataset_id = ?", [dataset.id], order="created_at desc, rowid desc", limit=1)
     if not reports:
-        raise NotFound(f"{dataset.name} was not judged yet; call validate_coverage(dataset_id={dataset.id!r}) first.")
+        return "This set was never judged", call
     report = reports[0]
-    counts = {name: values for name, values in report.report.get("coverage", {}).items() if values}
-    chart = bar_chart(counts, title=f"{dataset.name}: coverage ({report.verdict})")
-    return Pictures(f"Coverage of {dataset.name} as {report.id} counted it, verdict {report.verdict}.", jpegs([chart]))
+    if report.fingerprint != fingerprint(facts_now(store, dataset, TargetModel(report.target_model))):
+        return f"The last report, {report.id} (verdict {report.verdict}), is older than this set", call
+    return f"The last report, {report.id}, judged this very set: verdict {report.verdict}", ""
 
 
 def _tile(store: Store, image: ImageRecord) -> Tile:

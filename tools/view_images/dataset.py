@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from loradeck.state.records import DatasetRecord, ImageRecord, ReportRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import ImageStatus, TargetModel
-from loradeck.tools.datasets import all_images, copy_path, resolve_images
+from loradeck.tools.aside import deciding_rule, why_aside
+from loradeck.tools.contracts import Crop, ImageStatus, TargetModel
+from loradeck.tools.datasets import all_images, copy_path, select
 from loradeck.tools.errors import BadArgument, NotFound
+from loradeck.tools.pictures.cut import Cut
 from loradeck.tools.pictures.heatmap import coverage_pictures
 from loradeck.tools.pictures.sheet import Tile, contact_sheet
 from loradeck.tools.rulebook.fingerprint import fingerprint
@@ -19,6 +24,8 @@ from loradeck.tools.view_images.answer import jpegs, large, paged, pieces, sheet
 A_PAGE = 50
 A_SHEET = 25
 MOST_WANTED = 12
+WHOLE = "whole"
+"""The reason of a crop that cuts nothing off."""
 
 
 def show_dataset(store: Store, dataset: DatasetRecord, what: str, refs: list[str] | None, page: int) -> Pictures:
@@ -41,26 +48,30 @@ def _sheet(store: Store, dataset: DatasetRecord, page: int) -> Pictures:
             f"{dataset.name} has no images yet; add some with curate_dataset(dataset_id={dataset.id!r}, source=...)."
         )
     here, pages = paged(images, page, A_PAGE)
+    known = {image.id: image for image in images}
     code = sheet_code(store, dataset.id, [image.id for image in here])
     kept = sum(image.status == ImageStatus.KEPT for image in images)
     title = f"{dataset.name}: {kept} kept, {len(images) - kept} set aside, page {page} of {pages}"
     sheets = [
-        contact_sheet([_tile(store, image) for image in part], title=title, code=code) for part in pieces(here, A_SHEET)
+        contact_sheet([_tile(store, image, known) for image in part], title=title, code=code)
+        for part in pieces(here, A_SHEET)
     ]
-    rows = "; ".join(f"{image.number} {image.id} {image.original_name}{_aside(image)}" for image in here)
+    rows = "; ".join(f"{image.number} {image.id} {image.original_name}{_aside(image, known)}" for image in here)
     more = f" Call again with page={page + 1} for more." if page < pages else ""
     text = f"{title}, code {code} (give it to write_captions as sheet_code).{more} Images: {rows}"
     return Pictures(text, jpegs(sheets))
 
 
 def _images(store: Store, dataset: DatasetRecord, refs: list[str]) -> Pictures:
-    images = resolve_images(store, dataset.id, refs)[:12]
+    images = all_images(store, dataset.id)
+    known = {image.id: image for image in images}
+    images = select(images, refs)[:12]
     there = [image for image in images if copy_path(store, image).is_file()]
     if not there:
         raise NotFound("None of these images can be shown, since they could not be read; choose others from the sheet.")
     code = sheet_code(store, dataset.id, [image.id for image in there])
     shown = [large(copy_path(store, image), f"{image.number}  {image.id}  code {code}") for image in there]
-    rows = "; ".join(f"{image.number} {image.id} {image.original_name}{_aside(image)}" for image in there)
+    rows = "; ".join(f"{image.number} {image.id} {image.original_name}{_aside(image, known)}" for image in there)
     return Pictures(
         f"{dataset.name}, code {code} (give it to write_captions as sheet_code). Images: {rows}", jpegs(shown)
     )
@@ -95,18 +106,22 @@ def _standing(store: Store, dataset: DatasetRecord) -> tuple[str, str]:
     return f"The last report, {report.id}, judged this very set: verdict {report.verdict}", ""
 
 
-def _tile(store: Store, image: ImageRecord) -> Tile:
-    return Tile(copy_path(store, image), image.number, image.id, _reason(image))
+def _tile(store: Store, image: ImageRecord, known: Mapping[str, ImageRecord]) -> Tile:
+    return Tile(copy_path(store, image), image.number, image.id, why_aside(image, known), _cut(image))
 
 
-def _reason(image: ImageRecord) -> str:
-    """Why an image was set aside; empty for a kept one."""
-    if image.status == ImageStatus.KEPT:
-        return ""
-    first = image.reasons[0] if image.reasons else {}
-    return str(first.get("rule_id") or first.get("why") or "set aside")
+def _cut(image: ImageRecord) -> Cut | None:
+    """What was cut from the original, where that is not all of it and its file is still there."""
+    if image.crop is None:
+        return None
+    crop = Crop.model_validate(image.crop)
+    size = (int(image.facts.get("width", 0)), int(image.facts.get("height", 0)))
+    original = Path(image.original_path)
+    if crop.reason == WHOLE or (crop.width, crop.height) == size or not original.is_file():
+        return None
+    return Cut(original, size, (crop.x, crop.y, crop.width, crop.height), crop.reason)
 
 
-def _aside(image: ImageRecord) -> str:
-    reason = _reason(image)
-    return f" (set aside: {reason})" if reason else ""
+def _aside(image: ImageRecord, known: Mapping[str, ImageRecord]) -> str:
+    reason, rule = why_aside(image, known), deciding_rule(image)
+    return f" (set aside: {reason}{f', {rule}' if rule else ''})" if reason else ""

@@ -67,15 +67,18 @@ def summed_up(deck: DeckSpec, cells: Sequence[Wanted], facts: SetFacts) -> str:
 
 def _lacking(asked: Sequence[Wish], facts: SetFacts) -> list[Wish]:
     """The wishes that no kept image meets, alone or in one picture; of what is unknown everywhere nothing is said."""
-    shown = {
-        wish: [wish.met_by(image, facts.trigger) for image in facts.images] for wish in asked if _judged(wish, facts)
-    }
-    lacking = {wish for wish, met in shown.items() if not any(met)}
+    judged = [wish for wish in asked if _judged(wish, facts)]
+    lacking = {wish for wish in judged if not _is_met([wish], facts)}
     for names in TOGETHER:
-        both = [wish for wish in shown if wish.attribute in names]
-        if len(both) == len(names) and not any(all(met) for met in zip(*(shown[wish] for wish in both), strict=True)):
+        both = [wish for wish in judged if wish.attribute in names]
+        if len(both) == len(names) and not lacking.issuperset(both) and not _is_met(both, facts):
             lacking |= set(both)
     return [wish for wish in asked if wish in lacking]
+
+
+def _is_met(together: Sequence[Wish], facts: SetFacts) -> bool:
+    """True when one kept image meets all of these."""
+    return any(all(wish.met_by(image, facts.trigger) for wish in together) for image in facts.images)
 
 
 def _judged(wish: Wish, facts: SetFacts) -> bool:

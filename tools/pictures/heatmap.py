@@ -156,7 +156,8 @@ def _bars(draw: ImageDraw.ImageDraw, top: int, bars: Bars) -> None:
     start = MARGIN + font(15, bold=True).getlength(bars.title) + 12
     words = shortened(said, SIDE - MARGIN - start, font(14))
     label(draw, (start, top + 5), words, 14, color=COLOUR.get(bars.told or Severity.INFO, FAINT))
-    shown = _shown(bars.bars)
+    shown = bars.bars if len(bars.bars) <= MOST_BARS else bars.bars[: MOST_BARS - 1]
+    rest = bars.bars[len(shown) :]
     scale = max([LEAST_SCALE, bars.most or 0, *(max(bar.share, *(bar.wanted or (0,))) for bar in shown)])
     for place, bar in enumerate(shown):
         _bar(draw, top + TITLE + BAR * place, bar, scale)
@@ -165,15 +166,9 @@ def _bars(draw: ImageDraw.ImageDraw, top: int, bars: Bars) -> None:
     elif bars.most is not None:
         x = _across(bars.most, scale)
         draw.line([(x, top + TITLE - 2), (x, top + TITLE + BAR * len(shown) - 2)], fill=EDGE, width=2)
-
-
-def _shown(bars: Sequence[Bar]) -> list[Bar]:
-    """Eight bars at most; the rest is summed up in the last one."""
-    if len(bars) <= MOST_BARS:
-        return list(bars)
-    rest = bars[MOST_BARS - 1 :]
-    summed = Bar(f"{len(rest)} more", sum(bar.count for bar in rest), sum(bar.share for bar in rest))
-    return [*bars[: MOST_BARS - 1], summed]
+    if rest:
+        words = f"and {len(rest)} more, in {sum(bar.count for bar in rest)} images"
+        label(draw, (MARGIN + WORDS, top + TITLE + BAR * len(shown) + 2), words, 13, color=FAINT)
 
 
 def _across(share: float, scale: float) -> float:

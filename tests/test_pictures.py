@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from loradeck.tools.pictures.bars import bar_chart
 from loradeck.tools.pictures.canvas import BLUE, ORANGE, fitted, font, shortened, wrapped
 from loradeck.tools.pictures.chart import PLOT, loss_chart, smoothed
 from loradeck.tools.pictures.grid import CELL, MAX_ROWS, sample_grid, spread
@@ -141,15 +140,3 @@ def test_the_worst_picture_still_fits_an_answer() -> None:
     data = jpeg(noise, 60_000)
     assert len(data) <= 60_000
     assert max(Image.open(io.BytesIO(data)).size) <= SIDE
-
-
-def test_bars_are_as_long_as_their_counts() -> None:
-    chart = bar_chart({"angle": {"front": 30, "back": 15, "low": 0}}, title="t")
-    lengths = sorted(set(colored(chart, BLUE, 10).sum(axis=1)))
-    assert lengths[-1] == pytest.approx(2 * lengths[-2], rel=0.02)
-
-
-def test_more_than_ten_values_are_summed_up() -> None:
-    many = bar_chart({"subject": {f"thing {n}": 1 for n in range(60)}}, title="t")
-    few = bar_chart({"subject": {f"thing {n}": 1 for n in range(11)}}, title="t")
-    assert many.height == few.height

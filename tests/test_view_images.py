@@ -6,18 +6,24 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 from support.decks import deck, render
 from support.painter import Painter, bench, trained
 
 from loradeck.state import runs
-from loradeck.state.records import DatasetRecord, ImageRecord, ReportRecord, SampleRecord, SheetRecord, VisualRecord
+from loradeck.state.records import DatasetRecord, ImageRecord, SampleRecord, SheetRecord, VisualRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import ListLorasArgs, ViewArgs
+from loradeck.tools.aside import ASKED, IMAGE_RULES, why_aside
+from loradeck.tools.contracts import ListLorasArgs, TargetModel, ViewArgs
 from loradeck.tools.errors import BadArgument, NotFound, NotYet
 from loradeck.tools.list_loras.tool import handle as list_loras
+from loradeck.tools.pictures.canvas import ORANGE, font
+from loradeck.tools.pictures.sheet import THUMBNAILS
 from loradeck.tools.spec import Pictures
+from loradeck.tools.validate_coverage.tool import judge_now
+from loradeck.tools.view_images.dataset import WHOLE
 from loradeck.tools.view_images.tool import TOOL, handle
 from loradeck.tools.wording import PREVIEW_NOTE
 from loradeck.tools.workbench import Workbench
@@ -67,7 +73,7 @@ def test_a_sheet_has_a_code_that_stands_for_the_images_on_it(work: Workbench) ->
     assert f"code {sheet.code} " in answer.text
     assert sheet.of == "ds_test22"
     assert sheet.image_ids == [f"img_abcd{number:04}" for number in range(1, 13)]
-    assert "12 img_abcd0012 icon 12.png (set aside: IMG-SIZE)" in answer.text
+    assert "12 img_abcd0012 icon 12.png (set aside: too small, IMG-SIZE)" in answer.text
 
 
 def test_the_same_sheet_again_has_the_same_code(work: Workbench) -> None:
@@ -137,18 +143,183 @@ def test_of_two_decks_of_one_title_the_newest_is_shown_and_the_other_told(work: 
     assert f"This is {second.deck_id}; called 'The Bakery' too: {first.deck_id}," in text
 
 
+# --------------------------------------------------------------------------- crops and reasons on tiles
+
+
+def cropped(store: Store, original: Path, size: tuple[int, int], square: tuple[int, int, int], reason: str) -> str:
+    """A set of one kept image whose copy is blue, cut as told from an original of that upright size."""
+    of = dataset(store, 2)
+    x, y, side = square
+    Image.new("RGB", (64, 64), "blue").save(store.workspace.dataset(of) / "001.png")
+    store.change(
+        ImageRecord,
+        "img_abcd0001",
+        original_path=str(original),
+        facts={"width": size[0], "height": size[1], "format": "PNG", "bytes": 9},
+        crop={"x": x, "y": y, "width": side, "height": side, "reason": reason},
+    )
+    return of
+
+
+def first_tile(answer: Pictures) -> np.ndarray:
+    """The pixels of the first tile of the first sheet, as height x width x RGB."""
+    left, top = THUMBNAILS.gap, THUMBNAILS.text * 2 + 8 + THUMBNAILS.gap
+    width, height = THUMBNAILS.cell
+    return np.asarray(Image.open(io.BytesIO(answer.jpegs[0])).crop((left, top, left + width, top + height))).astype(int)
+
+
+def share(tile: np.ndarray, colour: str) -> float:
+    """How much of a tile is of that colour, as far as JPEG leaves it."""
+    wanted = np.array(ImageColor.getrgb(colour))
+    return float((np.abs(tile - wanted).max(axis=2) < 40).mean())
+
+
+def test_a_crop_is_shown_in_its_original_with_what_is_cut_off_dimmed(work: Workbench, tmp_path: Path) -> None:
+    Image.new("RGB", (600, 300), "lime").save(tmp_path / "wide.png")
+    of = cropped(work.store, tmp_path / "wide.png", (600, 300), (150, 0, 300), "upper centre")
+    tile = first_tile(look(work, of=of))
+    middle = tile[24 + 36]  # 144 x 72 pixels of the cell's 144 x 117
+    assert (middle[50:94, 1] > 220).all()
+    assert (middle[4:30, 1] < 160).all()
+    assert (middle[114:140, 1] < 160).all()
+    assert share(tile[:, 34:39], ORANGE) > 0.1
+    assert share(tile, "blue") == 0
+
+
+def test_the_reason_of_a_crop_is_marked_on_its_tile(work: Workbench, tmp_path: Path) -> None:
+    Image.new("RGB", (600, 300), "lime").save(tmp_path / "wide.png")
+    of = cropped(work.store, tmp_path / "wide.png", (600, 300), (150, 0, 300), "face")
+    face = share(first_tile(look(work, of=of))[100:], ORANGE)
+    work.store.change(ImageRecord, "img_abcd0001", crop={"x": 0, "y": 0, "width": 300, "height": 300, "reason": WHOLE})
+    assert face > 0.1
+    assert share(first_tile(look(work, of=of))[100:], ORANGE) == 0
+
+
+def test_a_turned_photograph_is_shown_upright_with_its_crop(work: Workbench, tmp_path: Path) -> None:
+    lying = Image.new("RGB", (400, 200), "lime")
+    lying.paste("red", (0, 0, 200, 200))  # upright: the upper half
+    exif = lying.getexif()
+    exif[274] = 6
+    lying.save(tmp_path / "tall.jpg", exif=exif, quality=95)
+    of = cropped(work.store, tmp_path / "tall.jpg", (200, 400), (0, 0, 200), "asked")
+    tile = first_tile(look(work, of=of))
+    assert (tile[20, 66:80, 0] > 200).all()
+    assert (tile[90, 50:60, 1] < 160).all()
+
+
+@pytest.mark.parametrize("what", ["gone", "replaced", "damaged", "crop whole"])
+def test_where_the_original_cannot_serve_the_copy_is_shown(work: Workbench, tmp_path: Path, what: str) -> None:
+    path = tmp_path / "wide.png"
+    if what == "damaged":
+        path.write_bytes(b"no picture")
+    elif what != "gone":
+        Image.new("RGB", (600, 300) if what == "crop whole" else (500, 300), "lime").save(path)
+    of = cropped(work.store, path, (600, 300), (150, 0, 300), WHOLE if what == "crop whole" else "face")
+    tile = first_tile(look(work, of=of))
+    assert share(tile, "blue") > 0.5
+    assert share(tile, "lime") == 0
+
+
+def test_a_large_original_is_not_decoded_and_its_crop_is_shown_all_the_same(work: Workbench, tmp_path: Path) -> None:
+    Image.new("RGB", (3000, 1500), "lime").save(tmp_path / "large.png", compress_level=1)
+    of = cropped(work.store, tmp_path / "large.png", (3000, 1500), (750, 0, 1500), "face")
+    tile = first_tile(look(work, of=of))
+    assert share(tile, "blue") > 0.2
+    assert share(tile, ORANGE) > 0.02
+    assert share(tile, "lime") == 0
+
+
+def test_a_page_of_cropped_noise_stays_in_the_room_of_an_answer(work: Workbench, tmp_path: Path) -> None:
+    of = dataset(work.store, 51)
+    Image.effect_noise((600, 400), 90).save(tmp_path / "noise.png")
+    for image in work.store.where(ImageRecord):
+        work.store.change(
+            ImageRecord,
+            image.id,
+            original_path=str(tmp_path / "noise.png"),
+            facts={"width": 600, "height": 400, "format": "PNG", "bytes": 9},
+            crop={"x": 100, "y": 0, "width": 400, "height": 400, "reason": "upper centre"},
+        )
+    first, second = look(work, of=of), look(work, of=of, page=2)
+    assert (len(first.jpegs), len(second.jpegs)) == (2, 1)
+
+
+REASONS = {
+    "on request": [{"rule_id": "ASKED", "why": "a"}],
+    "unreadable": [{"rule_id": "IMG-READABLE", "why": "a"}],
+    "duplicate of 1": [{"rule_id": "IMG-DUPLICATE", "why": "a", "of": "img_abcd0001", "how": "near"}],
+    "duplicate": [{"rule_id": "IMG-DUPLICATE", "why": "a", "of": "img_gone2345", "how": "near"}],
+    "too small 300px": [{"rule_id": "IMG-READABLE", "why": "a", "waived": True}, {"rule_id": "IMG-SIZE", "why": "a"}],
+    "another": [{"rule_id": "another", "why": "a"}],
+    "set aside": [],
+}
+
+
+@pytest.mark.parametrize("words", REASONS)
+def test_what_was_set_aside_says_why_in_a_few_words(work: Workbench, words: str) -> None:
+    of = dataset(work.store, 3)
+    work.store.change(ImageRecord, "img_abcd0003", reasons=REASONS[words], facts={"width": 400, "height": 300})
+    images = {image.id: image for image in work.store.where(ImageRecord)}
+    assert why_aside(images["img_abcd0003"], images) == words
+    assert why_aside(images["img_abcd0001"], images) == ""
+    assert f"icon 3.png (set aside: {words}" in look(work, of=of).text
+
+
+def test_a_chain_of_better_copies_leads_to_the_one_that_stays(work: Workbench) -> None:
+    dataset(work.store, 4)
+    for number, better in ((4, 3), (3, 2)):
+        reason = {"rule_id": "IMG-DUPLICATE", "why": "a", "of": f"img_abcd{better:04}", "how": "near"}
+        work.store.change(ImageRecord, f"img_abcd{number:04}", status="rejected", reasons=[reason])
+    images = {image.id: image for image in work.store.where(ImageRecord)}
+    assert why_aside(images["img_abcd0004"], images) == "duplicate of 2"
+
+
+def test_every_short_reason_fits_a_tile() -> None:
+    words = [*IMAGE_RULES.values(), "duplicate of 10000", "too small 511px", ASKED]
+    room = THUMBNAILS.cell[0] - 10
+    assert [one for one in words if font(THUMBNAILS.text).getlength(one) > room] == []
+
+
 def test_twelve_large_noisy_images_stay_in_the_room_of_an_answer(work: Workbench) -> None:
     of = dataset(work.store, 13)
     assert len(look(work, of=of, what="image", image_ids=["1-12"]).jpegs) == 12
 
 
-def test_coverage_is_shown_as_the_last_report_counted_it(work: Workbench) -> None:
+def test_coverage_is_shown_as_it_is_now_judged_or_not(work: Workbench) -> None:
     of = dataset(work.store, 3)
-    with pytest.raises(NotFound, match="validate_coverage"):
+    never = look(work, of=of, what="coverage")
+    assert "2 kept images" in never.text
+    assert "never judged; call validate_coverage(dataset_id='ds_test22')." in never.text
+    verdict = judge_now(work.store, work.store.where(DatasetRecord)[0])
+    judged = look(work, of=of, what="coverage").text
+    assert f"{verdict.report_id}, judged this very set: verdict fail." in judged
+    work.store.change(ImageRecord, "img_abcd0001", attributes={"subject": "bell"})
+    stale = look(work, of=of, what="coverage")
+    assert f"{verdict.report_id} (verdict fail), is older than this set; call validate_coverage" in stale.text
+    assert stale.jpegs != never.jpegs
+
+
+def test_a_report_for_another_model_is_compared_with_what_it_judged(work: Workbench) -> None:
+    of = dataset(work.store, 3)
+    judge_now(work.store, work.store.where(DatasetRecord)[0], TargetModel.FLUX2_DEV)
+    assert "judged this very set" in look(work, of=of, what="coverage").text
+
+
+def test_a_figures_coverage_names_the_cells_that_are_wanted(work: Workbench) -> None:
+    of = dataset(work.store, 3)
+    work.store.change(DatasetRecord, of, profile="character")
+    for number in (1, 2):
+        work.store.change(ImageRecord, f"img_abcd{number:04}", attributes={"angle": "front", "expression": "calm"})
+    answer = look(work, of=of, what="coverage")
+    assert len(answer.jpegs) == 2
+    assert "Wanted and not there: front exhaustion, front resolve," in answer.text
+    assert "front neutral" not in answer.text
+
+
+def test_a_set_that_keeps_nothing_has_no_coverage(work: Workbench) -> None:
+    of = dataset(work.store, 1)
+    with pytest.raises(NotFound, match="keeps no images"):
         look(work, of=of, what="coverage")
-    report = {"coverage": {"angle": {"front": 2}}}
-    work.store.add(ReportRecord("rep_a", of, "f", "preview", "warn", report))
-    assert "verdict warn" in look(work, of=of, what="coverage").text
 
 
 def test_a_training_shows_samples_and_loss_while_it_runs(work: Workbench, tmp_path: Path) -> None:

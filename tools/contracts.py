@@ -484,6 +484,10 @@ class ValidateArgs(Strict):
 
     dataset_id: str = Field(description="Id or name.")
     target_model: TargetModel | None = Field(None, description="Judge for another model than the dataset's.")
+    deck: str | None = Field(
+        None,
+        description="Path of a deck file, or a deck's id or title: what its slides need and the set lacks is told.",
+    )
 
 
 class Shot(BaseModel):

@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import shorten
 
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord
+from loradeck.tools.aside import short_reason
 from loradeck.tools.contracts import (
     Crop,
     CurateResult,
@@ -33,14 +34,6 @@ PAGE = 50
 CAPTION_CHARACTERS = 200
 """How much of a caption a row tells: an answer is for reading in one go."""
 MOST_NAMED = 20
-WORDS = {
-    "IMG-DUPLICATE": ("duplicate", "duplicates"),
-    "IMG-SIZE": ("too small", "too small"),
-    "IMG-TEXT": ("with text laid over it", "with text laid over them"),
-    "IMG-ORIGIN": ("made with a LoRA", "made with LoRAs"),
-    "IMG-READABLE": ("unreadable", "unreadable"),
-    "ASKED": ("on request", "on request"),
-}
 
 
 @dataclass
@@ -254,7 +247,7 @@ def _summary(dataset: DatasetRecord, images: Sequence[ImageRecord], kept: Sequen
     aside = Counter(
         image.reasons[-1]["rule_id"] for image in images if image.status != ImageStatus.KEPT and image.reasons
     )
-    listed = ", ".join(f"{count} {WORDS.get(rule, (rule, rule))[count > 1]}" for rule, count in aside.most_common())
+    listed = ", ".join(f"{count} {short_reason(rule, count > 1)}" for rule, count in aside.most_common())
     first = f"Dataset {dataset.name!r} ({dataset.id}) keeps {len(kept)} of {len(images)} images"
     first += f"; {len(images) - len(kept)} set aside ({listed})." if listed else "."
     return f"{first} {_what_happened(dataset, told)}"

@@ -58,12 +58,22 @@ def wrapped(text: str, width: float, face: ImageFont.FreeTypeFont, lines: int) -
 def fitted(path: Path, width: int, height: int) -> Image.Image:
     """The picture in a file, whole and in proportion, as RGB of at most width x height pixels."""
     with Image.open(path) as opened:
-        opened.draft("RGB", (width, height))
-        upright = ImageOps.exif_transpose(opened)
-        if upright.has_transparency_data:
-            flat = Image.new("RGBA", upright.size, PAPER)
-            upright = Image.alpha_composite(flat, upright.convert("RGBA"))
-        picture = upright.convert("RGB")
+        return small(opened, width, height)
+
+
+def small(opened: Image.Image, width: int, height: int) -> Image.Image:
+    """A picture just opened, upright, whole and in proportion, as RGB of at most width x height pixels.
+
+    A JPEG is decoded at the size that is needed; others are averaged down before they are resized.
+    """
+    opened.draft("RGB", (width, height))
+    upright = ImageOps.exif_transpose(opened)
+    if upright.has_transparency_data:
+        flat = Image.new("RGBA", upright.size, PAPER)
+        upright = Image.alpha_composite(flat, upright.convert("RGBA"))
+    picture = upright.convert("RGB")
+    factor = min(picture.width // (2 * width), picture.height // (2 * height))
+    picture = picture.reduce(factor) if factor > 1 else picture
     return ImageOps.contain(picture, (width, height), Image.Resampling.LANCZOS)
 
 

@@ -1,4 +1,7 @@
-"""Contact sheets: numbered tiles with their ids, what was set aside greyed with its reason, a code to prove a look."""
+"""Contact sheets: numbered tiles with their ids, what was set aside greyed with its reason, a code to prove a look.
+
+A picture of which a square was cut is shown whole, what training does not see dimmed.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,34 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageOps
 
-from loradeck.tools.pictures.canvas import FAINT, INK, PAPER, RED, TILE, fitted, font, label, paste_centred, shortened
+from loradeck.tools.pictures.canvas import (
+    FAINT,
+    INK,
+    ORANGE,
+    PAPER,
+    RED,
+    TILE,
+    fitted,
+    font,
+    label,
+    paste_centred,
+    shortened,
+)
+from loradeck.tools.pictures.cut import Cut, dimmed
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a sheet; `note` is the reason why it was set aside, which greys it, or empty."""
+    """One picture of a sheet; `note` is the reason why it was set aside, which greys it, or empty.
+
+    With a `cut` the original is shown instead of the file at `path`, where it can be.
+    """
 
     path: Path
     number: int | None
     label: str
     note: str = ""
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True)
@@ -65,15 +85,23 @@ def _tile(picture: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, spot: tup
     width, height = shape.cell
     box = (left, top, left + width, top + height)
     draw.rectangle((left, top, left + width - 1, top + height - 1), fill=TILE)
-    if tile.path.is_file():
+    cut = dimmed(tile.cut, tile.path, width, height) if tile.cut is not None else None
+    if cut is not None:
+        thumbnail, square = cut
+        corner = paste_centred(picture, _greyed(thumbnail) if tile.note else thumbnail, box)
+        _outline(draw, corner, square)
+    elif tile.path.is_file():
         thumbnail = fitted(tile.path, width, height)
         paste_centred(picture, _greyed(thumbnail) if tile.note else thumbnail, box)
     else:
-        draw.text((left + width / 2, top + height / 2), "file is gone", fill=RED, font=font(shape.text), anchor="mm")
+        words, ink = ("no picture", FAINT) if tile.note else ("file is gone", RED)
+        draw.text((left + width / 2, top + height / 2), words, fill=ink, font=font(shape.text), anchor="mm")
     if tile.number is not None:
         _badge(draw, spot, str(tile.number), shape.text + 1)
     if tile.note:
         _ribbon(draw, box, tile.note, shape.text)
+    elif cut is not None and tile.cut is not None:
+        _mark(draw, box, tile.cut.reason, shape.text)
     face = font(shape.text)
     label(draw, (left, top + height + 3), shortened(tile.label, width, face), shape.text, color=FAINT)
 
@@ -81,6 +109,22 @@ def _tile(picture: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, spot: tup
 def _greyed(thumbnail: Image.Image) -> Image.Image:
     grey = ImageOps.grayscale(thumbnail).convert("RGB")
     return Image.blend(grey, Image.new("RGB", grey.size, PAPER), 0.55)
+
+
+def _outline(draw: ImageDraw.ImageDraw, spot: tuple[int, int], square: tuple[int, int, int, int]) -> None:
+    """A line around what is kept, inside of it."""
+    left, top, right, bottom = square
+    across, down = spot
+    draw.rectangle((across + left, down + top, across + right - 1, down + bottom - 1), outline=ORANGE, width=2)
+
+
+def _mark(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], reason: str, size: int) -> None:
+    """Why the crop lies where it does, at the right bottom of a tile."""
+    _, _, right, bottom = box
+    face = font(size)
+    width = round(face.getlength(reason)) + 8
+    draw.rectangle((right - width, bottom - size - 5, right - 1, bottom - 1), fill=ORANGE)
+    draw.text((right - width / 2, bottom - (size + 5) / 2), reason, fill=PAPER, font=face, anchor="mm")
 
 
 def _badge(draw: ImageDraw.ImageDraw, spot: tuple[int, int], text: str, size: int) -> None:

@@ -12,7 +12,7 @@ from loradeck.tools.contracts import Angle, Profile
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.lexicon import EXPRESSION_FAMILIES, GENERIC, PLAIN_GROUND
 from loradeck.tools.rulebook.rule import ERROR, GUIDE, WARNING, Remark, Scope, everywhere, for_figures, graded, set_rule
-from loradeck.tools.rulebook.tables import BRAND
+from loradeck.tools.rulebook.tables import BRAND, NEUTRAL_WANTED, OUTFITS_WANTED
 from loradeck.tools.rulebook.words import content, lemmas, words
 
 NEUTRAL = "neutral"
@@ -210,7 +210,8 @@ def neutral_is_commonest(facts: SetFacts) -> Iterable[Remark]:
     if not commonest or not low <= share <= high:
         ahead = "" if commonest else f", behind {_largest(families)[0]}"
         yield Remark(
-            f"{share:.0%} of the expressions are neutral{ahead}, wanted the commonest at 30% to 40%.",
+            f"{share:.0%} of the expressions are neutral{ahead}, wanted the commonest at {NEUTRAL_WANTED[0]:.0%} to "
+            f"{NEUTRAL_WANTED[1]:.0%}.",
             "Add neutral images." if share < low or not commonest else "Add images with other expressions.",
             severity=None if commonest else ERROR,
         )
@@ -238,13 +239,15 @@ def no_expression_repeats(facts: SetFacts) -> Iterable[Remark]:
 def outfits_vary(facts: SetFacts) -> Iterable[Remark]:
     """Three to five outfits; one in a set of 15 images or more is an error, two a warning."""
     outfits = counted(facts, "wardrobe")
-    if not facts.wears or not outfits or len(outfits) > 2:
+    if not facts.wears or not outfits or len(outfits) >= OUTFITS_WANTED[0]:
         return
     large = len(facts.images) >= facts.limits.wardrobe_images
     if len(outfits) == 1 and not large:
         return
+    low, high = OUTFITS_WANTED
+    said = f"{len(outfits)} outfit{'s' if len(outfits) > 1 else ''}"
     yield Remark(
-        f"{len(outfits)} outfit{'s' if len(outfits) > 1 else ''} in {len(facts.images)} images, wanted 3 to 5.",
+        f"{said} in {len(facts.images)} images, wanted {low} to {high}.",
         "Add images in other outfits, or the LoRA learns the clothes as part of the person.",
         severity=ERROR if len(outfits) == 1 else None,
     )

@@ -44,6 +44,15 @@ ELSEWHERE: tuple[Statement, ...] = (
         "curate_dataset",
     ),
     Statement(
+        "COV-DECK",
+        "Given a deck: the view, light, face, setting, outfit or thing that a slide asks for stands in a kept image; "
+        "what none shows is told with its slides, and its shots are listed.",
+        "a look draws best what it has seen",
+        Scope.COVERAGE,
+        everywhere(INFO),
+        "validate_coverage",
+    ),
+    Statement(
         "TRN-RANGE",
         "Numbers outside the target model's usual range are told with the range, as are captions that follow another "
         "model than the one that is trained (an info).",

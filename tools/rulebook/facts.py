@@ -16,6 +16,14 @@ from loradeck.tools.rulebook.tables import FIGURES, House, ProfileRow, Threshold
 UNKNOWN = "unknown"
 BACKS = frozenset({Angle.BACK, Angle.BACK_LEFT, Angle.BACK_RIGHT})
 THREE_QUARTERS = frozenset({Angle.THREE_QUARTER_LEFT, Angle.THREE_QUARTER_RIGHT})
+CLOSE_UP_FRONT = "close_up_front"
+CLOSE_UP_THREE_QUARTER = "close_up_three_quarter"
+ANGLE_CLASSES: tuple[str, ...] = (
+    *(str(angle) for angle in Angle if angle != Angle.UNKNOWN),
+    CLOSE_UP_FRONT,
+    CLOSE_UP_THREE_QUARTER,
+)
+"""What COV-ANGLE counts: the plain angles, and the two close-ups that are their own."""
 WITNESSES = frozenset({AttributeSource.PERSON, AttributeSource.METADATA, AttributeSource.DETECTOR})
 """Sources of attributes that did see the image."""
 
@@ -98,13 +106,13 @@ class KeptImage:
 
     @property
     def angle_class(self) -> str | None:
-        """The camera angles that COV-ANGLE counts: the plain ones, and the two close-ups that are their own."""
+        """One of `ANGLE_CLASSES`, where the angle is known."""
         if self.angle is None:
             return None
         if self.framing == Framing.CLOSE_UP and self.angle == Angle.FRONT:
-            return "close_up_front"
+            return CLOSE_UP_FRONT
         if self.framing == Framing.CLOSE_UP and self.angle in THREE_QUARTERS:
-            return "close_up_three_quarter"
+            return CLOSE_UP_THREE_QUARTER
         return str(self.angle)
 
     @property

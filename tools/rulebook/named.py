@@ -64,7 +64,8 @@ def _singulars(word: str) -> set[str]:
     return {word, word.removesuffix("s"), word.removesuffix("es"), word.rsplit("-", 1)[-1]}
 
 
-def _is_place(word: str) -> bool:
+def is_place(word: str) -> bool:
+    """True for a word that names a place wherever it stands: a room, a building, land or water."""
     if word in NO_PLACES:
         return False
     forms = _singulars(word)
@@ -89,7 +90,7 @@ def names_place(text: str) -> bool:
     spoken = tuple(WORD_OR_STOP.findall(NAMED.sub(_last_word, scene).lower()))
     return any(
         after not in BELONGINGS
-        and (_is_place(word) or (not STATIONS.isdisjoint(_singulars(word)) and _stands_at(spoken, place)))
+        and (is_place(word) or (not STATIONS.isdisjoint(_singulars(word)) and _stands_at(spoken, place)))
         for place, (word, after) in enumerate(pairwise((*spoken, ".")))
         if word not in STOPS
     )

@@ -174,6 +174,12 @@ class Thresholds:
     """Shorter side of the original, pixels."""
 
 
+NEUTRAL_WANTED = (0.30, 0.40)
+"""The share of neutral among the expressions that COV-NEUTRAL wants; it speaks outside of `Thresholds.neutral`."""
+OUTFITS_WANTED = (3, 5)
+"""How many outfits COV-WARDROBE wants; it speaks below the first."""
+
+
 @dataclass(frozen=True)
 class House:
     """What a set is judged by: the rulebook's own numbers, and where a team's `loradeck.toml` says otherwise."""

@@ -117,12 +117,13 @@ SAME = [frozenset(line.split()) for line in DATA["subject"]["same"]]
 THINGS = frozenset(KINDS).union(*KINDS.values(), *SAME)
 
 
-def _things(text: str) -> list[str]:
+def things(text: str) -> list[str]:
+    """The well-known things that a text names, each once."""
     spoken = (form for word in words(text) for form in dict.fromkeys((word, lemma(word), word.removesuffix("s"))))
     return [word for word in dict.fromkeys(spoken) if word in THINGS]
 
 
-def _one_thing(one: str, other: str) -> bool:
+def one_thing(one: str, other: str) -> bool:
     """True for a thing and its kind, or two words for one thing."""
     family = {one, other}
     is_kind = other in KINDS.get(one, ()) or one in KINDS.get(other, ())
@@ -133,12 +134,12 @@ def _one_thing(one: str, other: str) -> bool:
 def subject_contradiction(text: str, value: str) -> str | None:
     """The thing that a caption names where the subject is another, both well known."""
     told = unnamed(text)
-    meant = _things(value)
-    said = _things(told)
+    meant = things(value)
+    said = things(told)
     stems = {token[:4] for token in content(lemmas(value))}
     if not meant or not said or any(token[:4] in stems for token in content(lemmas(told))):
         return None
-    if any(one == other or _one_thing(one, other) for one in said for other in meant):
+    if any(one == other or one_thing(one, other) for one in said for other in meant):
         return None
     return said[0]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from loradeck.tools.contracts import Finding, Severity, ValidateResult, Verdict
 from loradeck.tools.rulebook.facts import SetFacts
@@ -13,8 +13,15 @@ from loradeck.tools.validate_coverage.shots import shot_list
 from loradeck.tools.wording import addressed
 
 
-def report(dataset_id: str, name: str, report_id: str, facts: SetFacts, findings: Sequence[Finding]) -> ValidateResult:
-    """The answer of validate_coverage for facts and their findings (errors first)."""
+def report(
+    dataset_id: str,
+    name: str,
+    report_id: str,
+    facts: SetFacts,
+    findings: Sequence[Finding],
+    asked: Sequence[Mapping[str, str]] = (),
+) -> ValidateResult:
+    """The answer of validate_coverage for facts and their findings (errors first); `asked` are shots a deck wants."""
     told = addressed(findings, dataset_id)
     judged = verdict(told)
     return ValidateResult(
@@ -25,7 +32,7 @@ def report(dataset_id: str, name: str, report_id: str, facts: SetFacts, findings
         verdict=judged,
         findings=told,
         coverage=coverage(facts),
-        shot_list=shot_list(facts),
+        shot_list=shot_list(facts, asked),
         fingerprint=fingerprint(facts),
         kept=len(facts.images),
         captioned=len(facts.captioned),

@@ -7,7 +7,7 @@ the rules on coverage have nothing left to say that adding could mend. So the se
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from loradeck.tools.contracts import Angle, Framing, Severity, Shot
@@ -19,6 +19,10 @@ from loradeck.tools.rulebook.rule import Scope
 from loradeck.tools.rulebook.tables import BRAND
 
 MOST_SHOTS = 40
+MOST_ASKED = 20
+"""Shots of a deck, so that the set's own have room."""
+ASKED_WORTH = 1.0
+"""Of a picture that a deck wants: a missing keystone is worth more, what balances the set less."""
 LARGE = 1000
 """Sets above this size get no list: what they lack is not a picture or two."""
 MENDED_BY_ADDING = [
@@ -58,18 +62,40 @@ THINGS = (
 )  # fmt: skip
 
 
-def shot_list(facts: SetFacts) -> list[Shot]:
-    """Up to forty missing pictures, the most valuable first; empty when adding pictures mends nothing."""
-    if len(facts.images) > LARGE:
-        return []
-    planned: list[dict[str, str]] = []
+def shot_list(facts: SetFacts, asked: Sequence[Mapping[str, str]] = ()) -> list[Shot]:
+    """Up to forty missing pictures, the most valuable first; empty when adding pictures mends nothing.
+
+    `asked` are attributes of pictures that a deck wants, each completed to a shot. Those that are a missing keystone
+    too come first, the others behind the keystones and before all else; what they mend is not planned again.
+    """
+    wanted: list[Shot] = []
     grown = facts
-    while len(planned) < MOST_SHOTS and _lacks(grown):
-        shot = {name: value for name, value in _next(grown).items() if value}
-        planned.append(shot)
-        grown = replace(grown, images=(*grown.images, _as_image(shot, len(planned))))
-    keystones = len(missing_keystones(facts)) if facts.is_figure else 0
-    return [_shot(shot, _worth(place, len(planned), keystones)) for place, shot in enumerate(planned)]
+    for attributes in asked[:MOST_ASKED]:
+        shot = _said({**_next(grown, attributes), **attributes})
+        before, grown = _keystones(grown), _with(grown, shot)
+        wanted.append(_shot(shot, ASKED_WORTH + before - _keystones(grown)))
+    planned: list[dict[str, str]] = []
+    keystones = _keystones(grown)
+    while len(wanted) + len(planned) < MOST_SHOTS and len(facts.images) <= LARGE and _lacks(grown):
+        planned.append(_said(_next(grown)))
+        grown = _with(grown, planned[-1])
+    ranked = [_shot(shot, _worth(place, len(planned), keystones)) for place, shot in enumerate(planned)]
+    return sorted([*wanted, *ranked], key=lambda shot: -shot.worth)
+
+
+def _keystones(facts: SetFacts) -> int:
+    """How many keystones are missing."""
+    return len(missing_keystones(facts)) if facts.is_figure else 0
+
+
+def _said(shot: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in shot.items() if value}
+
+
+def _with(facts: SetFacts, shot: dict[str, str]) -> SetFacts:
+    """The set once the picture is there."""
+    number = 1 + len(facts.images)
+    return replace(facts, images=(*facts.images, _as_image(shot, number)))
 
 
 def _lacks(facts: SetFacts) -> bool:
@@ -78,8 +104,9 @@ def _lacks(facts: SetFacts) -> bool:
     return Severity.ERROR in found or (Severity.WARNING in found and len(facts.images) < facts.row.warn_above)
 
 
-def _next(facts: SetFacts) -> dict[str, str]:
-    return _figure(facts) if facts.is_figure else _look(facts)
+def _next(facts: SetFacts, asked: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The picture to add next; with `asked`, the one that completes what is asked for."""
+    return _figure(facts, asked or {}) if facts.is_figure else _look(facts)
 
 
 def _worth(place: int, planned: int, keystones: int) -> float:
@@ -101,9 +128,9 @@ def _as_image(shot: dict[str, str], number: int) -> KeptImage:
 # --------------------------------------------------------------------------- one identity
 
 
-def _figure(facts: SetFacts) -> dict[str, str]:
+def _figure(facts: SetFacts, asked: Mapping[str, str]) -> dict[str, str]:
     """The view that is missing most, with an expression, surroundings, light and clothes that are rare."""
-    framing, angle, neutral = _view(facts)
+    framing, angle, neutral = _asked_view(facts, asked) if asked else _view(facts)
     expression = NEUTRAL if neutral or angle not in READABLE else _expression(facts)
     return {
         "framing": str(framing),
@@ -125,9 +152,28 @@ def _view(facts: SetFacts) -> tuple[Framing, Angle, bool]:
     bands = {name: (low + high) / 2 for name, low, high in facts.limits.framing_bands}
     total = sum(counts[name] for name in bands) or 1
     name = max(bands, key=lambda band: bands[band] - counts[band] / total)
-    seen = Counter(image.angle for image in facts.images if image.framing_class == name)
-    angle = min(VIEWS[name], key=lambda one: (seen[one], VIEWS[name].index(one)))
+    angle = _rarest_angle(facts, name)
     return Framing.MEDIUM if name == "back_or_other" else Framing(name), angle, False
+
+
+def _asked_view(facts: SetFacts, asked: Mapping[str, str]) -> tuple[Framing, Angle, bool]:
+    """The view that is asked for, what is left open chosen so that it shows what is asked: a face from the front."""
+    said = asked.get("angle") or (Angle.FRONT if "expression" in asked else None)
+    if said is not None:
+        angle = Angle(said)
+        name = asked.get("framing") or next((band for band, angles in VIEWS.items() if angle in angles), "medium")
+    elif "framing" in asked:
+        name = asked["framing"]
+        angle = _rarest_angle(facts, name)
+    else:
+        return _view(facts)
+    return Framing.MEDIUM if name == "back_or_other" else Framing(name), angle, False
+
+
+def _rarest_angle(facts: SetFacts, name: str) -> Angle:
+    """Of the angles worth adding in a framing, the one that the fewest images show."""
+    seen = Counter(image.angle for image in facts.images if image.framing_class == name)
+    return min(VIEWS[name], key=lambda one: (seen[one], VIEWS[name].index(one)))
 
 
 def _expression(facts: SetFacts) -> str:

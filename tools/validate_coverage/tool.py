@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from loradeck.state.files import new_id
 from loradeck.state.records import DatasetRecord, ImageRecord, ReportRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import TargetModel, ValidateArgs, ValidateResult
+from loradeck.tools.contracts import DeckSpec, TargetModel, ValidateArgs, ValidateResult
 from loradeck.tools.datasets import captions_of, copy_path, find_dataset, kept_images
 from loradeck.tools.disk_changes import hashes_now, take_in_captions, told_edits
 from loradeck.tools.facts import set_facts
@@ -40,18 +41,23 @@ def judge_now(
     dataset: DatasetRecord,
     target_model: TargetModel | None = None,
     waived: frozenset[str] = frozenset(),
+    deck: DeckSpec | None = None,
 ) -> ValidateResult:
     """Judge the dataset as it is now, for its own target model or another, and store the report.
 
-    Captions that were edited in its folder are taken in first.
+    Captions that were edited in its folder are taken in first. What a deck wants is told and changes no verdict.
     """
     from loradeck.tools.rulebook.judge import judge
+    from loradeck.tools.validate_coverage import deck as decks
     from loradeck.tools.validate_coverage.report import report
 
     edited = take_in_captions(store, dataset.id)
     facts = facts_now(store, dataset, target_model)
-    result = report(dataset.id, dataset.name, new_id("rep"), facts, judge(facts, waived))
-    result = result.model_copy(update={"summary": " ".join([result.summary, *told_edits(edited)])})
+    cells = decks.wanted_by(deck, facts) if deck is not None else []
+    found = [*judge(facts, waived), *decks.findings(cells)]
+    result = report(dataset.id, dataset.name, new_id("rep"), facts, found, [cell.attributes for cell in cells])
+    of_deck = [decks.summed_up(deck, cells, facts)] if deck is not None else []
+    result = result.model_copy(update={"summary": " ".join([result.summary, *of_deck, *told_edits(edited)])})
     store.add(
         ReportRecord(
             id=result.report_id,
@@ -70,8 +76,21 @@ def _copy_size(store: Store, image: ImageRecord) -> tuple[int, int] | None:
 
 
 def handle(args: ValidateArgs, bench: Workbench) -> ValidateResult:
-    """Judge a dataset. Raises NotFound, and BadArgument for a loradeck.toml that cannot be followed."""
-    return judge_now(bench.store, find_dataset(bench.store, args.dataset_id), args.target_model)
+    """Judge a dataset. Raises NotFound, and BadArgument for a loradeck.toml or a deck that cannot be followed."""
+    dataset = find_dataset(bench.store, args.dataset_id)
+    deck = _deck(bench.store, args.deck) if args.deck is not None else None
+    return judge_now(bench.store, dataset, args.target_model, deck=deck)
+
+
+def _deck(store: Store, ref: str) -> DeckSpec:
+    """The deck of a file, an id or a title. Raises NotFound or BadArgument."""
+    from loradeck.tools.render_deck_visuals.deck_file import SUFFIXES, read_deck
+    from loradeck.tools.render_deck_visuals.gallery import find_deck
+
+    path = Path(ref.strip()).expanduser()
+    if path.suffix.lower() in SUFFIXES:
+        return read_deck(path)
+    return DeckSpec.model_validate(find_deck(store, ref).spec)
 
 
 TOOL = ToolSpec(
@@ -80,8 +99,8 @@ TOOL = ToolSpec(
     description=(
         "Judge a dataset by the rulebook before training: images, captions one by one and as a set, and coverage "
         "(framing, angle, expression, background, light, balance). Answers pass, warn or fail with findings (each with "
-        "the measured value and the fix), what the set shows in numbers, and a shot list of what to add next. Changes "
-        "nothing but the stored report; start_training judges again by itself."
+        "the measured value and the fix), what the set shows in numbers, and a shot list of what to add next; with a "
+        "deck, also what its slides need. Changes nothing but the stored report; start_training judges again by itself."
     ),
     args=ValidateArgs,
     result=ValidateResult,

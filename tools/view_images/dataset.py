@@ -1,19 +1,31 @@
-"""A dataset to look at: numbered sheets with a code, single images, bars of its coverage."""
+"""A dataset to look at: numbered sheets with a code, single images, what it covers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from loradeck.state.records import DatasetRecord, ImageRecord, ReportRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import ImageStatus
-from loradeck.tools.datasets import all_images, copy_path, resolve_images
+from loradeck.tools.aside import deciding_rule, why_aside
+from loradeck.tools.contracts import Crop, ImageStatus, TargetModel
+from loradeck.tools.datasets import all_images, copy_path, select
 from loradeck.tools.errors import BadArgument, NotFound
-from loradeck.tools.pictures.bars import bar_chart
+from loradeck.tools.pictures.cut import Cut
+from loradeck.tools.pictures.heatmap import coverage_pictures
 from loradeck.tools.pictures.sheet import Tile, contact_sheet
+from loradeck.tools.rulebook.fingerprint import fingerprint
 from loradeck.tools.spec import Pictures
+from loradeck.tools.validate_coverage.matrix import matrix
+from loradeck.tools.validate_coverage.panels import panels
+from loradeck.tools.validate_coverage.tool import facts_now
 from loradeck.tools.view_images.answer import jpegs, large, paged, pieces, sheet_code
 
 A_PAGE = 50
 A_SHEET = 25
+MOST_WANTED = 12
+WHOLE = "whole"
+"""The reason of a crop that cuts nothing off."""
 
 
 def show_dataset(store: Store, dataset: DatasetRecord, what: str, refs: list[str] | None, page: int) -> Pictures:
@@ -36,53 +48,80 @@ def _sheet(store: Store, dataset: DatasetRecord, page: int) -> Pictures:
             f"{dataset.name} has no images yet; add some with curate_dataset(dataset_id={dataset.id!r}, source=...)."
         )
     here, pages = paged(images, page, A_PAGE)
+    known = {image.id: image for image in images}
     code = sheet_code(store, dataset.id, [image.id for image in here])
     kept = sum(image.status == ImageStatus.KEPT for image in images)
     title = f"{dataset.name}: {kept} kept, {len(images) - kept} set aside, page {page} of {pages}"
     sheets = [
-        contact_sheet([_tile(store, image) for image in part], title=title, code=code) for part in pieces(here, A_SHEET)
+        contact_sheet([_tile(store, image, known) for image in part], title=title, code=code)
+        for part in pieces(here, A_SHEET)
     ]
-    rows = "; ".join(f"{image.number} {image.id} {image.original_name}{_aside(image)}" for image in here)
+    rows = "; ".join(f"{image.number} {image.id} {image.original_name}{_aside(image, known)}" for image in here)
     more = f" Call again with page={page + 1} for more." if page < pages else ""
     text = f"{title}, code {code} (give it to write_captions as sheet_code).{more} Images: {rows}"
     return Pictures(text, jpegs(sheets))
 
 
 def _images(store: Store, dataset: DatasetRecord, refs: list[str]) -> Pictures:
-    images = resolve_images(store, dataset.id, refs)[:12]
+    images = all_images(store, dataset.id)
+    known = {image.id: image for image in images}
+    images = select(images, refs)[:12]
     there = [image for image in images if copy_path(store, image).is_file()]
     if not there:
         raise NotFound("None of these images can be shown, since they could not be read; choose others from the sheet.")
     code = sheet_code(store, dataset.id, [image.id for image in there])
     shown = [large(copy_path(store, image), f"{image.number}  {image.id}  code {code}") for image in there]
-    rows = "; ".join(f"{image.number} {image.id} {image.original_name}{_aside(image)}" for image in there)
+    rows = "; ".join(f"{image.number} {image.id} {image.original_name}{_aside(image, known)}" for image in there)
     return Pictures(
         f"{dataset.name}, code {code} (give it to write_captions as sheet_code). Images: {rows}", jpegs(shown)
     )
 
 
 def _coverage(store: Store, dataset: DatasetRecord) -> Pictures:
-    reports = store.where(ReportRecord, "dataset_id = ?", [dataset.id], order="created_at desc", limit=1)
+    facts = facts_now(store, dataset)
+    if not facts.images:
+        raise NotFound(
+            f"{dataset.name} keeps no images, so there is nothing to count; add some with "
+            f"curate_dataset(dataset_id={dataset.id!r}, source=...)."
+        )
+    shown = matrix(facts) if facts.is_figure else None
+    standing, todo = _standing(store, dataset)
+    title = f"{dataset.name}: what {len(facts.images)} kept images cover ({facts.profile})"
+    pictures = coverage_pictures(title, standing, shown, panels(facts))
+    wanted = [f"{row} {column}".replace("_", " ") for row, column in shown.wanted] if shown else []
+    more = f" and {len(wanted) - MOST_WANTED} more" if len(wanted) > MOST_WANTED else ""
+    listed = f" Wanted and not there: {', '.join(wanted[:MOST_WANTED])}{more}." if wanted else ""
+    return Pictures(f"{title}. {standing}{todo}.{listed}", jpegs(pictures))
+
+
+def _standing(store: Store, dataset: DatasetRecord) -> tuple[str, str]:
+    """The last verdict and whether the set is still what it judged; what to call where it is not."""
+    call = f"; call validate_coverage(dataset_id={dataset.id!r})"
+    reports = store.where(ReportRecord, "dataset_id = ?", [dataset.id], order="created_at desc, rowid desc", limit=1)
     if not reports:
-        raise NotFound(f"{dataset.name} was not judged yet; call validate_coverage(dataset_id={dataset.id!r}) first.")
+        return "This set was never judged", call
     report = reports[0]
-    counts = {name: values for name, values in report.report.get("coverage", {}).items() if values}
-    chart = bar_chart(counts, title=f"{dataset.name}: coverage ({report.verdict})")
-    return Pictures(f"Coverage of {dataset.name} as {report.id} counted it, verdict {report.verdict}.", jpegs([chart]))
+    if report.fingerprint != fingerprint(facts_now(store, dataset, TargetModel(report.target_model))):
+        return f"The last report, {report.id} (verdict {report.verdict}), is older than this set", call
+    return f"The last report, {report.id}, judged this very set: verdict {report.verdict}", ""
 
 
-def _tile(store: Store, image: ImageRecord) -> Tile:
-    return Tile(copy_path(store, image), image.number, image.id, _reason(image))
+def _tile(store: Store, image: ImageRecord, known: Mapping[str, ImageRecord]) -> Tile:
+    return Tile(copy_path(store, image), image.number, image.id, why_aside(image, known), _cut(image))
 
 
-def _reason(image: ImageRecord) -> str:
-    """Why an image was set aside; empty for a kept one."""
-    if image.status == ImageStatus.KEPT:
-        return ""
-    first = image.reasons[0] if image.reasons else {}
-    return str(first.get("rule_id") or first.get("why") or "set aside")
+def _cut(image: ImageRecord) -> Cut | None:
+    """What was cut from the original, where that is not all of it and its file is still there."""
+    if image.crop is None:
+        return None
+    crop = Crop.model_validate(image.crop)
+    size = (int(image.facts.get("width", 0)), int(image.facts.get("height", 0)))
+    original = Path(image.original_path)
+    if crop.reason == WHOLE or (crop.width, crop.height) == size or not original.is_file():
+        return None
+    return Cut(original, size, (crop.x, crop.y, crop.width, crop.height), crop.reason)
 
 
-def _aside(image: ImageRecord) -> str:
-    reason = _reason(image)
-    return f" (set aside: {reason})" if reason else ""
+def _aside(image: ImageRecord, known: Mapping[str, ImageRecord]) -> str:
+    reason, rule = why_aside(image, known), deciding_rule(image)
+    return f" (set aside: {reason}{f', {rule}' if rule else ''})" if reason else ""

@@ -94,8 +94,8 @@ TOOL = ToolSpec(
         "structure. what=sheet: numbered contact sheet of a dataset, 50 images a page, with the code that "
         "write_captions takes as sheet_code. what=image with image_ids: single images, large. what=samples or loss: "
         "how a training goes. what=deck: a deck's contact sheet, or single slides with image_ids=[slide]. "
-        "what=coverage: bars of what the last validate_coverage counted. Full files are at the paths that the other "
-        "tools answer."
+        "what=coverage: what the kept images show now, as a heat map of angle and expression and bars beside the "
+        "wanted shares. Full files are at the paths that the other tools answer."
     ),
     args=ViewArgs,
     result=None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from loradeck.tools.curate_dataset.recipe import recipe
 from loradeck.tools.curate_dataset.similarity import Look
 from loradeck.tools.curate_dataset.sources import Found, as_list, survey
 from loradeck.tools.curate_dataset.watch import Watch
+from loradeck.tools.curate_dataset.watermarks import Trace, common_marks
 from loradeck.tools.datasets import captions_of, place_copies, place_for, put_in_place, staging
 from loradeck.tools.house_file import house_of, take_along
 from loradeck.tools.image_changes import ASKED
@@ -29,6 +30,8 @@ from loradeck.tools.rulebook.tables import FIGURES
 
 BATCH = 16
 ORIGINALS = ".originals"
+MOST_TRACES = 120
+"""Pictures in which a faint mark is looked for, of those that a call adds: one that all carry shows in these."""
 
 
 def add(
@@ -56,6 +59,7 @@ def add(
             adder.commit()
         watch.tell(done, len(tasks), f"{done} of {len(tasks)} pictures looked at")
     adder.commit()
+    _note_marks(store, common_marks(adder.traces))
     told.added = len(new)
     return adder.ids
 
@@ -81,6 +85,15 @@ def _tasks(store: Store, dataset: DatasetRecord, rows: Sequence[ImageRecord], ne
             )
         )
     return tasks
+
+
+def _note_marks(store: Store, marks: Mapping[str, str]) -> None:
+    """Write down the words of a faint mark on the images that carry it; `repeats` sets them aside."""
+    with store.transaction():
+        for image_id, words in marks.items():
+            row = store.find(ImageRecord, image_id)
+            if row is not None:
+                store.change(ImageRecord, image_id, facts=row.facts | {"mark": words})
 
 
 # --------------------------------------------------------------------------- which are new
@@ -172,6 +185,7 @@ class Adder:
     ids: list[str] = field(default_factory=list)
     batch: list[ImageRecord] = field(default_factory=list)
     looks: list[LookRecord] = field(default_factory=list)
+    traces: dict[str, Trace] = field(default_factory=dict)
     beside: dict[Path | None, Beside] = field(default_factory=dict)
 
     def add(self, found: Found, task: Task, prepared: Prepared) -> None:
@@ -186,6 +200,8 @@ class Adder:
                 self.lookup.add(row.id, row.copy_sha256, prepared.look)
         if prepared.look is not None:
             self.looks.append(LookRecord(row.id, self.dataset.id, prepared.look.to_bytes(), prepared.vector))
+        if prepared.trace is not None and len(self.traces) < MOST_TRACES:
+            self.traces[row.id] = prepared.trace
         self.batch.append(row)
         self.ids.append(row.id)
 

@@ -30,6 +30,9 @@ BAND = 0.12
 UPRIGHT = 1.5
 LEAST_FOUND = 0.5
 MOST_READ = 12
+FAINT_STEP = 8
+FEWEST_STEPS = 60
+"""Steps of 8 of 255 from pixel to pixel, at 512 pixels: a word of three faint letters has more of them than this."""
 UNREAD = ("", 0.0)
 LEAST_READABLE = 0.5
 MARGIN = 0.1
@@ -46,6 +49,8 @@ def find_text(picture: Image.Image) -> list[Lettering]:
 
     Of pictures with more than twelve lines, the outer ones are read and the others have no words.
     """
+    if not _may_hold_text(picture):
+        return []
     with _engine() as engine:
         found = sorted(_lines(engine, picture), key=lambda line: _edge_distance(line[0], picture.size))
         read = [_read(engine, picture, quad) for quad, _ in found[:MOST_READ]] + [UNREAD] * len(found[MOST_READ:])
@@ -55,6 +60,15 @@ def find_text(picture: Image.Image) -> list[Lettering]:
             words, confidence = "", sure
         lines.append(Lettering(_box(quad), words, round(confidence, 3), _at_margin(quad, picture.size)))
     return lines
+
+
+def _may_hold_text(picture: Image.Image) -> bool:
+    """False for a picture so smooth that no letter can be in it: letters have edges, faint ones too."""
+    small = picture.convert("L")
+    small.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+    grey = np.asarray(small, dtype=np.int16)
+    across, down = np.abs(np.diff(grey, axis=1)), np.abs(np.diff(grey, axis=0))
+    return int((across >= FAINT_STEP).sum() + (down >= FAINT_STEP).sum()) >= FEWEST_STEPS
 
 
 _IDLE: SimpleQueue[RapidOCR] = SimpleQueue()

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from loradeck.state.files import atomic, sha256_file
-from loradeck.tools.contracts import Crop, ImageFacts
+from loradeck.tools.contracts import Box, Crop, ImageFacts
 from loradeck.tools.curate_dataset.cropping import square_crop
 from loradeck.tools.curate_dataset.faces import Face, find_faces
 from loradeck.tools.curate_dataset.framing import proposals
@@ -27,6 +27,7 @@ from loradeck.tools.curate_dataset.measure import (
 from loradeck.tools.curate_dataset.outliers import look_vector
 from loradeck.tools.curate_dataset.picture import MOST_MEGAPIXELS, Unfit, Upright, open_upright
 from loradeck.tools.curate_dataset.similarity import Look, look_at
+from loradeck.tools.curate_dataset.watermarks import Trace, trace_of
 
 SMALLEST_SIDE = 512
 PNG_LEVEL = 3
@@ -63,6 +64,7 @@ class Prepared:
     crop: Crop | None = None
     look: Look | None = None
     vector: bytes = b""
+    trace: Trace | None = None
     proposed: dict[str, str] = field(default_factory=dict)
     unfit: tuple[Reason, ...] = ()
 
@@ -91,6 +93,7 @@ def _measured(task: Task, upright: Upright, sha256: str, size: int) -> Prepared:
     within = content_box(picture)
     crop = square_crop(*picture.size, faces, within)
     square = cut(picture, crop, task.resolution)
+    whole = upright if within is None else replace(upright, picture=_inside(picture, within))
     on_square = square_facts(square, legible(picture, crop, square))
     facts = ImageFacts(
         width=picture.width,
@@ -101,7 +104,7 @@ def _measured(task: Task, upright: Upright, sha256: str, size: int) -> Prepared:
         faces=faces_as_facts(faces),
         converted=upright.converted,
         loras=upright.loras,
-        **picture_facts(upright, square, on_square["plain_background"]),
+        **picture_facts(whole, square, on_square["plain_background"]),
         **on_square,
     )
     return Prepared(
@@ -111,9 +114,15 @@ def _measured(task: Task, upright: Upright, sha256: str, size: int) -> Prepared:
         crop,
         look_at(picture),
         look_vector(square).tobytes(),
+        trace_of(picture),
         _proposed(faces, crop, task.resolution) if task.proposes else {},
         tuple(_against(task, facts)),
     )
+
+
+def _inside(picture: Image.Image, within: Box) -> Image.Image:
+    x, y, width, height = within
+    return picture.crop((x, y, x + width, y + height))
 
 
 def _proposed(faces: Sequence[Face], crop: Crop, side: int) -> dict[str, str]:

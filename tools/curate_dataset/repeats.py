@@ -16,7 +16,8 @@ def set_aside_repeated(store: Store, dataset: DatasetRecord) -> int:
     if dataset.profile == Profile.LOGO:
         return 0
     images = {image.id: image for image in kept_images(store, dataset.id)}
-    marked = [images[image_id] for image_id in with_the_same_text(list(images.values()))]
+    alike = with_the_same_text(list(images.values()))
+    marked = [image for image in images.values() if image.id in alike or image.facts.get("mark")]
     fresh = [image for image in marked if not any(reason["rule_id"] == "IMG-TEXT" for reason in image.reasons)]
     with store.transaction():
         for image in fresh:
@@ -25,7 +26,7 @@ def set_aside_repeated(store: Store, dataset: DatasetRecord) -> int:
 
 
 def _rejected(image: ImageRecord) -> dict[str, Any]:
-    words = next((line.words for line in letterings(image) if line.words), "")
+    words = image.facts.get("mark") or next((line.words for line in letterings(image) if line.words), "")
     reason = {"rule_id": "IMG-TEXT", "why": f"It carries the same text at the same place as others do: {words!r}."}
     status = ImageStatus.REJECTED
     return {"status": str(status), "file": place_for(image.file, status), "reasons": [*image.reasons, reason]}

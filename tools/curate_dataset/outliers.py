@@ -21,7 +21,15 @@ LOOK_SIDE = 128
 LEAST_SET = 10
 NEIGHBOURS = 3
 """The distance to the third nearest: two strangers of a kind do not vouch for each other."""
-CUT = 5.0
+CUT = 3.0
+FLOOR = 0.03
+"""Least spread of a number: in a set that agrees to the last digit nothing is far off by a hundredth."""
+FURTHEST = 6.0
+LEAST_WIDTH = 0.2
+"""Least spread of the logarithm of the distance to the third neighbour."""
+TINTS = [*range(10, 16), 55, 56]
+TINT_WEIGHT = 0.2
+"""Which hue a thing has is honest variety, and counts less."""
 
 
 def look_vector(picture: Image.Image) -> NDArray[np.float32]:
@@ -92,11 +100,6 @@ def _ground(lab: Floats, chroma: Floats) -> Floats:
     )
 
 
-FLOOR = 0.06
-"""Least spread of a number: in a set that agrees to the last digit nothing is far off by a hundredth."""
-FURTHEST = 5.0
-
-
 def outliers(vectors: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
     """The pictures that stand apart: image id -> how many robust deviations, furthest first. Empty under 10 pictures.
 
@@ -116,12 +119,10 @@ def standing_apart(looks: NDArray[np.float32]) -> NDArray[np.float64]:
     middle = np.median(looks, axis=0)
     spread = np.maximum(1.4826 * np.median(np.abs(looks - middle), axis=0), FLOOR)
     scaled = np.clip((looks - middle) / spread, -FURTHEST, FURTHEST)
-    apart = np.sqrt(((scaled[:, None] - scaled[None]) ** 2).mean(axis=2))
-    third = np.log(np.sort(apart, axis=1)[:, NEIGHBOURS] + 0.1)
+    weight = np.ones(looks.shape[1])
+    weight[TINTS] = TINT_WEIGHT
+    apart = (np.abs(scaled[:, None] - scaled[None]) * (weight / weight.sum())).sum(axis=2)
+    third = np.log(np.sort(apart, axis=1)[:, NEIGHBOURS] + 0.05)
     usual = float(np.median(third))
     width = max(1.4826 * float(np.median(np.abs(third - usual))), LEAST_WIDTH)
     return np.asarray((third - usual) / width, dtype=np.float64)
-
-
-LEAST_WIDTH = 0.12
-"""Least spread of the logarithm of that distance."""

@@ -21,7 +21,7 @@ LOOK_SIDE = 128
 LEAST_SET = 10
 NEIGHBOURS = 3
 """The distance to the third nearest: two strangers of a kind do not vouch for each other."""
-CUT = 3.0
+CUT = 3.5
 FLOOR = 0.03
 """Least spread of a number: in a set that agrees to the last digit nothing is far off by a hundredth."""
 FURTHEST = 6.0

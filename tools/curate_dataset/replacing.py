@@ -59,8 +59,10 @@ RINGING, RINGING_REACH = 0.2, 64
 SPECK = 0.0004
 SCRAP = 0.05
 """A piece at the border with less than this share of the largest piece is a dark corner, no subject."""
-FIRM_STEP, FIRM_SHARE = 7.0, 0.9
+FIRM_STEP, FIRM_SHARE = 7.0, 0.85
 """So much of the outline must differ so much (CIELAB) from the ground a few pixels inside; else it leaks."""
+STEEP = 0.5
+"""So much of what the colour changes in the next pixels must come at the outline: a shadow on black comes slowly."""
 LOCAL_ROUNDS, LOCAL_SIGMA = 8, 5.0
 HOLE_CHROMA, HOLE_NEAR = 12.0, 2.5
 
@@ -131,10 +133,11 @@ def _without_scraps(subject: Mask) -> Mask:
 def _firm(away: Floats, subject: Mask) -> bool:
     """True when the outline is a step all along: a subject that fades into its ground has no outline to cut at."""
     shape = subject.astype(np.uint8)
-    inner = max(3, round(min(subject.shape) / 200))
+    inner = max(3, round(max(subject.shape) / 170))
     line = (shape == 1) & (cv2.erode(shape, np.ones((3, 3), np.uint8), borderValue=1) == 0)
-    highest = cv2.dilate(np.where(subject, away, 0).astype(np.float32), np.ones((2 * inner + 1,) * 2, np.uint8))
-    return bool(line.any()) and float((highest[line] >= FIRM_STEP).mean()) >= FIRM_SHARE
+    inside = np.where(subject, away, 0).astype(np.float32)
+    step, rise = (cv2.dilate(inside, np.ones((2 * reach + 1,) * 2, np.uint8))[line] for reach in (inner, 5 * inner))
+    return bool(line.any()) and float(((step >= FIRM_STEP) & (step >= STEEP * rise)).mean()) >= FIRM_SHARE
 
 
 def _softened(pixels: Floats, subject: Mask, away: Floats) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ drawings have no face to it: then nothing is said, and the angle stays unknown.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,8 +27,10 @@ Place = tuple[float, float, float]
 Views = tuple[float, float, float]
 """Scores of the frontal, the left and the right view."""
 
+WINDOW = 80
+"""Pixels of the smallest face that the detector finds."""
 LONGER = 800
-"""Pixels of the longer side where faces are looked for: one of 80 pixels, a tenth of it, is the smallest found."""
+"""Pixels of the longer side where faces are looked for: a tenth of it is the smallest."""
 FINER_FROM = 1000
 """Pixels of the longer side from which on there is more to see at twice LONGER."""
 FINER_PART = 0.6
@@ -38,8 +41,8 @@ CONFIRMED = 0.3
 """What a candidate must score on the average of closer looks; false ones live at one size and not in the mirror."""
 CLOSE = ((170, 0), (210, 0))
 TILTED = ((190, -15), (190, 15))
-"""The closer looks, each also mirrored: the side in pixels to which the face's surroundings are brought, and the degrees
-by which they are turned in the picture's plane."""
+"""The closer looks, each also mirrored: the side in pixels to which the face's surroundings are brought, and their tilt
+in degrees."""
 AROUND = 1.7
 """The side of these surroundings, in sides of the box."""
 LOWEST = -1.5
@@ -64,11 +67,12 @@ ONE = b"\x01\x01"
 
 @dataclass(frozen=True)
 class Face:
-    """A face. `box` reaches from the forehead to below the chin, in pixels of the picture given.
+    """A face. `box` reaches from the forehead to the chin, in pixels of the picture given; hair stands above it.
 
     `confidence` is dlib's score as it is, the distance from the decision's border: 0 is barely a face, 1 a sure one,
     3 about the most. `angle` is front, three_quarter_left or three_quarter_right, or None where that is not sure.
-    Left is where the camera stands from the subject: it sees the left cheek, and the nose points to the picture's left.
+    Left is the subject's left, where the camera stands: it sees the left cheek, and the nose points to the picture's
+    left (which captions call turned, or in profile, to the left).
     """
 
     box: Box
@@ -87,17 +91,22 @@ def find_faces(picture: Image.Image) -> list[Face]:
     if found or longer < FINER_FROM:
         return found
     upper = picture.crop((0, 0, picture.width, round(FINER_PART * picture.height)))
-    return _search(upper, 2 * LONGER / longer)
+    return _search(upper, 2 * LONGER / longer, 2 * WINDOW)
 
 
-def _search(picture: Image.Image, scale: float) -> list[Face]:
-    """The faces found when the picture is brought to a scale, in pixels of the picture, the largest first."""
+def _search(picture: Image.Image, scale: float, below: float = math.inf) -> list[Face]:
+    """The faces found when the picture is brought to a scale, in pixels of the picture, the largest first.
+
+    At that scale they are less than `below` pixels high: larger ones were seen, and refused, at a coarser scale.
+    """
     small = picture.resize(
         (max(1, round(scale * picture.width)), max(1, round(scale * picture.height))), Image.Resampling.LANCZOS
     )
     boxes, scores, _ = _own.every.run(np.asarray(small), 0, CANDIDATE)
     faces: list[Face] = []
     for window, score in sorted(zip(boxes, scores, strict=True), key=lambda one: one[0].height(), reverse=True):
+        if window.height() >= below:
+            continue
         place = _place(window, scale)
         upright = _views(picture, place, CLOSE)
         if max(upright) < CONFIRMED:

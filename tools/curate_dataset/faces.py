@@ -7,22 +7,30 @@ drawings have no face to it: then nothing is said, and the angle stays unknown.
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
 import dlib
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from loradeck.tools.contracts import Angle
 
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
+Place = tuple[float, float, float]
+"""x and y of a face's middle and its side, in pixels."""
+Views = tuple[float, float, float]
+"""Scores of the frontal, the left and the right view."""
 
+WINDOW = 80
+"""Pixels of the smallest face that the detector finds."""
 LONGER = 800
-"""Pixels of the longer side where faces are looked for: one of 80 pixels, a tenth of it, is the smallest found."""
+"""Pixels of the longer side where faces are looked for: a tenth of it is the smallest."""
 FINER_FROM = 1000
 """Pixels of the longer side from which on there is more to see at twice LONGER."""
 FINER_PART = 0.6
@@ -31,20 +39,19 @@ CANDIDATE = 0.0
 """dlib's own threshold: a window at this score or above may be a face."""
 CONFIRMED = 0.3
 """What a candidate must score on the average of closer looks; false ones live at one size and not in the mirror."""
-CLOSE = ((170, False), (170, True), (210, False), (210, True))
-"""The closer looks: the side in pixels to which the face's surroundings are brought, and whether they are mirrored."""
+CLOSE = ((170, 0), (210, 0))
+TILTED = ((190, -15), (190, 15))
+"""The closer looks, each also mirrored: the side in pixels to which the face's surroundings are brought, and their tilt
+in degrees."""
 AROUND = 1.7
 """The side of these surroundings, in sides of the box."""
 LOWEST = -1.5
 """The score of a view that finds nothing."""
 FRONT_LEAD = 0.4
-TURNED_LEAD = 0.1
-FRONT_AT_MOST = 1.3
+TURNED_LEAD = 0.45
 """A face is seen from the front where the frontal view scores FRONT_LEAD above the better side view; it is turned where
-a side view leads by TURNED_LEAD and the frontal one has FRONT_AT_MOST. Between them, at about 10 to 25 degrees, it is
-unknown."""
-SIDES_APART = 0.5
-"""The two side views score at least this far apart on a face that is turned."""
+a side view leads by TURNED_LEAD when each has its best tilt, since a head that leans looks turned to upright views.
+Between the two, at about 10 to 25 degrees, it is unknown."""
 LOOKED_AT = 0.5
 """Faces of at least this share of the largest one's height get an angle; bystanders need none."""
 FRONT, LEFT, RIGHT = range(3)
@@ -60,11 +67,12 @@ ONE = b"\x01\x01"
 
 @dataclass(frozen=True)
 class Face:
-    """A face. `box` reaches from the forehead to below the chin, in pixels of the picture given.
+    """A face. `box` reaches from the forehead to the chin, in pixels of the picture given; hair stands above it.
 
     `confidence` is dlib's score as it is, the distance from the decision's border: 0 is barely a face, 1 a sure one,
     3 about the most. `angle` is front, three_quarter_left or three_quarter_right, or None where that is not sure.
-    Left is where the camera stands from the subject: it sees the left cheek, and the nose points to the picture's left.
+    Left is the subject's left, where the camera stands: it sees the left cheek, and the nose points to the picture's
+    left (which captions call turned, or in profile, to the left).
     """
 
     box: Box
@@ -83,32 +91,40 @@ def find_faces(picture: Image.Image) -> list[Face]:
     if found or longer < FINER_FROM:
         return found
     upper = picture.crop((0, 0, picture.width, round(FINER_PART * picture.height)))
-    return _search(upper, 2 * LONGER / longer)
+    return _search(upper, 2 * LONGER / longer, 2 * WINDOW)
 
 
-def _search(picture: Image.Image, scale: float) -> list[Face]:
-    """The faces found when the picture is brought to a scale, in pixels of the picture, the largest first."""
+def _search(picture: Image.Image, scale: float, below: float = math.inf) -> list[Face]:
+    """The faces found when the picture is brought to a scale, in pixels of the picture, the largest first.
+
+    At that scale they are less than `below` pixels high: larger ones were seen, and refused, at a coarser scale.
+    """
     small = picture.resize(
         (max(1, round(scale * picture.width)), max(1, round(scale * picture.height))), Image.Resampling.LANCZOS
     )
     boxes, scores, _ = _own.every.run(np.asarray(small), 0, CANDIDATE)
     faces: list[Face] = []
     for window, score in sorted(zip(boxes, scores, strict=True), key=lambda one: one[0].height(), reverse=True):
-        views = _views(picture, window, scale)
-        if max(views) < CONFIRMED:
+        if window.height() >= below:
+            continue
+        place = _place(window, scale)
+        upright = _views(picture, place, CLOSE)
+        if max(upright) < CONFIRMED:
             continue
         near = not faces or window.height() / scale >= LOOKED_AT * faces[0].box[3]
-        box = _inside(window, scale, picture.size)
-        faces.append(Face(box, round(float(score), 3), angle_of(*views) if near else None))
+        angle = _angle(picture, place, upright) if near else None
+        faces.append(Face(_inside(window, scale, picture.size), round(float(score), 3), angle))
     return sorted(faces, key=lambda face: face.box[2] * face.box[3], reverse=True)
 
 
-def angle_of(front: float, left: float, right: float) -> Angle | None:
-    """The angle from the scores of the three views, None where they do not tell it."""
-    side = max(left, right)
-    if front - side >= FRONT_LEAD:
+def _angle(picture: Image.Image, place: Place, upright: Views) -> Angle | None:
+    """The angle of a face whose upright views have these scores, None where the views do not tell it."""
+    front, left, right = upright
+    if front - max(left, right) >= FRONT_LEAD:
         return Angle.FRONT
-    if side - front < TURNED_LEAD or front > FRONT_AT_MOST or abs(right - left) < SIDES_APART:
+    tilted = [_views(picture, place, [look]) for look in TILTED]
+    front, left, right = (max(scores) for scores in zip(upright, *tilted, strict=True))
+    if max(left, right) - front < TURNED_LEAD:
         return None
     return Angle.THREE_QUARTER_LEFT if left > right else Angle.THREE_QUARTER_RIGHT
 
@@ -130,21 +146,36 @@ class _Detectors(threading.local):
 _own = _Detectors()
 
 
-def _views(picture: Image.Image, box: dlib.rectangle, scale: float) -> tuple[float, float, float]:
-    """How well the frontal, the left and the right view fit a face, each averaged over the closer looks."""
-    half = AROUND * box.height() / scale / 2
-    middle = ((box.left() + box.width() / 2) / scale, (box.top() + box.height() / 2) / scale)
-    left, top, right, bottom = (round(at + sign * half) for sign in (-1, 1) for at in middle)
-    around = picture.crop((left, top, right, bottom))
-    sums = [0.0, 0.0, 0.0]
-    for side, mirrored in CLOSE:
-        look = np.asarray(around.resize((side, side), Image.Resampling.LANCZOS))
-        if mirrored:
-            look = np.ascontiguousarray(look[:, ::-1])
-        for view, shown in ((FRONT, FRONT), (LEFT, RIGHT), (RIGHT, LEFT)):
-            _, scores, _ = _own.views[view].run(look, 0, LOWEST)
-            sums[shown if mirrored else view] += max(scores, default=LOWEST)
-    return (sums[FRONT] / len(CLOSE), sums[LEFT] / len(CLOSE), sums[RIGHT] / len(CLOSE))
+def _views(picture: Image.Image, place: Place, looks: Sequence[tuple[int, int]]) -> Views:
+    """How well the frontal, the left and the right view fit the face at a place, averaged over the looks."""
+    x, y, size = place
+    half = AROUND * size / 2
+    found: list[Views] = []
+    for side, tilt in looks:
+        spare = 0 if tilt == 0 else 0.25
+        reach, room = (1 + spare) * half, round(spare * side / 2)
+        around = picture.crop((round(x - reach), round(y - reach), round(x + reach), round(y + reach)))
+        around = around.resize((side + 2 * room, side + 2 * room), Image.Resampling.LANCZOS)
+        if tilt:
+            around = around.rotate(tilt, Image.Resampling.BICUBIC).crop((room, room, room + side, room + side))
+        look = np.asarray(around)
+        found.append(_scores(look))
+        front, left, right = _scores(np.ascontiguousarray(look[:, ::-1]))
+        found.append((front, right, left))
+    front, left, right = (sum(scores) / len(found) for scores in zip(*found, strict=True))
+    return front, left, right
+
+
+def _scores(look: NDArray[np.uint8]) -> Views:
+    """The best score of each of the three views in a look of height x width x RGB."""
+    front, left, right = (max(view.run(look, 0, LOWEST)[1], default=LOWEST) for view in _own.views)
+    return front, left, right
+
+
+def _place(window: dlib.rectangle, scale: float) -> Place:
+    """Middle and side of dlib's box, in pixels of the picture."""
+    x, y = window.left() + window.width() / 2, window.top() + window.height() / 2
+    return x / scale, y / scale, window.height() / scale
 
 
 def _inside(box: dlib.rectangle, scale: float, size: tuple[int, int]) -> Box:

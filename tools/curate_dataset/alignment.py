@@ -27,6 +27,7 @@ LEAST_COARSE = 0.8
 FLAT = 1e-5
 COLOUR_GAIN = (0.7, 1.4)
 GREY_GAIN = (0.4, 2.5)
+KNOTS = (0.0, 0.25, 0.5, 0.75)
 GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 BLUR = np.array([1, 4, 6, 4, 1], dtype=np.float32) / 16
 
@@ -44,10 +45,13 @@ NOTHING = Likeness(0.0, 1.0)
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well two pictures agree where they overlap, in colours and in grey; overlap is a share of the first."""
+    """How well two pictures agree where they overlap, which is a share of the first.
+
+    `colour` allows for brightness and contrast, `tone` for any change of colours that is the same everywhere.
+    """
 
     colour: Likeness
-    grey: Likeness
+    tone: Likeness
     overlap: float
 
 
@@ -69,11 +73,46 @@ def agreement(
             return Agreement(NOTHING, NOTHING, 0.0)
     moved, inside = _warped(b, warp)
     colour = _likeness(a, moved, inside, COLOUR_GAIN)
-    return Agreement(colour, _grey_likeness(a @ GREY, moved @ GREY, inside), float(inside.mean()))
+    return Agreement(colour, _tone_likeness(a, moved, inside), float(inside.mean()))
 
 
 def _grey_likeness(a: Floats, b: Floats, inside: Mask) -> Likeness:
     return _likeness(a[..., None], b[..., None], inside, GREY_GAIN)
+
+
+def _tone_likeness(a: Floats, b: Floats, inside: Mask) -> Likeness:
+    """How well one's brightness is a function of the other's colours, in the direction in which it is more so.
+
+    A copy may be grey, warmer, or so bright that parts are clipped; then colours lead from one to the other, but not
+    always back. Pictures that differ in shape are led neither way.
+    """
+    if float(inside.mean()) < LEAST_OVERLAP:
+        return NOTHING
+    both = (_led(a, b, inside), _led(b, a, inside))
+    return min(both, key=lambda one: one.worst_tile)
+
+
+def _led(source: Floats, target: Floats, inside: Mask) -> Likeness:
+    """Fit the target's grey by a curve in each of the source's colours (straight between knots)."""
+    colours, grey = source[inside], target[inside] @ GREY
+    columns = np.concatenate([np.ones_like(grey)[:, None], *(np.maximum(colours - knot, 0) for knot in KNOTS)], axis=1)
+    normal = columns.T @ columns
+    weights = np.linalg.solve(normal + 1e-5 * np.eye(len(normal)) * len(grey), columns.T @ grey)
+    fitted = np.clip(columns @ weights, 0, 1).astype(np.float32)
+    spread = float(fitted.std()), float(grey.std())
+    if min(spread) ** 2 < FLAT:
+        return Likeness(1.0 if max(spread) ** 2 < FLAT else 0.0, _worst(fitted - grey, inside))
+    product = float(((fitted - fitted.mean()) * (grey - grey.mean())).mean())
+    return Likeness(product / (spread[0] * spread[1]), _worst(fitted - grey, inside))
+
+
+def _worst(differences: Floats, inside: Mask) -> float:
+    """The RMS of differences at the places inside, in the tile where it is highest."""
+    squares = np.zeros(inside.shape, dtype=np.float32)
+    squares[inside] = differences**2
+    held = _tiles(inside.astype(np.float32))
+    full = held >= LEAST_IN_TILE
+    return float(np.sqrt((_tiles(squares)[full] / held[full]).max()))
 
 
 def _likeness(a: Floats, b: Floats, inside: Mask, gains: tuple[float, float]) -> Likeness:
@@ -87,11 +126,8 @@ def _likeness(a: Floats, b: Floats, inside: Mask, gains: tuple[float, float]) ->
         return Likeness(1.0, flat_difference) if max(power) < FLAT else NOTHING
     product = float((left * right).mean())
     gain = float(np.clip(product / power[1], *gains))
-    squares = np.zeros(inside.shape, dtype=np.float32)
-    squares[inside] = ((left - gain * right) ** 2).mean(axis=1)
-    held = _tiles(inside.astype(np.float32))
-    tiles = _tiles(squares)[held >= LEAST_IN_TILE] / held[held >= LEAST_IN_TILE]
-    return Likeness(product / float(np.sqrt(power[0] * power[1])), float(np.sqrt(tiles.max())))
+    differences = np.sqrt(((left - gain * right) ** 2).mean(axis=1))
+    return Likeness(product / float(np.sqrt(power[0] * power[1])), _worst(differences, inside))
 
 
 def _tiles(values: Floats) -> Floats:

@@ -6,6 +6,7 @@ mirrored picture has other descriptors, so both are kept.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
-MOST = 150
+DETECTED = 600
+MOST = 160
+FIELDS = 4
 EDGE = 19
-FAST = 8
-RATIO = 0.85
+FAST = 5
+MOST_APART = 70
 REACH = 4.0
-TRIES = 500
-LEAST_INLIERS = 8
+TRIES = 1000
+LEAST_INLIERS = 6
 LEAST_SCALE, MOST_SCALE = 0.4, 2.5
 MOST_TURN = 0.1
 
@@ -49,12 +52,11 @@ class Laid:
 
 def corners(grey: Bytes) -> tuple[Features, Features]:
     """Features of a (height, width) picture and of its mirror image, of the same corners in the same order."""
-    orb = cv2.ORB.create(MOST, edgeThreshold=EDGE, fastThreshold=FAST)
-    found, descriptors = orb.detectAndCompute(grey, None)
+    orb = cv2.ORB.create(DETECTED, edgeThreshold=EDGE, fastThreshold=FAST)
+    found, descriptors = orb.compute(grey, _spread(orb.detect(grey, None), grey.shape))
     if descriptors is None:
         none = Features(np.zeros((0, 2), np.float32), np.zeros((0, 32), np.uint8))
         return none, none
-    found, descriptors = found[:MOST], descriptors[:MOST]
     width = grey.shape[1]
     turned = [
         cv2.KeyPoint(width - 1 - one.pt[0], one.pt[1], one.size, (540 - one.angle) % 360, one.response, one.octave)
@@ -64,12 +66,24 @@ def corners(grey: Bytes) -> tuple[Features, Features]:
     return Features(_points(found), descriptors), Features(_points(kept), mirrored)
 
 
+def _spread(found: Sequence[cv2.KeyPoint], shape: tuple[int, ...]) -> list[cv2.KeyPoint]:
+    """The strongest, in turn from each of 4 x 4 fields, so that a crop of any part keeps its share."""
+    strongest = sorted(found, key=lambda one: -one.response)
+    ranks: list[int] = []
+    met: Counter[tuple[int, int]] = Counter()
+    for one in strongest:
+        field = int(one.pt[0] * FIELDS / shape[1]), int(one.pt[1] * FIELDS / shape[0])
+        met[field] += 1
+        ranks.append(met[field])
+    return [strongest[at] for at in np.argsort(ranks, kind="stable")[:MOST]]
+
+
 def laid(first: Features, second: Features) -> Laid | None:
     """How the first lies on the second, resized and shifted but not turned; None where too few corners agree."""
     if min(len(first.points), len(second.points)) < LEAST_INLIERS:
         return None
-    pairs = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(first.descriptors, second.descriptors, k=2)
-    good = [near for near, next_best in pairs if near.distance < RATIO * next_best.distance]
+    mutual = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(first.descriptors, second.descriptors)
+    good = [match for match in mutual if match.distance <= MOST_APART]
     if len(good) < LEAST_INLIERS:
         return None
     here = first.points[[match.queryIdx for match in good]]

@@ -32,9 +32,10 @@ CUT_OVERLAP = 0.25
 MOST_ASPECT_CHANGE = 0.2
 DRAWN = 0.75
 TRIM_TOLERANCE = 32
+MOST_AWAY = 0.01
 LEAST_LEFT = 0.2
 WORK_SIDE = 512
-PIXEL_QUALITY = 90
+PIXEL_QUALITY = 80
 PLACES = 64
 HEADER = struct.Struct("<4Q3f2H")
 
@@ -133,13 +134,19 @@ def trim(picture: Image.Image) -> Image.Image:
 
 
 def _content(pixels: NDArray[np.int16]) -> tuple[int, int]:
-    """(first, last + 1) of the rows between uniform strips of one colour at the start and at the end."""
-    ends = []
-    for order in (pixels, pixels[::-1]):
-        colour = np.median(order[0], axis=0)
-        away = (np.abs(order - colour).max(axis=2) > TRIM_TOLERANCE).mean(axis=1) > 0.01
-        ends.append(int(np.argmax(away)) if away.any() else len(pixels))
-    return (ends[0], len(pixels) - ends[1]) if ends[0] < len(pixels) else (0, len(pixels))
+    """(first, last + 1) of the rows between strips of one colour at the start and at the end."""
+    first = _strip(pixels)
+    return (first, len(pixels) - _strip(pixels[::-1])) if first < len(pixels) else (0, len(pixels))
+
+
+def _strip(rows: NDArray[np.int16]) -> int:
+    """How many of the rows, from the first on, hold one colour but for a hundredth of their pixels."""
+    colour = np.median(rows[0], axis=0)
+    for number, row in enumerate(rows):
+        away = np.abs(row - colour) > TRIM_TOLERANCE
+        if float((away[:, 0] | away[:, 1] | away[:, 2]).mean()) > MOST_AWAY:
+            return number
+    return len(rows)
 
 
 def worth_comparing(phash: int, dhash: int, new: Look) -> bool:
@@ -181,8 +188,8 @@ def _same_where_laid(first: Look, second: Look, mirror: bool, found: Laid, drawn
     if drawn:
         return _same_whole(measured)
     return (
-        measured.grey.correlation >= CUT_CORRELATION
-        and measured.grey.worst_tile <= CUT_TILE_DIFFERENCE
+        measured.tone.correlation >= CUT_CORRELATION
+        and measured.tone.worst_tile <= CUT_TILE_DIFFERENCE
         and measured.overlap >= CUT_OVERLAP
     )
 

@@ -44,8 +44,9 @@ def subject_mask(picture: Image.Image, face_box: Box | None, alpha: Image.Image 
     `face_box` is (left, top, right, bottom) in pixels; `alpha` is the channel that the file had, of the picture's size.
     None where no mask can be trusted.
     """
-    if alpha is not None and alpha.getextrema()[0] < 255:
-        return alpha if alpha.getextrema()[1] > 0 else None
+    opacity = None if alpha is None else np.asarray(alpha)
+    if opacity is not None and opacity.min() < 255:
+        return alpha if opacity.max() > 0 else None
     mask = _off_plain(picture) if ground_of(picture).plain else _cut_out(picture, face_box)
     return None if mask is None else Image.fromarray(mask)
 
@@ -271,7 +272,7 @@ def _refined(picture: Image.Image, mask: Mask) -> NDArray[np.uint8]:
     height, width = guide.shape[:2]
     rough = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     reach = max(2, round(1.5 * max(height, width) / CUT_SIDE))
-    soft = _guided(guide, np.clip(rough, 0, 1).astype(np.float32), reach)
+    soft = _guided(np.asarray(guide, dtype=np.float32), np.clip(rough, 0, 1).astype(np.float32), reach)
     steep = np.clip((soft - 0.5) * 2.2 + 0.5, 0, 1)
     band = (2 * reach + 1,) * 2
     sure = cv2.erode((rough > 0.5).astype(np.uint8), np.ones(band, np.uint8), borderValue=1) > 0
@@ -372,13 +373,13 @@ def on_ground(picture: Image.Image, mask: Image.Image, colour: Colour) -> Image.
     pixels = np.asarray(picture, dtype=np.float32)
     cover = np.asarray(mask, dtype=np.float32)[..., None] / 255
     solid, clear = cover[..., 0] >= 0.98, cover[..., 0] <= 0.02
-    own = pixels
+    own: Floats = pixels
     if clear.any():
         behind = _nearest(pixels, clear)
         own = np.clip(behind + (pixels - behind) / np.maximum(cover, 0.05), 0, 255)
     if solid.any():
         trust = np.clip((cover - 0.2) / 0.5, 0, 1)
-        own = trust * own + (1 - trust) * _nearest(pixels, solid)
+        own = np.asarray(trust * own + (1 - trust) * _nearest(pixels, solid), dtype=np.float32)
     own = np.where(solid[..., None], pixels, own)
     laid = cover * own + (1 - cover) * np.array(colour, dtype=np.float32)
     return Image.fromarray(np.round(np.clip(laid, 0, 255)).astype(np.uint8))

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from loradeck.tools.curate_dataset.lettering import Lettering, find_text
-from loradeck.tools.curate_dataset.overlays import LEAST_LETTERS, LEAST_READ, letters
+from loradeck.tools.curate_dataset.lettering import find_text
+from loradeck.tools.curate_dataset.overlays import LEAST_LETTERS, LEAST_READ, Lettering, letters
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -44,8 +45,10 @@ def subject_mask(picture: Image.Image, face_box: Box | None, alpha: Image.Image 
     `face_box` is (left, top, right, bottom) in pixels; `alpha` is the channel that the file had, of the picture's size.
     None where no mask can be trusted.
     """
-    if alpha is not None and alpha.getextrema()[0] < 255:
-        return alpha if alpha.getextrema()[1] > 0 else None
+    if alpha is not None:
+        values = np.asarray(alpha)
+        if values.min() < 255:
+            return alpha if values.max() > 0 else None
     mask = _off_plain(picture) if ground_of(picture).plain else _cut_out(picture, face_box)
     return None if mask is None else Image.fromarray(mask)
 
@@ -267,7 +270,7 @@ def _alike(lab: Floats, mask: Mask) -> float:
 def _refined(picture: Image.Image, mask: Mask) -> NDArray[np.uint8]:
     """The small mask at the picture's size, its edge drawn to the picture's own by a guided filter (He et al. 2010)."""
     mask = _filled(_without_specks(mask))
-    guide = np.asarray(picture, dtype=np.float32) / 255
+    guide = (np.asarray(picture) / 255).astype(np.float32)
     height, width = guide.shape[:2]
     rough = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     reach = max(2, round(1.5 * max(height, width) / CUT_SIDE))
@@ -372,7 +375,7 @@ def on_ground(picture: Image.Image, mask: Image.Image, colour: Colour) -> Image.
     pixels = np.asarray(picture, dtype=np.float32)
     cover = np.asarray(mask, dtype=np.float32)[..., None] / 255
     solid, clear = cover[..., 0] >= 0.98, cover[..., 0] <= 0.02
-    own = pixels
+    own: NDArray[np.floating[Any]] = pixels
     if clear.any():
         behind = _nearest(pixels, clear)
         own = np.clip(behind + (pixels - behind) / np.maximum(cover, 0.05), 0, 255)

@@ -26,4 +26,4 @@ def strangeness(store: Store, images: Sequence[ImageRecord]) -> dict[str, float]
         for row in rows
         if row["image_id"] in kept and row["vector"]
     }
-    return outliers(vectors) if len(vectors) >= FEWEST else {}
+    return outliers(vectors, least=0.0) if len(vectors) >= FEWEST else {}

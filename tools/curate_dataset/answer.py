@@ -51,6 +51,7 @@ class Told:
     not_kept: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     uncut: list[str] = field(default_factory=list)
+    guessed: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -222,6 +223,16 @@ def _call_findings(told: Told) -> list[Finding]:
     if told.not_kept:
         why = f"{len(told.not_kept)} pictures cannot be kept, since they cannot be read."
         found.append(_finding("IMG-READABLE", Severity.WARNING, told.not_kept, why, "Export them again and add them."))
+    if told.guessed:
+        why = (
+            f"The subjects of {len(told.guessed)} pictures were cut out of busy grounds by guess, which may leave "
+            "something out."
+        )
+        fix = (
+            'Look at each with view_images(of=dataset_id, what="image"); bring a ground back with '
+            "curate_dataset(dataset_id=..., backgrounds={images, make: original}), or undo."
+        )
+        found.append(_finding("IMG-FORMAT", Severity.INFO, told.guessed, why, fix))
     if told.uncut:
         why = (
             f"The ground of {len(told.uncut)} pictures stays as it was, since the subject cannot be cut out of it "

@@ -80,15 +80,15 @@ class Face:
     angle: Angle | None
 
 
-def find_faces(picture: Image.Image) -> list[Face]:
+def find_faces(picture: Image.Image, closely: bool = True) -> list[Face]:
     """The faces of an upright RGB picture, the largest first. Safe to call from several threads.
 
-    Where none is found, a picture of FINER_FROM pixels or more is looked at again twice as fine, in its upper part,
-    where the face of a person who shows from head to toe is.
+    Where none is found and it is looked at `closely`, a picture of FINER_FROM pixels or more is looked at again twice as
+    fine, in its upper part, where the face of a person who shows from head to toe is.
     """
     longer = max(picture.size)
     found = _search(picture, LONGER / longer)
-    if found or longer < FINER_FROM:
+    if found or longer < FINER_FROM or not closely:
         return found
     upper = picture.crop((0, 0, picture.width, round(FINER_PART * picture.height)))
     return _search(upper, 2 * LONGER / longer, 2 * WINDOW)

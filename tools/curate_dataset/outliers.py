@@ -100,8 +100,10 @@ def _ground(lab: Floats, chroma: Floats) -> Floats:
     )
 
 
-def outliers(vectors: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
+def outliers(vectors: Mapping[str, NDArray[np.float32]], least: float = CUT) -> dict[str, float]:
     """The pictures that stand apart: image id -> how many robust deviations, furthest first. Empty under 10 pictures.
+
+    Those of `least` deviations or more are told.
 
     Every number is scaled by its spread in the set. A picture stands apart when its third nearest neighbour is much
     further off than is usual in the set, so that two or more kinds that each have four members are all at home.
@@ -110,7 +112,7 @@ def outliers(vectors: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
         return {}
     names = sorted(vectors)
     away = standing_apart(np.stack([vectors[name] for name in names]))
-    found = [(round(float(value), 1), name) for name, value in zip(names, away, strict=True) if value >= CUT]
+    found = [(round(float(value), 1), name) for name, value in zip(names, away, strict=True) if value >= least]
     return {name: value for value, name in sorted(found, key=lambda one: (-one[0], one[1]))}
 
 

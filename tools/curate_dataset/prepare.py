@@ -89,7 +89,7 @@ def prepare(task: Task) -> Prepared:
 def _measured(task: Task, upright: Upright, sha256: str, size: int) -> Prepared:
     """The picture looked at whole, cut, looked at again, and its copy written."""
     picture = upright.picture
-    faces = find_faces(picture)
+    faces = find_faces(picture, closely=task.proposes)
     within = content_box(picture)
     crop = square_crop(*picture.size, faces, within)
     square = cut(picture, crop, task.resolution)

@@ -268,7 +268,7 @@ def _alike(lab: Floats, mask: Mask) -> float:
 def _refined(picture: Image.Image, mask: Mask) -> NDArray[np.uint8]:
     """The small mask at the picture's size, its edge drawn to the picture's own by a guided filter (He et al. 2010)."""
     mask = _filled(_without_specks(mask))
-    guide = np.asarray(picture, dtype=np.float32) / 255
+    guide = (np.asarray(picture) / 255).astype(np.float32)
     height, width = guide.shape[:2]
     rough = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     reach = max(2, round(1.5 * max(height, width) / CUT_SIDE))

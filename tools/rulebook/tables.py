@@ -167,7 +167,7 @@ class Thresholds:
     dark: tuple[float, float] = _number((64.0, 100.0), "IMG-EXPOSURE")
     """Mean luma and that of the brightest twentieth: photographs taken three stops too short stay under both, all but
     2% of others are brighter in one, as a night with a lamp in it is."""
-    strangeness: float = _number(6.0, "IMG-OUTLIER")
+    strangeness: float = _number(3.5, "IMG-OUTLIER")
     """Robust deviations from the rest of the set."""
     size_error: int = _number(512, "IMG-SIZE")
     size_warning: int = _number(1024, "IMG-SIZE")

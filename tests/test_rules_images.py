@@ -11,6 +11,7 @@ from support.rules import balanced, breaks, image, on_set, passes
 from loradeck.tools.contracts import Finding, Profile, Severity, SubjectKind
 from loradeck.tools.rulebook.facts import KeptImage, Measured
 from loradeck.tools.rulebook.references import MOST_REFERENCES, Reference, judge_references
+from loradeck.tools.rulebook.tables import House, Thresholds
 
 WARNING, INFO = Severity.WARNING, Severity.INFO
 
@@ -159,3 +160,47 @@ def test_a_reference_with_a_background_of_its_own_is_told(model: str) -> list[Fi
 @breaks("REF-CLEAN", WARNING)
 def test_a_plain_ground_is_too_much_for_a_model_that_wants_none() -> list[Finding]:
     return judge_references(references(1), "vace")
+
+
+# --------------------------------------------------------------------------- how good it is
+
+
+@breaks("IMG-SHARP", WARNING)
+@pytest.mark.parametrize("values", [{"sharpness": 0.3, "enlarged": 0.5}, {"sharpness": 1.5, "enlarged": 0.95}])
+def test_a_soft_or_enlarged_picture_is_told(values: dict[str, float]) -> list[Finding]:
+    return on_set([measured(1, **values), image(2)])
+
+
+@breaks("IMG-JPEG", WARNING)
+@pytest.mark.parametrize("values", [{"jpeg_quality": 20, "blocking": 0.0}, {"jpeg_quality": 95, "blocking": 2.1}])
+def test_a_file_of_low_quality_or_the_traces_of_one_are_told(values: dict[str, float]) -> list[Finding]:
+    return on_set([measured(1, **values), image(2)])
+
+
+TONES = {"brightness": 120.0, "highlight": 230.0, "crushed": 0.0, "blown": 0.0}
+
+
+@breaks("IMG-EXPOSURE", WARNING)
+@pytest.mark.parametrize(
+    "change",
+    [{"blown": 0.5}, {"crushed": 0.6}, {"brightness": 20.0, "highlight": 60.0}],
+    ids=["white", "black", "dark"],
+)
+def test_lost_tones_are_told(change: dict[str, float]) -> list[Finding]:
+    return on_set([measured(1, **{**TONES, **change}), image(2)])
+
+
+@passes("IMG-SHARP", "IMG-JPEG", "IMG-EXPOSURE")
+def test_a_good_picture_and_one_that_was_not_measured_are_left_alone() -> list[Finding]:
+    good = measured(1, sharpness=1.6, enlarged=0.6, blocking=0.0, jpeg_quality=95, **TONES)
+    night = measured(2, brightness=20.0, highlight=200.0, crushed=0.1, blown=0.0)
+    even = measured(3, brightness=18.0, highlight=18.0, crushed=0.0, blown=0.0)
+    return on_set([good, night, even, image(4)])
+
+
+def test_a_house_may_be_stricter_on_sharpness_and_that_is_told() -> None:
+    strict = House(Thresholds(sharpness=1.8), changes={"IMG-SHARP": ("sharpness = 1.8",)})
+    soft = [one for one in on_set([measured(1, sharpness=1.6)], house=strict) if one.rule_id == "IMG-SHARP"]
+    assert len(soft) == 1
+    assert "at least 1.8 is wanted" in soft[0].why
+    assert "sharpness = 1.8" in soft[0].why

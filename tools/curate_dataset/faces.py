@@ -83,8 +83,8 @@ class Face:
 def find_faces(picture: Image.Image, closely: bool = True) -> list[Face]:
     """The faces of an upright RGB picture, the largest first. Safe to call from several threads.
 
-    Where none is found and it is looked at `closely`, a picture of FINER_FROM pixels or more is looked at again twice as
-    fine, in its upper part, where the face of a person who shows from head to toe is.
+    Looked at `closely`, a picture of FINER_FROM pixels or more in which none is found is looked at again twice as fine,
+    in its upper part, where the face of a person who shows from head to toe is.
     """
     longer = max(picture.size)
     found = _search(picture, LONGER / longer)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from loradeck.tools.rulebook.lexicon import any_of, vocabulary
-from loradeck.tools.rulebook.named import BELONGINGS, EXPRESSIONS, STOPS, WORD_OR_STOP, is_felt
-from loradeck.tools.rulebook.scene import own, unnamed
+from loradeck.tools.rulebook.named import EXPRESSIONS, STOPS, WORD_OR_STOP, is_felt, qualifies
+from loradeck.tools.rulebook.scene import directed, own, unnamed
 from loradeck.tools.rulebook.words import content, lemmas
 
 DATA = vocabulary("agrees")
@@ -54,7 +54,7 @@ def framing(text: str) -> Claims:
 @lru_cache(maxsize=20_000)
 def angle(text: str) -> Claims:
     """Where a caption says the camera stands; "profile" gives way to "left profile"."""
-    said = _read(ANGLE, unnamed(text))
+    said = _read(ANGLE, directed(text))
     sided = {claim.rsplit("_", 1)[0] for claim in said if claim.endswith(("_left", "_right"))}
     return {claim: phrase for claim, phrase in said.items() if claim not in sided}
 
@@ -66,6 +66,7 @@ FAMILIES: dict[str, frozenset[str]] = {
 } | {"bored": frozenset(DATA["expression"]["bored"]["words"].split())}
 FAMILIES["tired"] -= FAMILIES["bored"]
 FAMILIES["neutral"] -= FAMILIES["bored"]
+FAMILIES["surprise"] -= {"agape", "gaping", "gapes"}  # jaws of an angry beast gape too
 SIGNS = _patterns("expression")
 DENIED = re.compile(
     r"\b(?:not|never|without|no longer|hardly|nearly|almost|neither|nor|anything but|far from|trying not to|was|were)"
@@ -125,17 +126,21 @@ PLACES: dict[str, frozenset[str]] = {
     kind: frozenset(text.split()) for kind, text in DATA["background"]["places"].items()
 }
 AT = frozenset(
-    ["in", "on", "at", "inside", "aboard", "through", "along", "across", "against", "into", "under", "below", "above"]
+    "in on at inside aboard through along across against into under below above beside by near outside among amid within atop"
+    " beneath behind between around down up over".split()
 )
-MOST_BETWEEN = 5
-JOINED = {"car park": "car-park", "swimming pool": "pool", "fire escape": "fire-escape", "parking garage": "car-park"}
+MOST_BETWEEN = 7
+HERE = frozenset({"indoors", "outdoors", "backstage", "underground"})
+"""Places that need no preposition."""
+JOINED = dict(DATA["background"]["joined"])
 
 
-def _kinds(word: str) -> set[str]:
+@lru_cache(maxsize=20_000)
+def _kinds(word: str) -> frozenset[str]:
     for forms in ({word, word.removesuffix("s")}, {word.rsplit("-", 1)[-1]}):
-        if kinds := {kind for kind, known in PLACES.items() if not known.isdisjoint(forms)}:
+        if kinds := frozenset(kind for kind, known in PLACES.items() if not known.isdisjoint(forms)):
             return kinds
-    return set()
+    return frozenset()
 
 
 def _joined(text: str) -> list[str]:
@@ -152,8 +157,10 @@ def place(text: str) -> Claims:
     for number, word in enumerate(spoken):
         before = spoken[max(0, number - MOST_BETWEEN) : number]
         clause = before[max((index + 1 for index, one in enumerate(before) if one in STOPS), default=0) :]
-        modifies = {*spoken[number + 1 : number + 2]} & BELONGINGS
-        if not modifies and not AT.isdisjoint(clause):
+        if not _kinds(word):
+            continue
+        modifies = number + 1 < len(spoken) and qualifies(word, spoken[number + 1])
+        if not modifies and (word in HERE or not AT.isdisjoint(clause)):
             said |= dict.fromkeys(_kinds(word), word)
     return said
 
@@ -165,6 +172,14 @@ def place_value(value: str) -> Claims:
 
 
 # --------------------------------------------------------------------------- contradiction
+
+
+def _places_that_agree() -> frozenset[Pair]:
+    """Kinds of places that go together; all but the outdoor ones with "indoors", all but the indoor ones with "outdoors"."""
+    inside, outside = (frozenset(DATA["background"][side].split()) for side in ("inside", "outside"))
+    broad = {frozenset(("indoors", kind)) for kind in PLACES.keys() - outside}
+    broad |= {frozenset(("outdoors", kind)) for kind in PLACES.keys() - inside}
+    return _pairs(DATA["background"]["agree"]) | broad - {frozenset(("indoors", "outdoors"))}
 
 
 @dataclass(frozen=True)
@@ -224,7 +239,7 @@ MATTERS = (
         "background",
         place,
         place_value,
-        _pairs(DATA["background"]["agree"]),
+        _places_that_agree(),
         _pairs(DATA["background"]["never"]),
         shared_words_agree=True,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from loradeck.tools.contracts import SubjectKind
 from loradeck.tools.rulebook.captions import is_bare
 from loradeck.tools.rulebook.colouring import colours
 from loradeck.tools.rulebook.english import is_english
@@ -83,7 +84,8 @@ def facets(facts: SetFacts, image: KeptImage) -> dict[str, Facet]:
         "the environment": _setting,
         "the lighting": _lighting,
     }
-    return {"the expression": _expression, **views} if facts.emotes and image.face_shows else views
+    has_face = facts.emotes or facts.subject_kind == SubjectKind.CREATURE
+    return {"the expression": _expression, **views} if has_face and image.face_shows else views
 
 
 @caption_rule("CAP-COVERS", everywhere(WARNING), f"{GUIDE}: say what varies; {BRAND_GUIDE}: subject and colours")

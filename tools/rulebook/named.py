@@ -46,11 +46,19 @@ BELONGINGS = WORD_LISTS["belongings"]
 NO_PLACES = WORD_LISTS["no_places"]
 PLACE_ENDINGS = tuple(WORD_LISTS["place_endings"])
 SHORTEST_STEM = 3
+LIGHTS = frozenset("light lights lamp lamps lamplight daylight glow glare lighting sunlight".split())
+TURNED = frozenset({"square", "level", "flat", "parallel"})
+"""What is a place as a noun and the way a figure stands as an adjective: square to the lens."""
 MADE = frozenset({"person", "animal", "food", "garment", "fabric", "instrument", "artefact"})
 """Classes of things that a place in front of them only tells apart."""
 AT_PLACE = WORD_LISTS["at"]
 BESIDE = WORD_LISTS["beside"]
 HELD = WORD_LISTS["held"]
+BESIDE_ANY = WORD_LISTS["unknown"]
+LOOKS = WORD_LISTS["looks"]
+VIEWED = frozenset(
+    "camera lens viewer frame picture viewpoint sun moon sky wind cold point end edge rest others other".split()
+)
 SURROUNDINGS = frozenset({"artefact", "plant", "vehicle", "furniture", "instrument"})
 MOST_BETWEEN = 4
 ARTICLES = frozenset({"a", "an", "the"})
@@ -83,7 +91,7 @@ def _is_station(word: str) -> bool:
 
 def qualifies(word: str, after: str) -> bool:
     """True when a noun only says what kind of thing the next one is: a harbour pilot, a field jacket, a hotel towel."""
-    if after in BELONGINGS:
+    if after in BELONGINGS or after in LIGHTS or (after == "to" and word in TURNED):
         return True
     kind = noun_class(after)
     return kind in MADE and not _is_place(after) and not _is_station(after) and not _is_place(f"{word}{after}")
@@ -99,12 +107,23 @@ def _stands_at(spoken: tuple[str, ...], place: int) -> bool:
 
 
 def _is_beside(spoken: tuple[str, ...], place: int) -> bool:
-    """True for any thing that the figure is beside, behind or among: vending machines, crates, ferns."""
+    """True for any thing that the figure is beside, behind or among: vending machines, ferns, "near the pithead"."""
     word, before = spoken[place], spoken[max(0, place - MOST_BETWEEN) : place]
-    if noun_class(word) not in SURROUNDINGS or not HELD.isdisjoint(forms(word)):
-        return False
     leads = [number for number, one in enumerate(before) if one in BESIDE]
-    return bool(leads) and FUNCTION_WORDS.isdisjoint({*before[leads[-1] + 1 :]} - ARTICLES - {"two", "some"})
+    if not leads or not HELD.isdisjoint(forms(word)):
+        return False
+    lead, between = before[leads[-1]], before[leads[-1] + 1 :]
+    if lead == "at" and leads[-1] and before[leads[-1] - 1] in LOOKS:
+        return False
+    if not FUNCTION_WORDS.isdisjoint({*between} - ARTICLES - {"two", "some"}):
+        return False
+    return noun_class(word) in SURROUNDINGS or (lead in BESIDE_ANY and between == ("the",) and _is_unknown(word))
+
+
+def _is_unknown(word: str) -> bool:
+    """True for a word that may be any noun: not a part of a face, a feeling, a light, a person."""
+    known = FUNCTION_WORDS | FEELINGS | FACES | WORD_LISTS["parts"] | LIGHTS | STOPS | VIEWED | NAMES
+    return noun_class(word) is None and known.isdisjoint(forms(word)) and not word.endswith("ly")
 
 
 @lru_cache(maxsize=20_000)

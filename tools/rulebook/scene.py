@@ -45,6 +45,7 @@ LIKENED = re.compile(
     r" (?:an?|the|some|one|in|at|on|under|of|she|he|it|they|two|his|her|for|from|to)\b[^,.;:—]*"
 )
 THOUGHT_OF = re.compile(rf"\b(?:{'|'.join(DATA['pictured']['thought'])})\b (?!(?:the )?(?:camera|lens))[^,.;:—]*")
+PICTURED_WHERE = re.compile(rf"(?<=\w)\s+(?:\w+ )?{_PICTURE} (?:on|in|from) (?:which|whose)\b[^,.;:—]*")
 DECORATED = re.compile(rf"\b(?:{'|'.join(DATA['pictured']['decorated'])})\b[^,.;:—]*")
 LOADED = re.compile(rf"\b(?:{'|'.join(DATA['stock']['load'])})\b[^,.;:—]*")
 NAMED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<=\s)(?:(?![A-Z]-)[A-ZÀ-ÖØ-Þ][\w’'-]+(?:\s|(?=[,.;:!?—)]|$)))+")
@@ -54,7 +55,7 @@ NAMED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<=\s)(?:(?![A-Z]-)[A-ZÀ-ÖØ-Þ][\w�
 def shown(text: str) -> str:
     """A text (trigger removed) without what is only quoted, or shown by a picture or a print in the scene."""
     text = unquoted(text).replace("’", "'")
-    for other in (PICTURED, SHOWN_ON, DECORATED, LIKENED, THOUGHT_OF):
+    for other in (PICTURED_WHERE, PICTURED, SHOWN_ON, DECORATED, LIKENED, THOUGHT_OF):
         text = other.sub(" ", text)
     return text
 
@@ -83,7 +84,7 @@ CLAUSE = re.compile(
     r"[,;:—–.!?]+\s*"
     rf"|\s(?={_LEADS} {_OTHERS['articles']} )"
     rf"|\s(?=and (?:{_OTHERS['articles']}|\w+ \w+s (?:are|is)) )"
-    rf"|(?<!from)(?<!directly)(?<!straight)(?<!right)(?<!squarely)(?<!low)\s(?=(?:behind|full of|with (?:a|an|two|his|her) (?:\w+ )?{_OTHERS['company']}) )"
+    rf"|(?<!from)(?<!directly)(?<!straight)(?<!right)(?<!squarely)(?<!low)\s(?=(?:behind(?! (?:the|his|her|their|its) (?:head|back|neck|ears?))|full of|with (?:a|an|two|his|her) (?:\w+ )?{_OTHERS['company']}) )"
 )
 OTHERS = re.compile(
     rf"(?:(?:and|with|behind|beyond|below|above|nearby|overhead|outside|inside|{_LEADS}),? )*(?:{_OTHERS['articles']}|someone's|full of|behind|on the wall) "

@@ -131,9 +131,12 @@ def _excludes(one: Garment, other: Garment) -> bool:
 # --------------------------------------------------------------------------- subject
 
 KINDS: dict[str, frozenset[str]] = {
-    kind: frozenset(text.split()) for kind, text in DATA["subject"].items() if kind != "same"
+    kind: frozenset(text.split()) for kind, text in DATA["subject"].items() if kind not in ("same", "generic")
 }
 SAME = [frozenset(line.split()) for line in DATA["subject"]["same"]]
+GENERIC: dict[str, frozenset[str]] = {
+    kind: frozenset(text.split()) for kind, text in DATA["subject"]["generic"].items()
+}
 THINGS = frozenset(KINDS).union(*KINDS.values(), *SAME)
 
 
@@ -158,7 +161,8 @@ def _is_thing(word: str) -> bool:
 def _one_thing(one: str, other: str) -> bool:
     """True for a thing and its kind, or two words for one thing."""
     family = {one, other}
-    if one_thing(one, other):
+    wide = any(name in GENERIC.get(noun_class(thing) or "", ()) for thing, name in ((one, other), (other, one)))
+    if wide or one_thing(one, other):
         return True
     is_kind = other in KINDS.get(one, ()) or one in KINDS.get(other, ())
     people = {kind for kind in ("child", "adult", "worker") for word in family if word in KINDS[kind]}

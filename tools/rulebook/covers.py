@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 from loradeck.tools.contracts import SubjectKind
@@ -22,6 +23,8 @@ from loradeck.tools.rulebook.rule import BRAND_GUIDE, ERROR, GUIDE, WARNING, Rem
 from loradeck.tools.rulebook.tables import BRAND
 from loradeck.tools.rulebook.words import body, content, lemmas, words
 
+TONES = re.compile(r"\b(?:tones|shades|tints|hues) of \w+")
+"""Colours by the name of anything: in two tones of clay."""
 Facet = Callable[[str, KeptImage], bool]
 
 
@@ -58,7 +61,7 @@ def _subject(text: str, image: KeptImage) -> bool:
 def _colours(text: str, image: KeptImage) -> bool:
     listed = image.attributes.get("colors") or []
     named = {str(colour).lower() for colour in (listed if isinstance(listed, list) else [listed])}
-    return bool(colours(text)) or not named.isdisjoint(words(text))
+    return bool(colours(text)) or TONES.search(text.lower()) is not None or not named.isdisjoint(words(text))
 
 
 def _is_constant(facts: SetFacts, image: KeptImage, name: str) -> bool:

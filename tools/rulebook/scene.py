@@ -46,6 +46,7 @@ LIKENED = re.compile(
 )
 THOUGHT_OF = re.compile(rf"\b(?:{'|'.join(DATA['pictured']['thought'])})\b (?!(?:the )?(?:camera|lens))[^,.;:—]*")
 PICTURED_WHERE = re.compile(rf"(?<=\w)\s+(?:\w+ )?{_PICTURE} (?:on|in|from) (?:which|whose)\b[^,.;:—]*")
+COMPOUND = re.compile(r"\b[\w’'-]+-(?:shaped|patterned|printed|themed|scented|print|motif)\b")
 DECORATED = re.compile(rf"\b(?:{'|'.join(DATA['pictured']['decorated'])})\b[^,.;:—]*")
 LOADED = re.compile(rf"\b(?:{'|'.join(DATA['stock']['load'])})\b[^,.;:—]*")
 NAMED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<=\s)(?:(?![A-Z]-)[A-ZÀ-ÖØ-Þ][\w’'-]+(?:\s|(?=[,.;:!?—)]|$)))+")
@@ -55,7 +56,7 @@ NAMED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<=\s)(?:(?![A-Z]-)[A-ZÀ-ÖØ-Þ][\w�
 def shown(text: str) -> str:
     """A text (trigger removed) without what is only quoted, or shown by a picture or a print in the scene."""
     text = unquoted(text).replace("’", "'")
-    for other in (PICTURED_WHERE, PICTURED, SHOWN_ON, DECORATED, LIKENED, THOUGHT_OF):
+    for other in (COMPOUND, PICTURED_WHERE, PICTURED, SHOWN_ON, DECORATED, LIKENED, THOUGHT_OF):
         text = other.sub(" ", text)
     return text
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from loradeck.tools.rulebook.lexicon import any_of, vocabulary
+from loradeck.tools.rulebook.alternation import Families
+from loradeck.tools.rulebook.lexicon import vocabulary
 from loradeck.tools.rulebook.named import EXPRESSIONS, STOPS, WORD_OR_STOP, is_felt, qualifies
 from loradeck.tools.rulebook.scene import directed, own, unnamed
 from loradeck.tools.rulebook.words import content, lemmas
@@ -29,13 +30,12 @@ def _clashes(lines: list[str]) -> frozenset[Pair]:
     return frozenset(frozenset((left.strip(), right)) for left, rights in split for right in rights.split())
 
 
-def _patterns(name: str) -> dict[str, re.Pattern[str]]:
-    return {claim: any_of(alternatives) for claim, alternatives in DATA[name]["says"].items()}
+def _patterns(name: str) -> Families:
+    return Families.of(DATA[name]["says"])
 
 
-def _read(patterns: Mapping[str, re.Pattern[str]], text: str) -> dict[str, str]:
-    matches = {claim: pattern.search(text) for claim, pattern in patterns.items()}
-    return {claim: match.group().strip() for claim, match in matches.items() if match}
+def _read(patterns: Families, text: str) -> dict[str, str]:
+    return {claim: match.group().strip() for claim, match in patterns.first(text).items()}
 
 
 # --------------------------------------------------------------------------- framing and angle
@@ -67,6 +67,10 @@ FAMILIES: dict[str, frozenset[str]] = {
 FAMILIES["tired"] -= FAMILIES["bored"]
 FAMILIES["neutral"] -= FAMILIES["bored"]
 FAMILIES["surprise"] -= {"agape", "gaping", "gapes"}  # jaws of an angry beast gape too
+FAMILIES_OF: dict[str, list[str]] = {}
+for _family, _words in FAMILIES.items():
+    for _word in _words:
+        FAMILIES_OF.setdefault(_word, []).append(_family)
 SIGNS = _patterns("expression")
 DENIED = re.compile(
     r"\b(?:not|never|without|no longer|hardly|nearly|almost|neither|nor|anything but|far from|trying not to|was|were)"
@@ -81,9 +85,9 @@ def expression(text: str) -> Claims:
     said = _read(SIGNS, mine)
     spoken = (".", *WORD_OR_STOP.findall(DENIED.sub(" ", mine)), ".")
     for before, word, after in zip(spoken, spoken[1:], spoken[2:], strict=False):
-        for family, known in FAMILIES.items():
-            if word in known and is_felt(before, word, after):
-                said.setdefault(family, word)
+        families = FAMILIES_OF.get(word, ())
+        if families and is_felt(before, word, after):
+            said |= {family: word for family in families if family not in said}
     return said
 
 
@@ -126,8 +130,7 @@ PLACES: dict[str, frozenset[str]] = {
     kind: frozenset(text.split()) for kind, text in DATA["background"]["places"].items()
 }
 AT = frozenset(
-    "in on at inside aboard through along across against into under below above beside by near outside among amid within atop"
-    " beneath behind between around down up over".split()
+    ["in", "on", "at", "inside", "aboard", "through", "along", "across", "against", "into", "under", "below", "above", "beside", "by", "near", "outside", "among", "amid", "within", "atop", "beneath", "behind", "between", "around", "down", "up", "over"]
 )
 MOST_BETWEEN = 7
 HERE = frozenset({"indoors", "outdoors", "backstage", "underground"})
@@ -155,10 +158,10 @@ def place(text: str) -> Claims:
     said: dict[str, str] = {}
     spoken = _joined(unnamed(text))
     for number, word in enumerate(spoken):
-        before = spoken[max(0, number - MOST_BETWEEN) : number]
-        clause = before[max((index + 1 for index, one in enumerate(before) if one in STOPS), default=0) :]
         if not _kinds(word):
             continue
+        before = spoken[max(0, number - MOST_BETWEEN) : number]
+        clause = before[max((index + 1 for index, one in enumerate(before) if one in STOPS), default=0) :]
         modifies = number + 1 < len(spoken) and qualifies(word, spoken[number + 1])
         if not modifies and (word in HERE or not AT.isdisjoint(clause)):
             said |= dict.fromkeys(_kinds(word), word)

@@ -46,7 +46,7 @@ BELONGINGS = WORD_LISTS["belongings"]
 NO_PLACES = WORD_LISTS["no_places"]
 PLACE_ENDINGS = tuple(WORD_LISTS["place_endings"])
 SHORTEST_STEM = 3
-LIGHTS = frozenset("light lights lamp lamps lamplight daylight glow glare lighting sunlight".split())
+LIGHTS = frozenset(["light", "lights", "lamp", "lamps", "lamplight", "daylight", "glow", "glare", "lighting", "sunlight"])
 TURNED = frozenset({"square", "level", "flat", "parallel"})
 """What is a place as a noun and the way a figure stands as an adjective: square to the lens."""
 MADE = frozenset({"person", "animal", "food", "garment", "fabric", "instrument", "artefact"})
@@ -57,7 +57,7 @@ HELD = WORD_LISTS["held"]
 BESIDE_ANY = WORD_LISTS["unknown"]
 LOOKS = WORD_LISTS["looks"]
 VIEWED = frozenset(
-    "camera lens viewer frame picture viewpoint sun moon sky wind cold point end edge rest others other".split()
+    ["camera", "lens", "viewer", "frame", "picture", "viewpoint", "sun", "moon", "sky", "wind", "cold", "point", "end", "edge", "rest", "others", "other"]
 )
 SURROUNDINGS = frozenset({"artefact", "plant", "vehicle", "furniture", "instrument"})
 MOST_BETWEEN = 4

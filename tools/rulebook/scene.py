@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from loradeck.tools.rulebook.alternation import WholeWords
 from loradeck.tools.rulebook.english import unquoted
 from loradeck.tools.rulebook.lexicon import COLOURS, any_of, vocabulary
 
@@ -17,7 +18,7 @@ def _alternatives(words: frozenset[str]) -> str:
     return "(?:" + "|".join(sorted(words, key=len, reverse=True)) + ")"
 
 
-def heard(patterns: list[str]) -> re.Pattern[str]:
+def heard(patterns: list[str]) -> WholeWords:
     """One pattern of many, with the lists that they name put in."""
     lists = {"PART": WORD_LISTS["parts"], "GARMENT": WORD_LISTS["garments"], "COLOUR": COLOURS}
     lists["STATE"] = frozenset(DATA["faces"]["state"].split())

@@ -13,7 +13,7 @@ from functools import lru_cache
 LENGTHS = (3, 1, 0)
 """So many first letters of a word are looked up."""
 LOOKS_AROUND = ("(?=", "(?!", "(?<=", "(?<!")
-START = re.compile(r"(?<!\w)\S")
+START = re.compile(r"\w+|(?<!\w)[^\w\s]")
 QUANTIFIER = re.compile(r"(?:\{[^}]*\}|[?*+])\??")
 
 

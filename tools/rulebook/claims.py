@@ -130,7 +130,36 @@ PLACES: dict[str, frozenset[str]] = {
     kind: frozenset(text.split()) for kind, text in DATA["background"]["places"].items()
 }
 AT = frozenset(
-    ["in", "on", "at", "inside", "aboard", "through", "along", "across", "against", "into", "under", "below", "above", "beside", "by", "near", "outside", "among", "amid", "within", "atop", "beneath", "behind", "between", "around", "down", "up", "over"]
+    [
+        "in",
+        "on",
+        "at",
+        "inside",
+        "aboard",
+        "through",
+        "along",
+        "across",
+        "against",
+        "into",
+        "under",
+        "below",
+        "above",
+        "beside",
+        "by",
+        "near",
+        "outside",
+        "among",
+        "amid",
+        "within",
+        "atop",
+        "beneath",
+        "behind",
+        "between",
+        "around",
+        "down",
+        "up",
+        "over",
+    ]
 )
 MOST_BETWEEN = 7
 HERE = frozenset({"indoors", "outdoors", "backstage", "underground"})

@@ -217,13 +217,14 @@ def _lasting_until(scene: Scene, place: int, family: str) -> int | None:
     last = None
     for here in range(place, min(place + 6, len(scene.words))):
         word = scene.words[here]
+        if word == "wide" and scene.at(here + 1) in OPENED:
+            return None
         if is_lasting(word, family, scene.kind):
             last = here
         elif word not in {"and", "a", "an"} | PASSING and not word.endswith("ly"):
             named = scene.words[place - 1] == "," or scene.words[here - 1] in WORDS["patterns"]
             by_cause = word in {"with", "from", "by"} and not named
-            opened = word in OPENED and scene.words[here - 1] == "wide"
-            return None if by_cause or opened else last
+            return None if by_cause else last
     return last
 
 

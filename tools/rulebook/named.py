@@ -46,7 +46,9 @@ BELONGINGS = WORD_LISTS["belongings"]
 NO_PLACES = WORD_LISTS["no_places"]
 PLACE_ENDINGS = tuple(WORD_LISTS["place_endings"])
 SHORTEST_STEM = 3
-LIGHTS = frozenset(["light", "lights", "lamp", "lamps", "lamplight", "daylight", "glow", "glare", "lighting", "sunlight"])
+LIGHTS = frozenset(
+    ["light", "lights", "lamp", "lamps", "lamplight", "daylight", "glow", "glare", "lighting", "sunlight"]
+)
 TURNED = frozenset({"square", "level", "flat", "parallel"})
 """What is a place as a noun and the way a figure stands as an adjective: square to the lens."""
 MADE = frozenset({"person", "animal", "food", "garment", "fabric", "instrument", "artefact"})
@@ -54,10 +56,32 @@ MADE = frozenset({"person", "animal", "food", "garment", "fabric", "instrument",
 AT_PLACE = WORD_LISTS["at"]
 BESIDE = WORD_LISTS["beside"]
 HELD = WORD_LISTS["held"]
+OPENING = frozenset({"on", "in", "at", "by", "aboard", "inside", "under", "beneath", "behind", "beside", "near"})
+MOST_BEFORE = 3
+MOST_ADJECTIVES = 2
+GARMENT_WORDS = WORD_LISTS["garments"]
 BESIDE_ANY = WORD_LISTS["unknown"]
 LOOKS = WORD_LISTS["looks"]
 VIEWED = frozenset(
-    ["camera", "lens", "viewer", "frame", "picture", "viewpoint", "sun", "moon", "sky", "wind", "cold", "point", "end", "edge", "rest", "others", "other"]
+    [
+        "camera",
+        "lens",
+        "viewer",
+        "frame",
+        "picture",
+        "viewpoint",
+        "sun",
+        "moon",
+        "sky",
+        "wind",
+        "cold",
+        "point",
+        "end",
+        "edge",
+        "rest",
+        "others",
+        "other",
+    ]
 )
 SURROUNDINGS = frozenset({"artefact", "plant", "vehicle", "furniture", "instrument"})
 MOST_BETWEEN = 4
@@ -120,6 +144,23 @@ def _is_beside(spoken: tuple[str, ...], place: int) -> bool:
     return noun_class(word) in SURROUNDINGS or (lead in BESIDE_ANY and between == ("the",) and _is_unknown(word))
 
 
+def _opens_with(spoken: tuple[str, ...], place: int) -> bool:
+    """True for whatever the figure is said to be on or in first of all: "on a moraine", "dozing in a couchette"."""
+    word, ends = spoken[place], spoken[place + 1 : place + 2]
+    if ends and ends[0] not in STOPS and ends[0] not in FUNCTION_WORDS:
+        return False
+    leads = [number for number in range(min(place, MOST_BEFORE)) if spoken[number] in OPENING]
+    if not leads or spoken[leads[0] + 1] not in ARTICLES or not STOPS.isdisjoint(spoken[: leads[0]]):
+        return False
+    between = spoken[leads[0] + 2 : place]
+    if len(between) > MOST_ADJECTIVES or not STOPS.union(FUNCTION_WORDS).isdisjoint(between):
+        return False
+    phrase = " ".join((spoken[leads[0]], *spoken[leads[0] + 1 : place + 1]))
+    worn = GARMENT_WORDS.isdisjoint(forms(word)) and HELD.isdisjoint(forms(word))
+    plain = VIEW.search(phrase) is None and LIGHT.search(phrase) is None
+    return worn and plain and (noun_class(word) in SURROUNDINGS or _is_unknown(word))
+
+
 def _is_unknown(word: str) -> bool:
     """True for a word that may be any noun: not a part of a face, a feeling, a light, a person."""
     known = FUNCTION_WORDS | FEELINGS | FACES | WORD_LISTS["parts"] | LIGHTS | STOPS | VIEWED | NAMES
@@ -135,7 +176,12 @@ def names_place(text: str) -> bool:
     spoken = tuple(WORD_OR_STOP.findall(NAMED.sub(_last_word, scene).lower()))
     return any(
         word not in STOPS
-        and (_is_place(word) or (_is_station(word) and _stands_at(spoken, place)) or _is_beside(spoken, place))
+        and (
+            _is_place(word)
+            or (_is_station(word) and _stands_at(spoken, place))
+            or _is_beside(spoken, place)
+            or _opens_with(spoken, place)
+        )
         and not qualifies(word, after)
         for place, (word, after) in enumerate(pairwise((*spoken, ".")))
     )
@@ -161,6 +207,8 @@ OF_SCENES = frozenset(
     {"calm", "serene", "tranquil", "peaceful", "sleepy", "angry", "lonely", "desolate", "gloomy", "hostile"}
 )
 """What a sea, a village or a sky is as well."""
+LOOKS_WORN = frozenset("smile grin frown scowl smirk sneer pout grimace laugh glare stare yawn half-smile".split())
+"""What a face wears may itself do something: a smile creasing the cheeks."""
 OF_MATTER = frozenset(
     {"wooden", "iron", "stone", "gold", "golden", "silver", "red", "white", "black", "brass", "tin", "plain"}
 )
@@ -183,6 +231,8 @@ def names_expression(text: str) -> bool:
 
 def is_felt(before: str, word: str, after: str) -> bool:
     """False for a feeling that is another thing's: two laughing girls, a calm sea, the stern of a ferry."""
+    if word in LOOKS_WORN and after.endswith(("ing", "s", "ed")) and noun_class(after) not in {"person", "animal"}:
+        return True
     if word in AMBIGUOUS and (before in ARTICLES or before in OF_MATTER or after == "of") and after not in FACES:
         return False
     ends = after in STOPS or after in FUNCTION_WORDS or after in FACES or after in FEELINGS or after.endswith("ly")

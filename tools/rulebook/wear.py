@@ -70,7 +70,13 @@ class Garment:
 def _before(spoken: tuple[str, ...], place: int) -> tuple[str, ...]:
     """The adjectives that lead up to a garment."""
     before = spoken[max(0, place - FURTHEST) : place]
-    stops = (number + 1 for number, one in enumerate(before) if one in GARMENT_SLOTS or one in FUNCTION_WORDS)
+    last = len(before) - 1
+    stops = (
+        number + 1
+        for number, one in enumerate(before)
+        if one in FUNCTION_WORDS
+        or (one in GARMENT_SLOTS and not (number == last and _same_garment(one, spoken[place])))
+    )
     return before[max(stops, default=0) :]
 
 
@@ -83,6 +89,8 @@ def garments(text: str) -> tuple[Garment, ...]:
     spoken = words(lower)
     found = []
     for place, word in enumerate(spoken):
+        if _same_garment(word, *spoken[place + 1 : place + 2]):
+            continue  # a duffel coat is one garment
         if name := next((form for form in (word, word.removesuffix("s")) if form in GARMENT_SLOTS), None):
             near = _before(spoken, place)
             shades = frozenset(hue for one in near if one in NAMES or "-" in one for hue in hues(one))
@@ -95,7 +103,8 @@ def worn(text: str) -> tuple[Garment, ...]:
     return garments(" , ".join(match[1] for match in WORN.finditer(own(text))))
 
 
-def _same_garment(one: str, other: str) -> bool:
+@lru_cache(maxsize=20_000)
+def _same_garment(one: str, other: str = "") -> bool:
     return any({one, other} <= line for lines in SLOTS.values() for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""How many captions a second all rules on single captions judge, on one core, and how long each rule takes (processor time).
+"""How many captions a second all rules on single captions judge, and the processor time that each rule takes.
 
     python bench/caption_speed.py [--captions 5000] [--file CAPTIONS]
 

@@ -207,7 +207,7 @@ def place_value(value: str) -> Claims:
 
 
 def _places_that_agree() -> frozenset[Pair]:
-    """Kinds of places that go together; all but the outdoor ones with "indoors", all but the indoor ones with "outdoors"."""
+    """Kinds of places that go together; "indoors" with all but those of outdoors, and the other way round."""
     inside, outside = (frozenset(DATA["background"][side].split()) for side in ("inside", "outside"))
     broad = {frozenset(("indoors", kind)) for kind in PLACES.keys() - outside}
     broad |= {frozenset(("outdoors", kind)) for kind in PLACES.keys() - inside}

@@ -207,7 +207,7 @@ OF_SCENES = frozenset(
     {"calm", "serene", "tranquil", "peaceful", "sleepy", "angry", "lonely", "desolate", "gloomy", "hostile"}
 )
 """What a sea, a village or a sky is as well."""
-LOOKS_WORN = frozenset("smile grin frown scowl smirk sneer pout grimace laugh glare stare yawn half-smile".split())
+LOOKS_WORN = WORD_LISTS["worn"]
 """What a face wears may itself do something: a smile creasing the cheeks."""
 OF_MATTER = frozenset(
     {"wooden", "iron", "stone", "gold", "golden", "silver", "red", "white", "black", "brass", "tin", "plain"}

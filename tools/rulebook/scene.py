@@ -82,14 +82,17 @@ def directed(text: str) -> str:
 
 _OTHERS = {name: _alternatives(frozenset(text.split())) for name, text in DATA["others"].items()}
 _LEADS = rf"(?:{_OTHERS['leads']}|next to|in front of)"
+_NOT_FROM = "".join(rf"(?<!{word})" for word in ("from", "directly", "straight", "right", "squarely", "low"))
+_NOT_OWN = r"(?! (?:the|his|her|their|its) (?:head|back|neck|ears?))"
+_ELSEWHERE = "and|with|behind|beyond|below|above|nearby|overhead|outside|inside"
 CLAUSE = re.compile(
     r"[,;:—–.!?]+\s*"
     rf"|\s(?={_LEADS} {_OTHERS['articles']} )"
     rf"|\s(?=and (?:{_OTHERS['articles']}|\w+ \w+s (?:are|is)) )"
-    rf"|(?<!from)(?<!directly)(?<!straight)(?<!right)(?<!squarely)(?<!low)\s(?=(?:behind(?! (?:the|his|her|their|its) (?:head|back|neck|ears?))|full of|with (?:a|an|two|his|her) (?:\w+ )?{_OTHERS['company']}) )"
+    rf"|{_NOT_FROM}\s(?=(?:behind{_NOT_OWN}|full of|with (?:a|an|two|his|her) (?:\w+ )?{_OTHERS['company']}) )"
 )
 OTHERS = re.compile(
-    rf"(?:(?:and|with|behind|beyond|below|above|nearby|overhead|outside|inside|{_LEADS}),? )*(?:{_OTHERS['articles']}|someone's|full of|behind|on the wall) "
+    rf"(?:(?:{_ELSEWHERE}|{_LEADS}),? )*(?:{_OTHERS['articles']}|someone's|full of|behind|on the wall) "
     r"([\w'’ -]+)"
 )
 HEAD_ENDS = re.compile(

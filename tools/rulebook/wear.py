@@ -167,11 +167,16 @@ def _is_thing(word: str) -> bool:
     return word in THINGS or CLASSES.get(word) in CONCRETE
 
 
+def _widest(thing: str) -> frozenset[str]:
+    """The words that any thing of its class may be called by."""
+    kind = noun_class(thing) or ("artefact" if thing in KINDS["object"] else "")
+    return GENERIC.get(kind, frozenset())
+
+
 def _one_thing(one: str, other: str) -> bool:
     """True for a thing and its kind, or two words for one thing."""
     family = {one, other}
-    wide = any(name in GENERIC.get(noun_class(thing) or "", ()) for thing, name in ((one, other), (other, one)))
-    if wide or one_thing(one, other):
+    if one in _widest(other) or other in _widest(one) or one_thing(one, other):
         return True
     is_kind = other in KINDS.get(one, ()) or one in KINDS.get(other, ())
     people = {kind for kind in ("child", "adult", "worker") for word in family if word in KINDS[kind]}

@@ -12,6 +12,8 @@ from functools import lru_cache
 
 LENGTHS = (3, 1, 0)
 """So many first letters of a word are looked up."""
+LONG = 3_000
+"""Characters of a pattern from which on this pays (measured with bench/caption_speed.py)."""
 LOOKS_AROUND = ("(?=", "(?!", "(?<=", "(?<!")
 START = re.compile(r"\w+|(?<!\w)[^\w\s]")
 QUANTIFIER = re.compile(r"(?:\{[^}]*\}|[?*+])\??")
@@ -23,8 +25,10 @@ class WholeWords:
     def __init__(self, alternatives: Iterable[str]) -> None:
         parts = [part for one in alternatives for part in split(one)]
         self.pattern = rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)"
+        self._plain = re.compile(self.pattern) if len(self.pattern) < LONG else None
         self._tried = {
-            prefix: re.compile(rf"(?:{'|'.join(those)})(?!\w)") for prefix, those in by_prefix(parts).items()
+            prefix: re.compile(rf"(?:{'|'.join(those)})(?!\w)")
+            for prefix, those in ({} if self._plain else by_prefix(parts)).items()
         }
 
     def search(self, text: str) -> re.Match[str] | None:
@@ -33,6 +37,9 @@ class WholeWords:
 
     def finditer(self, text: str) -> Iterator[re.Match[str]]:
         """The matches from left to right, none inside another."""
+        if self._plain:
+            yield from self._plain.finditer(text)
+            return
         end = 0
         for place, prefix in candidates(text, self._tried):
             if place >= end and (match := self._tried[prefix].match(text, place)):

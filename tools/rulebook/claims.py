@@ -167,12 +167,16 @@ HERE = frozenset({"indoors", "outdoors", "backstage", "underground"})
 JOINED = dict(DATA["background"]["joined"])
 
 
-@lru_cache(maxsize=20_000)
+KINDS_OF: dict[str, frozenset[str]] = {}
+for _kind, _names in PLACES.items():
+    for _name in _names:
+        KINDS_OF[_name] = KINDS_OF.get(_name, frozenset()) | {_kind}
+
+
 def _kinds(word: str) -> frozenset[str]:
-    for forms in ({word, word.removesuffix("s")}, {word.rsplit("-", 1)[-1]}):
-        if kinds := frozenset(kind for kind, known in PLACES.items() if not known.isdisjoint(forms)):
-            return kinds
-    return frozenset()
+    """The kinds of places that a word may be, in either number or as the last part of a compound."""
+    either = KINDS_OF.get(word, frozenset()) | KINDS_OF.get(word.removesuffix("s"), frozenset())
+    return either or KINDS_OF.get(word.rsplit("-", 1)[-1], frozenset())
 
 
 def _joined(text: str) -> list[str]:

@@ -155,6 +155,8 @@ def _opens_with(spoken: tuple[str, ...], place: int) -> bool:
     between = spoken[leads[0] + 2 : place]
     if len(between) > MOST_ADJECTIVES or not STOPS.union(FUNCTION_WORDS).isdisjoint(between):
         return False
+    if any(one in NAMES or one.rsplit("-", 1)[-1] in NAMES for one in between):
+        return False  # what has a colour is worn rather than stood on
     phrase = " ".join((spoken[leads[0]], *spoken[leads[0] + 1 : place + 1]))
     worn = GARMENT_WORDS.isdisjoint(forms(word)) and HELD.isdisjoint(forms(word))
     plain = VIEW.search(phrase) is None and LIGHT.search(phrase) is None

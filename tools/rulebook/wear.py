@@ -89,7 +89,7 @@ def garments(text: str) -> tuple[Garment, ...]:
     spoken = words(lower)
     found = []
     for place, word in enumerate(spoken):
-        if _same_garment(word, *spoken[place + 1 : place + 2]):
+        if word in GARMENT_SLOTS and _same_garment(word, *spoken[place + 1 : place + 2]):
             continue  # a duffel coat is one garment
         if name := next((form for form in (word, word.removesuffix("s")) if form in GARMENT_SLOTS), None):
             near = _before(spoken, place)

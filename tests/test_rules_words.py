@@ -122,7 +122,7 @@ def test_a_view_may_be_told_by_where_the_camera_is(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "lit from behind.", "hard sun from the right.", "light slanting in from the left.", "wind coming from the left.",
+        "lit from behind.", "hard sun from the right.", "light slanting in from the left.", "wind from the left.",
         "a bag slung over one shoulder.", "a dog watching him from below.", "the camera glides down beside the rail.",
     ],
 )  # fmt: skip

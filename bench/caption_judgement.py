@@ -1,8 +1,9 @@
 """Precision and recall of the caption rules on the labelled captions of `tests/corpus/captions`, with Wilson bounds.
 
-    python bench/caption_judgement.py [RULE ...] [--held-out] [--wrong]
+    python bench/caption_judgement.py [RULE ...] [--held-out | --development] [--wrong]
 
-Without --held-out only the captions that the rules were tuned on are judged; --wrong lists what is judged wrong.
+Without --held-out only the captions that the rules were tuned on are judged; with --development those of
+`tests/corpus/development`, which CAP-COVERS and CAP-AGREES were tuned on. --wrong lists what is judged wrong.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from support.corpus import RULES, labelled, score, wilson_low
+from support.corpus import DEVELOPMENT, RULES, developed, labelled, score, wilson_low
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rules", nargs="*", default=RULES, metavar="RULE")
-    parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("rules", nargs="*", metavar="RULE")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--held-out", action="store_true")
+    which.add_argument("--development", action="store_true")
     parser.add_argument("--wrong", action="store_true")
     options = parser.parse_args()
     print(f"{'rule':<16} {'pos':>4} {'neg':>4}  precision (low)  recall (low)")
-    for rule_id in options.rules:
-        captions = labelled(rule_id, options.held_out)
+    known = sorted(path.stem for path in DEVELOPMENT.glob("*.jsonl")) if options.development else RULES
+    for rule_id in options.rules or known:
+        captions = developed(rule_id) if options.development else labelled(rule_id, options.held_out)
         got, wrong = score(captions)
         told, due = got.true_positives + got.false_positives, got.true_positives + got.false_negatives
         print(

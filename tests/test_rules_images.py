@@ -89,14 +89,25 @@ def test_a_back_view_and_a_profile_need_no_face() -> list[Finding]:
 # --------------------------------------------------------------------------- strangers
 
 
+def a_stranger(profile: Profile) -> list[Finding]:
+    return on_set([measured(1, strangeness=30.0), *(measured(n, strangeness=1.0) for n in range(2, 12))], profile)
+
+
 @breaks("IMG-OUTLIER", WARNING)
-def test_an_image_far_from_the_rest_is_told() -> list[Finding]:
-    return on_set([measured(1, strangeness=30.0), *(measured(n, strangeness=1.0) for n in range(2, 12))])
+@pytest.mark.parametrize("profile", [Profile.STYLE, Profile.ICONS, Profile.LOGO, Profile.PREMIUM])
+def test_an_image_far_from_the_rest_is_told(profile: Profile) -> list[Finding]:
+    return a_stranger(profile)
+
+
+@passes("IMG-OUTLIER")
+@pytest.mark.parametrize("profile", [Profile.CHARACTER, Profile.MOTION])
+def test_a_figures_grounds_and_lights_may_differ(profile: Profile) -> list[Finding]:
+    return a_stranger(profile)
 
 
 @passes("IMG-OUTLIER")
 def test_images_as_far_apart_as_is_usual_are_not_told() -> list[Finding]:
-    return on_set([*(measured(n, strangeness=2.0) for n in range(1, 12)), measured(12)])
+    return on_set([*(measured(n, strangeness=2.0) for n in range(1, 12)), measured(12)], Profile.STYLE)
 
 
 # --------------------------------------------------------------------------- where they come from

@@ -1,7 +1,8 @@
 """The labelled captions of `tests/corpus/captions`, and how well a rule judges them.
 
 They were written from the rulebook by others than who wrote the rules, before the rules were tuned. A third, chosen by
-a hash of the caption, is held out: rules are tuned on the rest alone.
+a hash of the caption, is held out: rules are tuned on the rest alone (of CAP-COVERS and CAP-AGREES the third was looked
+at, and tuned on too). `tests/corpus/development` holds captions that who tuned these two wrote, round by round.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from loradeck.tools.rulebook.facts import SetFacts
 from loradeck.tools.rulebook.judge import judge_captions
 
 FOLDER = Path(__file__).resolve().parents[1] / "corpus" / "captions"
+DEVELOPMENT = FOLDER.with_name("development")
 RULES = tuple(sorted(path.stem for path in FOLDER.glob("*.jsonl")))
 Z = 1.96
 
@@ -89,10 +91,19 @@ def wilson_low(right: int, of: int) -> float:
 
 def labelled(rule_id: str, held_out: bool | None = None) -> list[Labelled]:
     """The captions of a rule: all, those held out, or those to tune on."""
-    lines = (FOLDER / f"{rule_id}.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines if line.strip()]
-    every = [Labelled(rule_id, row["caption"], row["label"] == "positive", row.get("why", ""), row) for row in rows]
+    every = _labelled(FOLDER, rule_id)
     return [one for one in every if held_out is None or one.held_out == held_out]
+
+
+def developed(rule_id: str) -> list[Labelled]:
+    """The captions that a rule was developed on; each row tells its `round`."""
+    return _labelled(DEVELOPMENT, rule_id)
+
+
+def _labelled(folder: Path, rule_id: str) -> list[Labelled]:
+    lines = (folder / f"{rule_id}.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines if line.strip()]
+    return [Labelled(rule_id, row["caption"], row["label"] == "positive", row.get("why", ""), row) for row in rows]
 
 
 def score(captions: Iterable[Labelled]) -> tuple[Score, list[Labelled]]:

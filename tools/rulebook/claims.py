@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from loradeck.tools.rulebook.lexicon import any_of, vocabulary
-from loradeck.tools.rulebook.named import BELONGINGS, EXPRESSIONS, STOPS, WORD_OR_STOP, is_felt
-from loradeck.tools.rulebook.scene import own, unnamed
+from loradeck.tools.rulebook.alternation import Families
+from loradeck.tools.rulebook.lexicon import vocabulary
+from loradeck.tools.rulebook.named import EXPRESSIONS, STOPS, WORD_OR_STOP, is_felt, qualifies
+from loradeck.tools.rulebook.scene import directed, own, unnamed
 from loradeck.tools.rulebook.words import content, lemmas
 
 DATA = vocabulary("agrees")
@@ -29,13 +30,12 @@ def _clashes(lines: list[str]) -> frozenset[Pair]:
     return frozenset(frozenset((left.strip(), right)) for left, rights in split for right in rights.split())
 
 
-def _patterns(name: str) -> dict[str, re.Pattern[str]]:
-    return {claim: any_of(alternatives) for claim, alternatives in DATA[name]["says"].items()}
+def _patterns(name: str) -> Families:
+    return Families.of(DATA[name]["says"])
 
 
-def _read(patterns: Mapping[str, re.Pattern[str]], text: str) -> dict[str, str]:
-    matches = {claim: pattern.search(text) for claim, pattern in patterns.items()}
-    return {claim: match.group().strip() for claim, match in matches.items() if match}
+def _read(patterns: Families, text: str) -> dict[str, str]:
+    return {claim: match.group().strip() for claim, match in patterns.first(text).items()}
 
 
 # --------------------------------------------------------------------------- framing and angle
@@ -54,7 +54,7 @@ def framing(text: str) -> Claims:
 @lru_cache(maxsize=20_000)
 def angle(text: str) -> Claims:
     """Where a caption says the camera stands; "profile" gives way to "left profile"."""
-    said = _read(ANGLE, unnamed(text))
+    said = _read(ANGLE, directed(text))
     sided = {claim.rsplit("_", 1)[0] for claim in said if claim.endswith(("_left", "_right"))}
     return {claim: phrase for claim, phrase in said.items() if claim not in sided}
 
@@ -66,6 +66,11 @@ FAMILIES: dict[str, frozenset[str]] = {
 } | {"bored": frozenset(DATA["expression"]["bored"]["words"].split())}
 FAMILIES["tired"] -= FAMILIES["bored"]
 FAMILIES["neutral"] -= FAMILIES["bored"]
+FAMILIES["surprise"] -= {"agape", "gaping", "gapes"}  # jaws of an angry beast gape too
+FAMILIES_OF: dict[str, list[str]] = {}
+for _family, _words in FAMILIES.items():
+    for _word in _words:
+        FAMILIES_OF.setdefault(_word, []).append(_family)
 SIGNS = _patterns("expression")
 DENIED = re.compile(
     r"\b(?:not|never|without|no longer|hardly|nearly|almost|neither|nor|anything but|far from|trying not to|was|were)"
@@ -80,9 +85,9 @@ def expression(text: str) -> Claims:
     said = _read(SIGNS, mine)
     spoken = (".", *WORD_OR_STOP.findall(DENIED.sub(" ", mine)), ".")
     for before, word, after in zip(spoken, spoken[1:], spoken[2:], strict=False):
-        for family, known in FAMILIES.items():
-            if word in known and is_felt(before, word, after):
-                said.setdefault(family, word)
+        families = FAMILIES_OF.get(word, ())
+        if families and is_felt(before, word, after):
+            said |= {family: word for family in families if family not in said}
     return said
 
 
@@ -125,17 +130,53 @@ PLACES: dict[str, frozenset[str]] = {
     kind: frozenset(text.split()) for kind, text in DATA["background"]["places"].items()
 }
 AT = frozenset(
-    ["in", "on", "at", "inside", "aboard", "through", "along", "across", "against", "into", "under", "below", "above"]
+    [
+        "in",
+        "on",
+        "at",
+        "inside",
+        "aboard",
+        "through",
+        "along",
+        "across",
+        "against",
+        "into",
+        "under",
+        "below",
+        "above",
+        "beside",
+        "by",
+        "near",
+        "outside",
+        "among",
+        "amid",
+        "within",
+        "atop",
+        "beneath",
+        "behind",
+        "between",
+        "around",
+        "down",
+        "up",
+        "over",
+    ]
 )
-MOST_BETWEEN = 5
-JOINED = {"car park": "car-park", "swimming pool": "pool", "fire escape": "fire-escape", "parking garage": "car-park"}
+MOST_BETWEEN = 7
+HERE = frozenset({"indoors", "outdoors", "backstage", "underground"})
+"""Places that need no preposition."""
+JOINED = dict(DATA["background"]["joined"])
 
 
-def _kinds(word: str) -> set[str]:
-    for forms in ({word, word.removesuffix("s")}, {word.rsplit("-", 1)[-1]}):
-        if kinds := {kind for kind, known in PLACES.items() if not known.isdisjoint(forms)}:
-            return kinds
-    return set()
+KINDS_OF: dict[str, frozenset[str]] = {}
+for _kind, _names in PLACES.items():
+    for _name in _names:
+        KINDS_OF[_name] = KINDS_OF.get(_name, frozenset()) | {_kind}
+
+
+def _kinds(word: str) -> frozenset[str]:
+    """The kinds of places that a word may be, in either number or as the last part of a compound."""
+    either = KINDS_OF.get(word, frozenset()) | KINDS_OF.get(word.removesuffix("s"), frozenset())
+    return either or KINDS_OF.get(word.rsplit("-", 1)[-1], frozenset())
 
 
 def _joined(text: str) -> list[str]:
@@ -150,10 +191,12 @@ def place(text: str) -> Claims:
     said: dict[str, str] = {}
     spoken = _joined(unnamed(text))
     for number, word in enumerate(spoken):
+        if not _kinds(word):
+            continue
         before = spoken[max(0, number - MOST_BETWEEN) : number]
         clause = before[max((index + 1 for index, one in enumerate(before) if one in STOPS), default=0) :]
-        modifies = {*spoken[number + 1 : number + 2]} & BELONGINGS
-        if not modifies and not AT.isdisjoint(clause):
+        modifies = number + 1 < len(spoken) and qualifies(word, spoken[number + 1])
+        if not modifies and (word in HERE or not AT.isdisjoint(clause)):
             said |= dict.fromkeys(_kinds(word), word)
     return said
 
@@ -165,6 +208,14 @@ def place_value(value: str) -> Claims:
 
 
 # --------------------------------------------------------------------------- contradiction
+
+
+def _places_that_agree() -> frozenset[Pair]:
+    """Kinds of places that go together; "indoors" with all but those of outdoors, and the other way round."""
+    inside, outside = (frozenset(DATA["background"][side].split()) for side in ("inside", "outside"))
+    broad = {frozenset(("indoors", kind)) for kind in PLACES.keys() - outside}
+    broad |= {frozenset(("outdoors", kind)) for kind in PLACES.keys() - inside}
+    return _pairs(DATA["background"]["agree"]) | broad - {frozenset(("indoors", "outdoors"))}
 
 
 @dataclass(frozen=True)
@@ -224,7 +275,7 @@ MATTERS = (
         "background",
         place,
         place_value,
-        _pairs(DATA["background"]["agree"]),
+        _places_that_agree(),
         _pairs(DATA["background"]["never"]),
         shared_words_agree=True,
     ),

@@ -42,6 +42,10 @@ def _is_thing(tokens: list[str], place: int, plain: bool) -> bool:
         return True
     if ends and _is_name(before) and tokens[place] not in ALWAYS:
         return True
+    if ends and before == "one" and ("other" in tokens or tokens.count("one") > 1):
+        return False
+    if before in {"into", "to", "from"} and not plain and sum(map(_is_name, tokens)) == 1:
+        return True
     if before == "of" and place > 1 and tokens[place - 2] not in TINTS:
         return True
     if ends:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
+from loradeck.tools.contracts import SubjectKind
 from loradeck.tools.rulebook.captions import is_bare
 from loradeck.tools.rulebook.colouring import colours
 from loradeck.tools.rulebook.english import is_english
@@ -21,6 +23,8 @@ from loradeck.tools.rulebook.rule import BRAND_GUIDE, ERROR, GUIDE, WARNING, Rem
 from loradeck.tools.rulebook.tables import BRAND
 from loradeck.tools.rulebook.words import body, content, lemmas, words
 
+TONES = re.compile(r"\b(?:tones|shades|tints|hues) of \w+")
+"""Colours by the name of anything: in two tones of clay."""
 Facet = Callable[[str, KeptImage], bool]
 
 
@@ -57,7 +61,7 @@ def _subject(text: str, image: KeptImage) -> bool:
 def _colours(text: str, image: KeptImage) -> bool:
     listed = image.attributes.get("colors") or []
     named = {str(colour).lower() for colour in (listed if isinstance(listed, list) else [listed])}
-    return bool(colours(text)) or not named.isdisjoint(words(text))
+    return bool(colours(text)) or TONES.search(text.lower()) is not None or not named.isdisjoint(words(text))
 
 
 def _is_constant(facts: SetFacts, image: KeptImage, name: str) -> bool:
@@ -83,7 +87,8 @@ def facets(facts: SetFacts, image: KeptImage) -> dict[str, Facet]:
         "the environment": _setting,
         "the lighting": _lighting,
     }
-    return {"the expression": _expression, **views} if facts.emotes and image.face_shows else views
+    has_face = facts.emotes or facts.subject_kind == SubjectKind.CREATURE
+    return {"the expression": _expression, **views} if has_face and image.face_shows else views
 
 
 @caption_rule("CAP-COVERS", everywhere(WARNING), f"{GUIDE}: say what varies; {BRAND_GUIDE}: subject and colours")

@@ -166,6 +166,10 @@ def parts(scene: Scene) -> Iterator[Feature]:
             yield Feature(family, tone, head, head)
 
 
+OPENED = frozenset({"open", "opened", "closed", "shut", "agape"})
+"""Behind "wide" these tell of a state: a mouth wide open is no wide mouth."""
+
+
 def _of_stuff(scene: Scene, head: int) -> bool:
     """True for "long fingers of metal tubing"."""
     return scene.at(head + 1) == "of" and scene.at(head + 2) not in POSSESSIVE | {SUBJECT}
@@ -174,6 +178,8 @@ def _of_stuff(scene: Scene, head: int) -> bool:
 def described_before(scene: Scene, start: int, head: int, family: str) -> bool:
     """Adjectives as in "long brown hair", and a number as in the six arms of a robot."""
     before = scene.words[start:head]
+    if not OPENED.isdisjoint(before):
+        before = tuple(word for word in before if word != "wide")
     if any(is_lasting(word, family, scene.kind) for word in before):
         return True
     counts = {*before, scene.at(start - 1)} & WORDS["many"]
@@ -211,6 +217,8 @@ def _lasting_until(scene: Scene, place: int, family: str) -> int | None:
     last = None
     for here in range(place, min(place + 6, len(scene.words))):
         word = scene.words[here]
+        if word == "wide" and scene.at(here + 1) in OPENED:
+            return None
         if is_lasting(word, family, scene.kind):
             last = here
         elif word not in {"and", "a", "an"} | PASSING and not word.endswith("ly"):

@@ -22,6 +22,7 @@ from loradeck.tools.rulebook.rule import (
     for_figures,
     set_rule,
 )
+from loradeck.tools.rulebook.tables import FIGURES
 
 MOST_NUMBERS = 12
 LONGEST_WORDS = 60
@@ -160,10 +161,12 @@ def faces_show_where_they_must(facts: SetFacts) -> Iterable[Remark]:
         )
 
 
-@set_rule("IMG-OUTLIER", Scope.IMAGE, everywhere(WARNING), "one look is learned from pictures that share it")
+@set_rule(
+    "IMG-OUTLIER", Scope.IMAGE, but(everywhere(WARNING), *FIGURES), "one look is learned from pictures that share it"
+)
 def none_looks_unlike_the_rest(facts: SetFacts) -> Iterable[Remark]:
-    """No image looks unlike the rest in colour, texture and flatness: an older brand style, another medium. Who a
-    person is cannot be told by this.
+    """No image looks unlike the rest in colour, texture and flatness: an older brand style, another medium. A figure's
+    set is not judged: its grounds and lights should differ, and who a person is cannot be told by this.
     """
     limit = facts.limits.strangeness
     strange = [image for image in facts.images if (image.measured.strangeness or 0) > limit]

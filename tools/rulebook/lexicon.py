@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 from typing import Any
+
+from loradeck.tools.rulebook.alternation import WholeWords
 
 
 def vocabulary(name: str) -> dict[str, Any]:
@@ -23,10 +24,10 @@ def _words(name: str) -> frozenset[str]:
     return frozenset(_DATA["words"][name].split())
 
 
-def any_of(alternatives: list[str]) -> re.Pattern[str]:
+def any_of(alternatives: list[str]) -> WholeWords:
     """One pattern for whole words or phrases."""
     hues = "|".join(sorted(COLOURS))
-    return re.compile(rf"(?<!\w)(?:{'|'.join(alternatives).replace('COLOUR', hues)})(?!\w)")
+    return WholeWords([alternative.replace("COLOUR", hues) for alternative in alternatives])
 
 
 FUNCTION_WORDS = _words("function")

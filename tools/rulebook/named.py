@@ -8,7 +8,9 @@ from itertools import pairwise
 
 from loradeck.tools.rulebook.colouring import NAMES
 from loradeck.tools.rulebook.lexicon import FUNCTION_WORDS
-from loradeck.tools.rulebook.scene import DATA, LOADED, NAMED, WORD_LISTS, heard, shown, unnamed
+from loradeck.tools.rulebook.nouns import CARRIERS, forms, noun_class
+from loradeck.tools.rulebook.nouns import PLACES as CLASSES_OF_PLACES
+from loradeck.tools.rulebook.scene import DATA, LOADED, NAMED, WORD_LISTS, directed, heard, shown, unnamed
 from loradeck.tools.rulebook.words import lemma, words
 
 # --------------------------------------------------------------------------- view and light
@@ -21,7 +23,7 @@ LIGHT = heard([pattern for patterns in DATA["lights"].values() for pattern in pa
 @lru_cache(maxsize=20_000)
 def names_view(text: str) -> bool:
     """True when a text names a framing or a camera angle."""
-    return VIEW.search(unnamed(text)) is not None
+    return VIEW.search(directed(text)) is not None
 
 
 @lru_cache(maxsize=20_000)
@@ -44,7 +46,44 @@ BELONGINGS = WORD_LISTS["belongings"]
 NO_PLACES = WORD_LISTS["no_places"]
 PLACE_ENDINGS = tuple(WORD_LISTS["place_endings"])
 SHORTEST_STEM = 3
+LIGHTS = frozenset(
+    ["light", "lights", "lamp", "lamps", "lamplight", "daylight", "glow", "glare", "lighting", "sunlight"]
+)
+TURNED = frozenset({"square", "level", "flat", "parallel"})
+"""What is a place as a noun and the way a figure stands as an adjective: square to the lens."""
+MADE = frozenset({"person", "animal", "food", "garment", "fabric", "instrument", "artefact"})
+"""Classes of things that a place in front of them only tells apart."""
 AT_PLACE = WORD_LISTS["at"]
+BESIDE = WORD_LISTS["beside"]
+HELD = WORD_LISTS["held"]
+OPENING = frozenset({"on", "in", "at", "by", "aboard", "inside", "under", "beneath", "behind", "beside", "near"})
+MOST_BEFORE = 3
+MOST_ADJECTIVES = 2
+GARMENT_WORDS = WORD_LISTS["garments"]
+BESIDE_ANY = WORD_LISTS["unknown"]
+LOOKS = WORD_LISTS["looks"]
+VIEWED = frozenset(
+    [
+        "camera",
+        "lens",
+        "viewer",
+        "frame",
+        "picture",
+        "viewpoint",
+        "sun",
+        "moon",
+        "sky",
+        "wind",
+        "cold",
+        "point",
+        "end",
+        "edge",
+        "rest",
+        "others",
+        "other",
+    ]
+)
+SURROUNDINGS = frozenset({"artefact", "plant", "vehicle", "furniture", "instrument"})
 MOST_BETWEEN = 4
 ARTICLES = frozenset({"a", "an", "the"})
 STOPS = frozenset(",.;:!?—")
@@ -60,25 +99,75 @@ IN_TOWN = re.compile(
 )
 
 
-def _singulars(word: str) -> set[str]:
-    return {word, word.removesuffix("s"), word.removesuffix("es"), word.rsplit("-", 1)[-1]}
-
-
 def is_place(word: str) -> bool:
     """True for a word that names a place wherever it stands: a room, a building, land or water."""
     if word in NO_PLACES:
         return False
-    forms = _singulars(word)
-    compound = any(form.endswith(PLACE_ENDINGS) and len(form) > SHORTEST_STEM + 4 for form in forms)
-    return compound or not PLACES.isdisjoint(forms)
+    known = forms(word)
+    compound = any(form.endswith(PLACE_ENDINGS) and len(form) > SHORTEST_STEM + 4 for form in known)
+    return compound or not PLACES.isdisjoint(known)
+
+
+@lru_cache(maxsize=20_000)
+def _is_station(word: str) -> bool:
+    """True for what is a place to whoever is in, on or at it: a sofa, a tram, a crypt."""
+    return not STATIONS.isdisjoint(forms(word)) or noun_class(word) in CLASSES_OF_PLACES | CARRIERS
+
+
+def qualifies(word: str, after: str) -> bool:
+    """True when a noun only says what kind of thing the next one is: a harbour pilot, a field jacket, a hotel towel."""
+    if after in BELONGINGS or after in LIGHTS or (after == "to" and word in TURNED):
+        return True
+    kind = noun_class(after)
+    return kind in MADE and not is_place(after) and not _is_station(after) and not is_place(f"{word}{after}")
 
 
 def _stands_at(spoken: tuple[str, ...], place: int) -> bool:
     """True when a preposition of place leads up to a word, "on an open truck", or it opens a clause: ", a wall"."""
-    before = spoken[max(0, place - MOST_BETWEEN) : place]
+    reach = MOST_BETWEEN + (3 if "of" in spoken[max(0, place - MOST_BETWEEN) : place] else 0)
+    before = spoken[max(0, place - reach) : place]
     stop = max((number for number, word in enumerate(before) if word in STOPS), default=None)
     opens = stop is not None and FUNCTION_WORDS.isdisjoint({*before[stop + 1 :]} - ARTICLES)
     return opens or not AT_PLACE.isdisjoint(before)
+
+
+def _is_beside(spoken: tuple[str, ...], place: int) -> bool:
+    """True for any thing that the figure is beside, behind or among: vending machines, ferns, "near the pithead"."""
+    word, before = spoken[place], spoken[max(0, place - MOST_BETWEEN) : place]
+    leads = [number for number, one in enumerate(before) if one in BESIDE]
+    if not leads or not HELD.isdisjoint(forms(word)):
+        return False
+    lead, between = before[leads[-1]], before[leads[-1] + 1 :]
+    if lead == "at" and leads[-1] and before[leads[-1] - 1] in LOOKS:
+        return False
+    if not FUNCTION_WORDS.isdisjoint({*between} - ARTICLES - {"two", "some"}):
+        return False
+    return noun_class(word) in SURROUNDINGS or (lead in BESIDE_ANY and between == ("the",) and _is_unknown(word))
+
+
+def _opens_with(spoken: tuple[str, ...], place: int) -> bool:
+    """True for whatever the figure is said to be on or in first of all: "on a moraine", "dozing in a couchette"."""
+    word, ends = spoken[place], spoken[place + 1 : place + 2]
+    if ends and ends[0] not in STOPS and ends[0] not in FUNCTION_WORDS:
+        return False
+    leads = [number for number in range(min(place, MOST_BEFORE)) if spoken[number] in OPENING]
+    if not leads or spoken[leads[0] + 1] not in ARTICLES or not STOPS.isdisjoint(spoken[: leads[0]]):
+        return False
+    between = spoken[leads[0] + 2 : place]
+    if len(between) > MOST_ADJECTIVES or not STOPS.union(FUNCTION_WORDS).isdisjoint(between):
+        return False
+    if any(one in NAMES or one.rsplit("-", 1)[-1] in NAMES for one in between):
+        return False  # what has a colour is worn rather than stood on
+    phrase = " ".join((spoken[leads[0]], *spoken[leads[0] + 1 : place + 1]))
+    worn = GARMENT_WORDS.isdisjoint(forms(word)) and HELD.isdisjoint(forms(word))
+    plain = VIEW.search(phrase) is None and LIGHT.search(phrase) is None
+    return worn and plain and (noun_class(word) in SURROUNDINGS or _is_unknown(word))
+
+
+def _is_unknown(word: str) -> bool:
+    """True for a word that may be any noun: not a part of a face, a feeling, a light, a person."""
+    known = FUNCTION_WORDS | FEELINGS | FACES | WORD_LISTS["parts"] | LIGHTS | STOPS | VIEWED | NAMES
+    return noun_class(word) is None and known.isdisjoint(forms(word)) and not word.endswith("ly")
 
 
 @lru_cache(maxsize=20_000)
@@ -89,10 +178,15 @@ def names_place(text: str) -> bool:
         return True
     spoken = tuple(WORD_OR_STOP.findall(NAMED.sub(_last_word, scene).lower()))
     return any(
-        after not in BELONGINGS
-        and (is_place(word) or (not STATIONS.isdisjoint(_singulars(word)) and _stands_at(spoken, place)))
+        word not in STOPS
+        and (
+            is_place(word)
+            or (_is_station(word) and _stands_at(spoken, place))
+            or _is_beside(spoken, place)
+            or _opens_with(spoken, place)
+        )
+        and not qualifies(word, after)
         for place, (word, after) in enumerate(pairwise((*spoken, ".")))
-        if word not in STOPS
     )
 
 
@@ -116,6 +210,11 @@ OF_SCENES = frozenset(
     {"calm", "serene", "tranquil", "peaceful", "sleepy", "angry", "lonely", "desolate", "gloomy", "hostile"}
 )
 """What a sea, a village or a sky is as well."""
+LOOKS_WORN = WORD_LISTS["worn"]
+"""What a face wears may itself do something: a smile creasing the cheeks."""
+OF_MATTER = frozenset(
+    {"wooden", "iron", "stone", "gold", "golden", "silver", "red", "white", "black", "brass", "tin", "plain"}
+)
 AMBIGUOUS = frozenset({"stern", "cross", "content", "spent", "arch", "strain", "resolve", "worn", "alarm", "calm"})
 
 
@@ -135,7 +234,9 @@ def names_expression(text: str) -> bool:
 
 def is_felt(before: str, word: str, after: str) -> bool:
     """False for a feeling that is another thing's: two laughing girls, a calm sea, the stern of a ferry."""
-    if word in AMBIGUOUS and (before in ARTICLES or after == "of") and after not in FACES:
+    if word in LOOKS_WORN and after.endswith(("ing", "s", "ed")) and noun_class(after) not in {"person", "animal"}:
+        return True
+    if word in AMBIGUOUS and (before in ARTICLES or before in OF_MATTER or after == "of") and after not in FACES:
         return False
     ends = after in STOPS or after in FUNCTION_WORDS or after in FACES or after in FEELINGS or after.endswith("ly")
     return ends or not (before in OF_THINGS or word in OF_SCENES)

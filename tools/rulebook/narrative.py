@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from loradeck.tools.rulebook.alternation import WholeWords
 from loradeck.tools.rulebook.captions import quoted
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts, phrase_pattern
 from loradeck.tools.rulebook.lexicon import any_of, vocabulary
@@ -17,7 +18,7 @@ _LISTS = {name: "|".join(text.split()) for name, text in _DATA["lists"].items()}
 _NAMES = re.compile("|".join(_LISTS))
 
 
-def _pattern(alternatives: list[str]) -> re.Pattern[str]:
+def _pattern(alternatives: list[str]) -> WholeWords:
     """One pattern, with the names of lists spelled out."""
     return any_of([_NAMES.sub(lambda name: _LISTS[name.group()], one) for one in alternatives])
 

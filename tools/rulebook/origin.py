@@ -17,7 +17,7 @@ from loradeck.tools.rulebook.words import body
 
 _DATA = vocabulary("origin")["patterns"]
 SURELY = any_of(_DATA["surely"])
-OPENING = any_of(_DATA["opening"])
+OPENING = re.compile(any_of(_DATA["opening"]).pattern)
 LIKELY = [any_of([pattern]) for pattern in _DATA["likely"]]
 TAGS = frozenset(_DATA["shots"])
 FEWEST_SIGNS = 2

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 
 from loradeck.tools.contracts import Profile
+from loradeck.tools.rulebook.alternation import WholeWords
 from loradeck.tools.rulebook.captions import quoted
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.lexicon import FUNCTION_WORDS, LIGHT_WORDS, PLACE_WORDS, VERBS, any_of, vocabulary
@@ -158,7 +159,7 @@ def _moves(clause: str) -> bool:
     return any(abs(part - doing) <= FAR + 1 for part in _places(PARTS, clause) for doing in doings if part != doing)
 
 
-def _places(pattern: re.Pattern[str], clause: str) -> Iterator[int]:
+def _places(pattern: re.Pattern[str] | WholeWords, clause: str) -> Iterator[int]:
     """How many words stand before each match."""
     return (clause.count(" ", 0, match.start()) for match in pattern.finditer(clause))
 

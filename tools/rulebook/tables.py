@@ -11,7 +11,7 @@ from typing import Any
 
 from loradeck.tools.contracts import Profile, TargetModel
 
-RULEBOOK_VERSION = "3"
+RULEBOOK_VERSION = "4"
 """Raised whenever a rule starts to judge differently."""
 
 STRICT = frozenset({Profile.CHARACTER, Profile.STYLE, Profile.MOTION})

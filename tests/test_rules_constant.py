@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.rules import TRIGGER, breaks, on_caption, passes
 
-from loradeck.tools.contracts import Finding, Profile
+from loradeck.tools.contracts import Finding, Profile, Severity
 from loradeck.tools.rulebook.constant import boilerplate
 from loradeck.tools.write_captions.mend import mended
 
@@ -228,3 +228,14 @@ def test_a_plural_that_acts_and_colour_codes_are_prose(text: str) -> Findings:
 @passes("CAP-CONSTANT")
 def test_a_picture_that_is_drawn_in_an_icon_is_the_thing_itself() -> list[Finding]:
     return on_caption(f"{TRIGGER}, a blue picture shows a pale mountain and a white sun.", Profile.ICONS)
+
+
+@passes("CAP-CONSTANT")
+@pytest.mark.parametrize("thing", ["video", "camera", "photo album"])
+def test_an_icon_of_a_picture_is_called_by_its_name(thing: str) -> list[Finding]:
+    return on_caption(f"{TRIGGER}. A {thing}, orange and yellow, on a white ground.", Profile.ICONS, subject=thing)
+
+
+@breaks("CAP-CONSTANT", Severity.WARNING)
+def test_an_icon_of_something_else_is_no_video() -> list[Finding]:
+    return on_caption(f"{TRIGGER}. A video of a bell, orange and yellow.", Profile.ICONS, subject="bell")

@@ -10,17 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from support.rules import image
 
-from loradeck.tools.contracts import Profile, SubjectKind, TargetModel
+from loradeck.tools.contracts import IMPORTED, Profile, SubjectKind, TargetModel
 from loradeck.tools.rulebook.facts import SetFacts
 from loradeck.tools.rulebook.judge import judge_captions
 
 FOLDER = Path(__file__).resolve().parents[1] / "corpus" / "captions"
+FRESH = Path(__file__).resolve().parents[1] / "corpus" / "held_out"
+"""Captions that nothing was tuned on: written by another hand after those of `captions` had been looked at."""
 DEVELOPMENT = FOLDER.with_name("development")
 RULES = tuple(sorted(path.stem for path in FOLDER.glob("*.jsonl")))
 Z = 1.96
@@ -44,6 +46,8 @@ class Labelled:
     def facts(self) -> SetFacts:
         """The caption alone in a dataset of its profile and target model."""
         alone = image(1, self.caption, **self.row.get("attributes") or {})
+        if self.rule_id == "CAP-ORIGIN":
+            alone = replace(alone, mode=IMPORTED, seen=False)
         return SetFacts(
             profile=Profile(self.row["profile"]),
             target_model=TargetModel(self.row["target_model"]),
@@ -93,6 +97,11 @@ def labelled(rule_id: str, held_out: bool | None = None) -> list[Labelled]:
     """The captions of a rule: all, those held out, or those to tune on."""
     every = _labelled(FOLDER, rule_id)
     return [one for one in every if held_out is None or one.held_out == held_out]
+
+
+def fresh(rule_id: str) -> list[Labelled]:
+    """The captions of a rule that were held out whole."""
+    return _labelled(FRESH, rule_id)
 
 
 def developed(rule_id: str) -> list[Labelled]:

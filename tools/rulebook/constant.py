@@ -18,7 +18,8 @@ from loradeck.tools.rulebook.look_phrases import looks
 from loradeck.tools.rulebook.looks import WORD, Segment, segments, without_quotes
 from loradeck.tools.rulebook.rule import ERROR, GUIDE, WARNING, Remark, caption_rule, graded
 from loradeck.tools.rulebook.speaking import of_the_picture
-from loradeck.tools.rulebook.words import body
+from loradeck.tools.rulebook.tables import BRAND
+from loradeck.tools.rulebook.words import body, content, lemmas
 
 Span = tuple[int, int]
 
@@ -90,11 +91,19 @@ def _merged(text: str, spans: Iterable[Span]) -> list[Span]:
 
 
 @caption_rule("CAP-CONSTANT", graded(ERROR, WARNING), f"{GUIDE}: the redundancy rule")
-def no_boilerplate(caption: str, _: KeptImage, facts: SetFacts) -> Iterable[Remark]:
-    """No style, camera, film-stock or quality boilerplate: the LoRA takes from the pixels what never varies."""
+def no_boilerplate(caption: str, image: KeptImage, facts: SetFacts) -> Iterable[Remark]:
+    """No style, camera, film-stock or quality boilerplate: the LoRA takes from the pixels what never varies.
+
+    What a brand image is said to show, by its own attribute, may be called by that name: an icon of "video".
+    """
     text = body(caption, facts.trigger)
     judged = facts.judged_words(text).lower()
-    found = [judged[start:end] for start, end in boilerplate(judged)]
+    shown = set(lemmas(image.known("subject") or "")) if facts.profile in BRAND else set()
+    found = [
+        phrase
+        for start, end in boilerplate(judged)
+        if not shown.issuperset(content(lemmas(phrase := judged[start:end])) or [""])
+    ]
     barred = [phrase for phrase in facts.house.forbidden if phrase_pattern(phrase).search(text)]
     if barred:
         yield Remark(f"The caption says {quoted(barred)}, which this team forbids.", "write_captions again without it.")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
+from loradeck.tools.rulebook import nouns
 from loradeck.tools.rulebook.colouring import HUES, NAMES, colours, hues
 from loradeck.tools.rulebook.lexicon import FUNCTION_WORDS, any_of, vocabulary
-from loradeck.tools.rulebook import nouns
 from loradeck.tools.rulebook.nouns import CLASSES, forms, noun_class
 from loradeck.tools.rulebook.scene import own, unnamed
 from loradeck.tools.rulebook.words import content, lemma, lemmas, words

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from loradeck.tools.pictures.canvas import BLUE, ORANGE, fitted, font, shortened, wrapped
 from loradeck.tools.pictures.chart import PLOT, loss_chart, smoothed
@@ -140,3 +140,15 @@ def test_the_worst_picture_still_fits_an_answer() -> None:
     data = jpeg(noise, 60_000)
     assert len(data) <= 60_000
     assert max(Image.open(io.BytesIO(data)).size) <= SIDE
+
+
+def test_an_id_is_drawn_with_the_letters_that_it_has() -> None:
+    face = font(40)
+    drawn = [np.asarray(mask_of(face, text)) for text in ("8x5", "8\N{MULTIPLICATION SIGN}5")]
+    assert drawn[0].shape != drawn[1].shape or (drawn[0] != drawn[1]).any()
+
+
+def mask_of(face: ImageFont.FreeTypeFont, text: str) -> Image.Image:
+    picture = Image.new("L", (120, 60))
+    ImageDraw.Draw(picture).text((4, 4), text, fill=255, font=face)
+    return picture

@@ -2,9 +2,10 @@
 
     python bench/duplicates.py copies FOLDER OUT [--half held-out] [--most 60]
         write originals and their copies to OUT, for every tool to look at the same files
-    python bench/duplicates.py score OUT
+    python bench/duplicates.py score OUT FOLDER
         for loradeck, and for each peer whose pairs `bench/duplicate_peers.py` wrote there: the share of copies found,
-        a line for each change, and the pairs of different pictures that were joined
+        a line for each change, and the pairs of different pictures that were joined; loradeck searches among 5,000
+        more looks made of the corners of the tuned half of FOLDER
     python bench/duplicates.py growth FOLDER
         seconds to find and add 1,000 to 100,000 hashes and 1,000 to 10,000 looks, beside comparing with each
 
@@ -38,6 +39,8 @@ Pair = tuple[str, str]
 MOST_SIDE = 768
 SEPARATOR = "~"
 ORIGINAL = f"{SEPARATOR}original.png"
+AMONG = 5_000
+MADE_OF = 150
 HASHES = ("phash", "dhash", "mirrored_phash", "mirrored_dhash")
 
 
@@ -67,7 +70,7 @@ def _tuned(path: Path) -> bool:
 # --------------------------------------------------------------------------- score
 
 
-def joined(originals: list[Path], others: list[Path]) -> Iterator[Pair]:
+def joined(originals: list[Path], others: list[Path], more: dict[str, Look]) -> Iterator[Pair]:
     """(original, file) that loradeck joins: originals come one after another, then each copy is asked for."""
     kept: dict[str, bytes] = {}
 
@@ -75,7 +78,9 @@ def joined(originals: list[Path], others: list[Path]) -> Iterator[Pair]:
         with Image.open(path) as picture:
             return look_at(picture.convert("RGB"))
 
-    lookup = Lookup([], lambda name: Look.from_bytes(kept[name]))
+    lookup = Lookup([], lambda name: more[name] if name in more else Look.from_bytes(kept[name]))
+    for name, seen in more.items():
+        lookup.add(name, name, seen)
     for path in originals:
         seen = look(path)
         kept[path.name] = seen.to_bytes()
@@ -89,13 +94,14 @@ def joined(originals: list[Path], others: list[Path]) -> Iterator[Pair]:
             yield found[0], path.name
 
 
-def score(out: Path) -> None:
+def score(out: Path, folder: Path) -> None:
     """Print recall for each change and the pairs of different pictures that were joined, for each tool."""
     files = sorted(out.glob("*.png"))
     originals = [path for path in files if path.name.endswith(ORIGINAL)]
     others = [path for path in files if not path.name.endswith(ORIGINAL)]
+    more = _made_looks(_real_looks(folder), AMONG)
     start = time.process_time()
-    told = {"loradeck": list(joined(originals, others))}
+    told = {"loradeck": list(joined(originals, others, more))}
     print(f"loradeck: {len(files) / (time.process_time() - start):.1f} pictures a second of one core")
     for path in sorted(out.glob("*.pairs")):
         told[path.stem] = [tuple(line.split("\t")) for line in path.read_text().splitlines()]
@@ -157,7 +163,7 @@ def growth(folder: Path) -> None:
 
 def _real_looks(folder: Path) -> list[Look]:
     looks = []
-    for path in sorted(folder.glob("*/*.png"))[::5][:150]:
+    for path in [path for path in sorted(folder.glob("*/*.png")) if _tuned(path)][::4][:MADE_OF]:
         with Image.open(path) as picture:
             looks.append(look_at(picture.convert("RGB")))
     return looks
@@ -219,7 +225,7 @@ def main() -> None:
     if asked.what == "copies":
         write_copies(asked.folder, asked.out, asked.half, asked.most)
     elif asked.what == "score":
-        score(asked.folder)
+        score(asked.folder, asked.out)
     else:
         growth(asked.folder)
 

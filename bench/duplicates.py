@@ -39,6 +39,7 @@ Pair = tuple[str, str]
 MOST_SIDE = 768
 SEPARATOR = "~"
 ORIGINAL = f"{SEPARATOR}original.png"
+DRAWN = {"icons", "emoji"}
 AMONG = 5_000
 MADE_OF = 150
 HASHES = ("phash", "dhash", "mirrored_phash", "mirrored_dhash")
@@ -105,21 +106,25 @@ def score(out: Path, folder: Path) -> None:
     print(f"loradeck: {len(files) / (time.process_time() - start):.1f} pictures a second of one core")
     for path in sorted(out.glob("*.pairs")):
         told[path.stem] = [tuple(line.split("\t")) for line in path.read_text().splitlines()]
-    asked = Counter(_change(path.name) for path in others)
-    hits = {tool: Counter(_change(name) for _, name in _split(pairs)[0]) for tool, pairs in told.items()}
-    print(f"{'':50}" + "".join(f"{tool:>17}" for tool in told))
-    for change in asked:
-        print(f"{change:50}" + "".join(f"{hits[tool][change] / asked[change]:17.1%}" for tool in told))
+    for kind, drawn in (("photographs", False), ("drawings", True)):
+        within = {path.name for path in files if (path.name.split(SEPARATOR)[0] in DRAWN) == drawn}
+        names = [path.name for path in others if path.name in within]
+        if names:
+            _table(kind, names, {tool: [pair for pair in pairs if pair[0] in within] for tool, pairs in told.items()})
     crossed = len(originals) * (len(originals) - 1) // 2 + len(others) * (len(originals) - 1)
     for tool, pairs in told.items():
-        right, wrong = _split(pairs)
-        print(
-            f"{tool}: {len(right) / len(others):.2%} of {len(others)} copies of {len(originals)} originals found;",
-            end="",
-        )
-        print(f" {len(wrong)} of {crossed} different pairs joined ({len(wrong) / crossed:.4%})")
-        for pair in sorted(wrong)[:12]:
-            print("  joined:", *pair)
+        wrong = sorted(_split(pairs)[1])
+        print(f"{tool}: {len(wrong)} of {crossed} different pairs joined ({len(wrong) / crossed:.4%})", *wrong[:5])
+
+
+def _table(kind: str, names: list[str], told: dict[str, list[Pair]]) -> None:
+    """A line for each change: which share of the copies each tool joins with their original."""
+    asked = Counter(_change(name) for name in names)
+    hits = {tool: Counter(_change(name) for _, name in _split(pairs)[0]) for tool, pairs in told.items()}
+    print(f"{kind + f', {len(names)} copies':50}" + "".join(f"{tool:>17}" for tool in told))
+    for change in asked:
+        print(f"{change:50}" + "".join(f"{hits[tool][change] / asked[change]:17.1%}" for tool in told))
+    print(f"{'all':50}" + "".join(f"{hits[tool].total() / len(names):17.2%}" for tool in told))
 
 
 def _split(pairs: list[Pair]) -> tuple[set[Pair], set[Pair]]:

@@ -88,7 +88,12 @@ class Look:
             descriptors.append(np.frombuffer(data, np.uint8, 32 * count, at).reshape(-1, 32))
             at += 32 * count
         kinds = [Features(np.asarray(one, np.float32), bits) for one, bits in zip(points, descriptors, strict=True)]
-        return cls(*numbers, jpeg=data[at:], features=kinds[0], mirrored=kinds[1])
+        phash, dhash, mirrored_phash, mirrored_dhash, width, height, smooth = numbers
+        return cls(
+            *(phash, dhash, mirrored_phash, mirrored_dhash),
+            *(width, height, smooth),
+            *(data[at:], kinds[0], kinds[1]),
+        )
 
 
 def look_at(picture: Image.Image) -> Look:

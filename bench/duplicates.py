@@ -2,9 +2,10 @@
 
     python bench/duplicates.py copies FOLDER OUT [--half held-out] [--most 60]
         write originals and their copies to OUT, for every tool to look at the same files
-    python bench/duplicates.py score OUT
+    python bench/duplicates.py score OUT FOLDER
         for loradeck, and for each peer whose pairs `bench/duplicate_peers.py` wrote there: the share of copies found,
-        a line for each change, and the pairs of different pictures that were joined
+        a line for each change, and the pairs of different pictures that were joined; loradeck searches among 5,000
+        more looks made of the corners of the tuned half of FOLDER
     python bench/duplicates.py growth FOLDER
         seconds to find and add 1,000 to 100,000 hashes and 1,000 to 10,000 looks, beside comparing with each
 
@@ -38,6 +39,9 @@ Pair = tuple[str, str]
 MOST_SIDE = 768
 SEPARATOR = "~"
 ORIGINAL = f"{SEPARATOR}original.png"
+DRAWN = {"icons", "emoji"}
+AMONG = 5_000
+MADE_OF = 150
 HASHES = ("phash", "dhash", "mirrored_phash", "mirrored_dhash")
 
 
@@ -67,7 +71,7 @@ def _tuned(path: Path) -> bool:
 # --------------------------------------------------------------------------- score
 
 
-def joined(originals: list[Path], others: list[Path]) -> Iterator[Pair]:
+def joined(originals: list[Path], others: list[Path], more: dict[str, Look]) -> Iterator[Pair]:
     """(original, file) that loradeck joins: originals come one after another, then each copy is asked for."""
     kept: dict[str, bytes] = {}
 
@@ -75,7 +79,9 @@ def joined(originals: list[Path], others: list[Path]) -> Iterator[Pair]:
         with Image.open(path) as picture:
             return look_at(picture.convert("RGB"))
 
-    lookup = Lookup([], lambda name: Look.from_bytes(kept[name]))
+    lookup = Lookup([], lambda name: more[name] if name in more else Look.from_bytes(kept[name]))
+    for name, seen in more.items():
+        lookup.add(name, name, seen)
     for path in originals:
         seen = look(path)
         kept[path.name] = seen.to_bytes()
@@ -89,31 +95,36 @@ def joined(originals: list[Path], others: list[Path]) -> Iterator[Pair]:
             yield found[0], path.name
 
 
-def score(out: Path) -> None:
+def score(out: Path, folder: Path) -> None:
     """Print recall for each change and the pairs of different pictures that were joined, for each tool."""
     files = sorted(out.glob("*.png"))
     originals = [path for path in files if path.name.endswith(ORIGINAL)]
     others = [path for path in files if not path.name.endswith(ORIGINAL)]
+    more = _made_looks(_real_looks(folder), AMONG)
     start = time.process_time()
-    told = {"loradeck": list(joined(originals, others))}
+    told = {"loradeck": list(joined(originals, others, more))}
     print(f"loradeck: {len(files) / (time.process_time() - start):.1f} pictures a second of one core")
     for path in sorted(out.glob("*.pairs")):
         told[path.stem] = [tuple(line.split("\t")) for line in path.read_text().splitlines()]
-    asked = Counter(_change(path.name) for path in others)
-    hits = {tool: Counter(_change(name) for _, name in _split(pairs)[0]) for tool, pairs in told.items()}
-    print(f"{'':50}" + "".join(f"{tool:>17}" for tool in told))
-    for change in asked:
-        print(f"{change:50}" + "".join(f"{hits[tool][change] / asked[change]:17.1%}" for tool in told))
+    for kind, drawn in (("photographs", False), ("drawings", True)):
+        within = {path.name for path in files if (path.name.split(SEPARATOR)[0] in DRAWN) == drawn}
+        names = [path.name for path in others if path.name in within]
+        if names:
+            _table(kind, names, {tool: [pair for pair in pairs if pair[0] in within] for tool, pairs in told.items()})
     crossed = len(originals) * (len(originals) - 1) // 2 + len(others) * (len(originals) - 1)
     for tool, pairs in told.items():
-        right, wrong = _split(pairs)
-        print(
-            f"{tool}: {len(right) / len(others):.2%} of {len(others)} copies of {len(originals)} originals found;",
-            end="",
-        )
-        print(f" {len(wrong)} of {crossed} different pairs joined ({len(wrong) / crossed:.4%})")
-        for pair in sorted(wrong)[:12]:
-            print("  joined:", *pair)
+        wrong = sorted(_split(pairs)[1])
+        print(f"{tool}: {len(wrong)} of {crossed} different pairs joined ({len(wrong) / crossed:.4%})", *wrong[:5])
+
+
+def _table(kind: str, names: list[str], told: dict[str, list[Pair]]) -> None:
+    """A line for each change: which share of the copies each tool joins with their original."""
+    asked = Counter(_change(name) for name in names)
+    hits = {tool: Counter(_change(name) for _, name in _split(pairs)[0]) for tool, pairs in told.items()}
+    print(f"{kind + f', {len(names)} copies':50}" + "".join(f"{tool:>17}" for tool in told))
+    for change in asked:
+        print(f"{change:50}" + "".join(f"{hits[tool][change] / asked[change]:17.1%}" for tool in told))
+    print(f"{'all':50}" + "".join(f"{hits[tool].total() / len(names):17.2%}" for tool in told))
 
 
 def _split(pairs: list[Pair]) -> tuple[set[Pair], set[Pair]]:
@@ -157,7 +168,7 @@ def growth(folder: Path) -> None:
 
 def _real_looks(folder: Path) -> list[Look]:
     looks = []
-    for path in sorted(folder.glob("*/*.png"))[::5][:150]:
+    for path in [path for path in sorted(folder.glob("*/*.png")) if _tuned(path)][::4][:MADE_OF]:
         with Image.open(path) as picture:
             looks.append(look_at(picture.convert("RGB")))
     return looks
@@ -219,7 +230,7 @@ def main() -> None:
     if asked.what == "copies":
         write_copies(asked.folder, asked.out, asked.half, asked.most)
     elif asked.what == "score":
-        score(asked.folder)
+        score(asked.folder, asked.out)
     else:
         growth(asked.folder)
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from functools import cache
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from copies import PAIRS, SINGLE, copies
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from support.images import bench, curate, picture, save
 
 from loradeck import server
+from loradeck.tools.curate_dataset.duplicates import Known, Lookup
 from loradeck.tools.curate_dataset.similarity import Look, look_at, same_picture, worth_comparing
 
 ICONS = Path(server.__file__).parent / "demo_data" / "icons"
@@ -25,6 +27,13 @@ DIFFERENT = [
     ("document", "document_lock"),
     ("person_add", "person_heart"),
 ]
+PHOTOS = Path(__file__).parent / "data" / "photos"
+CATS = Path(__file__).parent / "data" / "tabby_cat_tags"
+HEADS = Path(__file__).parent / "data" / "head_yaw"
+PHOTOGRAPHS = [*sorted(PHOTOS.glob("*.png")), *sorted(CATS.glob("*.jpg"))]
+CHANGES = [*SINGLE, *(f"{first} + {second}" for first, second in PAIRS)]
+MOST_BYTES = 18_000
+MISSED = {("2", "cropped by 25% + 256 px")}  # soft fur: no corner of it outlasts the cut and the shrinking
 SAMPLED = ["chat", "people_community", "search_sparkle", "lightbulb", "document_text"]
 
 
@@ -84,6 +93,53 @@ def test_copies_of_a_photograph_like_picture_are_found(how: str) -> None:
     grain = np.random.default_rng(5).normal(0, 6, (512, 512, 3))
     photo = Image.fromarray(np.clip(np.asarray(picture(5)) + grain, 0, 255).astype(np.uint8), "RGB")
     assert judged_same(look_at(photo), look_at(COPIES[how](photo)))
+
+
+@cache
+def photograph(path: Path) -> tuple[Look, dict[str, Image.Image]]:
+    """What is seen of a photograph, and its copies."""
+    with Image.open(path) as image:
+        whole = image.convert("RGB")
+    whole.thumbnail((640, 640))
+    return look_at(whole), copies(whole, 1)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_copies_of_photographs_are_found(change: str) -> None:
+    for path in PHOTOGRAPHS:
+        seen, made = photograph(path)
+        assert same_picture(seen, look_at(made[change])) is ((path.stem, change) not in MISSED), path.stem
+
+
+def test_heads_at_neighbouring_angles_are_different_pictures() -> None:
+    angles = sorted(HEADS.glob("white_y*.jpg"), key=lambda path: int(path.stem.removeprefix("white_y")))
+    assert len(angles) == 18
+    looks = [look_at(Image.open(path).convert("RGB")) for path in angles]
+    assert not any(same_picture(first, second) for first, second in pairwise(looks))
+
+
+def test_a_crop_is_found_among_other_pictures_by_its_corners() -> None:
+    looks = {path.stem: photograph(path)[0] for path in PHOTOGRAPHS}
+    lookup = Lookup([Known(name, name, one.phash, one.dhash) for name, one in looks.items()], looks.__getitem__)
+    for path in PHOTOGRAPHS[:2]:
+        cut = look_at(photograph(path)[1]["cropped by 25% + mirrored"])
+        assert not worth_comparing(looks[path.stem].phash, looks[path.stem].dhash, cut)
+        assert lookup.find("new", cut) == (path.stem, "near")
+    lookup.drop(PHOTOGRAPHS[0].stem)
+    assert lookup.find("new", look_at(photograph(PHOTOGRAPHS[0])[1]["cropped by 25%"])) is None
+    assert lookup.find(PHOTOGRAPHS[1].stem, look("chat")) == (PHOTOGRAPHS[1].stem, "exact")
+
+
+@pytest.mark.parametrize("path", PHOTOGRAPHS, ids=lambda path: path.stem)
+def test_a_look_is_small_and_stays_the_same_when_stored(path: Path) -> None:
+    seen = photograph(path)[0]
+    stored = seen.to_bytes()
+    again = Look.from_bytes(stored)
+    assert len(stored) <= MOST_BYTES
+    assert again.to_bytes() == stored
+    assert (again.phash, again.mirrored_dhash, again.jpeg) == (seen.phash, seen.mirrored_dhash, seen.jpeg)
+    assert np.abs(again.mirrored.points - seen.mirrored.points).max() < 0.01
+    assert same_picture(again, look_at(photograph(path)[1]["mirrored"]))
 
 
 def test_a_wider_white_border_does_not_hide_a_copy() -> None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from loradeck.tools.curate_dataset.features import Bytes
 
-TABLES = 8
-BITS = 18
+TABLES = 6
+BITS = 20
 DESCRIPTOR_BITS = 256
 COMMON = 48
 LEAST_VOTES = 4

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 DETECTED = 600
-MOST = 160
+MOST = 150
 FIELDS = 4
 EDGE = 19
 FAST = 5

@@ -3,8 +3,8 @@
     python bench/caption_judgement.py [RULE ...] [--held-out | --development | --fresh] [--wrong]
 
 Without --held-out only the captions that the rules were tuned on are judged; with --development those of
-`tests/corpus/development`, which CAP-COVERS and CAP-AGREES were tuned on; with --fresh those of `tests/corpus/held_out`,
-on which nothing was. --wrong lists what is judged wrong.
+`tests/corpus/development`, which CAP-COVERS and CAP-AGREES were tuned on; with --fresh those of
+`tests/corpus/held_out`, on which nothing was. --wrong lists what is judged wrong.
 """
 
 from __future__ import annotations

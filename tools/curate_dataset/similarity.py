@@ -151,14 +151,6 @@ def _strip(rows: NDArray[np.int16]) -> int:
     return len(rows)
 
 
-def worth_comparing(phash: int, dhash: int, new: Look) -> bool:
-    """True when the stored hashes of one picture lie near another's, as it is or mirrored."""
-    straight = _apart(phash, new.phash) <= PHASH_MOST or _apart(dhash, new.dhash) <= DHASH_MOST
-    return (
-        straight or _apart(phash, new.mirrored_phash) <= PHASH_MOST or _apart(dhash, new.mirrored_dhash) <= DHASH_MOST
-    )
-
-
 def same_picture(first: Look, second: Look) -> bool:
     """True when one is a copy of the other: resized, recompressed, toned, padded, cropped or mirrored."""
     drawn = min(first.smooth, second.smooth) >= DRAWN
@@ -219,8 +211,3 @@ def _low_frequencies(square: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _pack(bits: NDArray[np.bool_]) -> int:
     return int.from_bytes(np.packbits(bits.ravel()).tobytes(), "big")
-
-
-def _apart(first: int, second: int) -> int:
-    """How many of 64 bits differ."""
-    return (first ^ second).bit_count()

@@ -26,7 +26,7 @@ RED = "#b3261e"
 
 @cache
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Inter at a size in pixels, laid out letter by letter: it would draw the x of an id such as 8x5 as a times sign."""
+    """Inter at a size in pixels, letter by letter: else it draws the x of an id such as 8x5 as a times sign."""
     file = FONTS / ("Inter-SemiBold.otf" if bold else "Inter-Regular.otf")
     return ImageFont.truetype(file, size, layout_engine=ImageFont.Layout.BASIC)
 

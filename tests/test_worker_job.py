@@ -48,7 +48,7 @@ def test_a_training_leaves_a_lora_a_chart_a_grid_and_a_result(store: Store) -> N
     result = TrainedResult.model_validate(done.result)
     assert (done.state, done.step, done.token) == ("succeeded", 20, None)
     kinds = [artefact.kind for artefact in result.artefacts]
-    assert kinds == ["lora", "loss_chart", "sample_grid", *["checkpoint"] * 4]
+    assert kinds == ["lora", "card", "loss_chart", "sample_grid", *["checkpoint"] * 4]
     assert all(artefact.bytes for artefact in result.artefacts)
     assert result.held_out_first is not None
     assert result.held_out_last is not None

@@ -244,7 +244,7 @@ Box = tuple[int, int, int, int]
 
 
 class Face(BaseModel):
-    """A face that the detector found, in pixels of the upright original; `angle` only where it can tell."""
+    """In pixels of the upright original."""
 
     box: Box
     confidence: float
@@ -252,7 +252,7 @@ class Face(BaseModel):
 
 
 class Lettering(BaseModel):
-    """A line of text in the training copy; its box in thousandths of the copy's side."""
+    """Text in the copy; box in thousandths of its side."""
 
     box: Box
     words: str = ""
@@ -267,26 +267,32 @@ class ImageFacts(BaseModel):
     height: int
     format: str
     bytes: int
-    content: Box | None = Field(None, description="The picture inside its bars or margins, where it has any.")
-    sharpness: float | None = Field(None, description="2: edges from pixel to pixel; under 0.8: blurred.")
-    enlarged: float | None = Field(None, description="How little it holds that half its pixels could not, 0 to 1.")
-    blocking: float | None = Field(None, description="JPEG's steps in the pixels, in those of quality 50.")
+    content: Box | None = Field(None, description="Inside bars and margins.")
+    sharpness: float | None = Field(None, description="Under 0.8 is blurred.")
+    enlarged: float | None = None
+    """How little it holds that half its pixels could not, 0 to 1."""
+    blocking: float | None = None
+    """JPEG's steps as seen in the pixels; 1 is quality 50."""
     jpeg_quality: int | None = None
-    brightness: float | None = Field(None, description="Mean, 0-255.")
-    highlight: float | None = Field(None, description="Mean of the brightest twentieth.")
-    crushed: float | None = Field(None, description="Share lost in black.")
-    blown: float | None = Field(None, description="Share lost in white.")
+    brightness: float | None = None
+    highlight: float | None = None
+    """Mean luma, and that of the brightest twentieth, 0 to 255."""
+    crushed: float | None = None
+    blown: float | None = None
+    """Shares lost in black and in white."""
     faces: list[Face] | None = None
     text: list[Lettering] | None = None
     plain_background: bool | None = None
-    background_color: str | None = Field(None, description="Hex colour of the border, where it is plain.")
+    background_color: str | None = Field(None, description="Hex, where it is plain.")
     dominant_colors: list[str] = Field(default_factory=list)
-    converted: list[str] = Field(default_factory=list, description='Say "alpha flattened on #ffffff".')
-    loras: list[str] = Field(default_factory=list, description="LoRAs that drew it, by its own metadata.")
+    converted: list[str] = Field(default_factory=list)
+    """What was done to it, such as "alpha flattened on #ffffff"."""
+    loras: list[str] = Field(default_factory=list)
+    """That drew it, by its own metadata."""
 
 
 class Rights(Strict):
-    """Where images come from and who may use them; what is left out stays as it was."""
+    """What is left out stays as it was."""
 
     source: str | None = Field(None, max_length=300)
     licence: str | None = Field(None, max_length=200)
@@ -309,7 +315,8 @@ class ImageRow(BaseModel):
     facts: ImageFacts | None = Field(None, description="With detail=true.")
     crop: Crop | None = Field(None, description="With detail=true.")
     rights: Rights | None = Field(None, description="With detail=true.")
-    background: str | None = Field(None, description="Hex of the ground that replaced its own.")
+    background: str | None = None
+    """Hex of the ground that replaced its own."""
 
 
 class Rejected(BaseModel):
@@ -354,13 +361,13 @@ Size = Annotated[int, Field(ge=64, le=2048, multiple_of=16)]
 
 
 class RightsOf(Rights):
-    """Rights, and the images that they hold for."""
+    """Rights of some images."""
 
-    images: list[str] | None = Field(None, description="Default: those that the call adds, else all.")
+    images: list[str] | None = Field(None, description="Default: those added, else all.")
 
 
 class CropOf(Strict):
-    """Where to cut one image, in pixels of the upright original; the image alone: as the detector would."""
+    """Pixels of the upright original; the image alone: as the detector would."""
 
     image: str
     x: int | None = Field(None, ge=0)
@@ -369,7 +376,7 @@ class CropOf(Strict):
 
 
 class BackgroundOf(Strict):
-    """Grounds to replace by solid colours, a different one for each image, or to bring back."""
+    """By solid colours, one for each image."""
 
     images: list[str]
     make: Literal["solid", "original"] = "solid"
@@ -397,9 +404,9 @@ class CurateArgs(Strict):
     )
     reject: list[str] | None = Field(None, description='Ids, numbers, ranges, or "all but 4, 9" to set aside.')
     undo: bool = Field(False, description="Take back the last keep, reject, crop or background.")
-    crops: list[CropOf] | None = Field(None, max_length=500)
-    backgrounds: BackgroundOf | None = None
-    rights: RightsOf | None = None
+    crops: list[CropOf] | None = Field(None, max_length=500, description="Where to cut images instead.")
+    backgrounds: BackgroundOf | None = Field(None, description="Grounds to replace.")
+    rights: RightsOf | None = Field(None, description="Where images come from, who may use them.")
     resolution: Size | None = Field(None, description="Side of the square copies, pixels. Default 1024.")
     categories: list[str] | None = Field(None, description="Declared categories of a look, for balance.")
     detail: bool = Field(False, description="Facts and crops in the rows too.")

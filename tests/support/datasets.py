@@ -48,7 +48,7 @@ def grow(store: Store, dataset_id: str, first: int, count: int) -> None:
                 original_name=row["file_name"], sha256=sha256_file(path), copy_sha256=sha256_file(path), status="kept",
                 facts={"width": 1024, "height": 1024, "format": "PNG", "bytes": 999},
                 attributes={"subject": row["subject"], "colors": row["colors"]},
-                sources={"subject": "person", "colors": "person"},
+                sources={"subject": "person", "colors": "person"}, rights={"licence": "MIT"},
             )
         )  # fmt: skip
         caption = row["caption"][0].lower() + row["caption"][1:]

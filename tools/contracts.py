@@ -7,6 +7,7 @@ speak them. Arguments refuse unknown names (``extra="forbid"``); every result ca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -239,8 +240,14 @@ class Crop(BaseModel):
     reason: str = Field(description='Why there: "whole", "face", "upper centre", "asked".')
 
 
-Box = tuple[int, int, int, int]
+Box = tuple[int, ...]
 """x, y, width, height in pixels."""
+
+
+def as_box(values: Sequence[int]) -> tuple[int, int, int, int]:
+    """The four numbers of a box."""
+    x, y, width, height = values
+    return x, y, width, height
 
 
 class Face(BaseModel):

@@ -12,7 +12,7 @@ from typing import Any
 from loradeck.state.files import now
 from loradeck.state.records import DatasetRecord, ImageRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import BackgroundOf, Crop, CropOf, ImageFacts, ImageStatus, RightsOf
+from loradeck.tools.contracts import BackgroundOf, Crop, CropOf, ImageFacts, ImageStatus, RightsOf, as_box
 from loradeck.tools.datasets import all_images, find_dataset, place_for, resolve_images
 from loradeck.tools.errors import BadArgument, Refused
 
@@ -95,8 +95,8 @@ def _cut(image: ImageRecord, wanted: CropOf) -> Crop:
         from loradeck.tools.curate_dataset.cropping import square_crop  # here, since they load the detector
         from loradeck.tools.curate_dataset.faces import Face
 
-        faces = [Face(face.box, face.confidence, face.angle) for face in facts.faces or []]
-        return square_crop(facts.width, facts.height, faces, facts.content)
+        faces = [Face(as_box(face.box), face.confidence, face.angle) for face in facts.faces or []]
+        return square_crop(facts.width, facts.height, faces, as_box(facts.content) if facts.content else None)
     if wanted.x is None or wanted.y is None or wanted.side is None:
         raise BadArgument(
             f"The crop of image {image.number} needs x, y and side, or none of them to cut as the detector would."

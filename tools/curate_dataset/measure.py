@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from loradeck.tools.contracts import Box, Crop, ImageFacts
+from loradeck.tools.contracts import Crop, ImageFacts, as_box
 from loradeck.tools.contracts import Face as FaceFact
 from loradeck.tools.contracts import Lettering as LetteringFact
 from loradeck.tools.curate_dataset.colour import dominant_colours
@@ -60,7 +60,7 @@ def faces_as_facts(faces: Sequence[Face]) -> list[FaceFact]:
     return [FaceFact(box=face.box, confidence=round(face.confidence, 3), angle=face.angle) for face in faces]
 
 
-def in_square(box: Box, crop: Crop, side: int) -> Box:
+def in_square(box: Sequence[int], crop: Crop, side: int) -> tuple[int, int, int, int]:
     """A box of the upright original in pixels of a copy that was cut by `crop` and brought to `side`."""
     scale = side / crop.width
     x, y, width, height = box
@@ -69,7 +69,7 @@ def in_square(box: Box, crop: Crop, side: int) -> Box:
 
 def text_laid_over(facts: ImageFacts) -> str | None:
     """Why an image has text laid over it, as far as it alone can tell; None where it has not."""
-    lines = [Lettering(line.box, line.words, line.confidence, line.at_margin) for line in facts.text or []]
+    lines = [Lettering(as_box(line.box), line.words, line.confidence, line.at_margin) for line in facts.text or []]
     laid = overlay_of(lines, SIDES)
     if laid is None or laid.kind != "margin":
         return None

@@ -129,7 +129,7 @@ def _face_in(row: ImageRecord, crop: Crop, resolution: int) -> tuple[int, int, i
     faces = row.facts.get("faces") or []
     if not faces:
         return None
-    x, y, width, height = in_square(tuple(faces[0]["box"]), crop, resolution)
+    x, y, width, height = in_square(faces[0]["box"], crop, resolution)
     return x, y, x + width, y + height
 
 

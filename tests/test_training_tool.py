@@ -23,7 +23,7 @@ from loradeck.server import worker
 from loradeck.server.launch import launch
 from loradeck.state import runs
 from loradeck.state.errors import DiskFull, StateError
-from loradeck.state.records import CaptionRecord, DatasetRecord, LoraRecord, RunRecord
+from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, LoraRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.catalogue import load
 from loradeck.tools.check_status.diagnosis import RunFacts, diagnose
@@ -162,6 +162,42 @@ def test_a_rule_is_set_aside_with_a_reason_that_stays_on_the_run_and_its_result(
     assert [w.model_dump() for w in TrainedResult.model_validate(runs.get(house.store, run_id).result).waived] == [
         waiver
     ]
+
+
+def test_the_loras_card_tells_what_was_set_aside_and_whose_the_images_are(house: House) -> None:
+    few = ready_dataset(house.store, images=8)
+    images = house.store.where(ImageRecord, order="number")
+    house.store.change(ImageRecord, images[0].id, rights={"source": "Ada", "licence": "CC-BY 4.0"})
+    house.store.change(ImageRecord, images[1].id, rights={})
+    waiver = {"rule_id": "COV-COUNT", "reason": "a quick trial of the look"}
+    lora = house.trained(dataset_id=few.id, waive=[waiver])
+    card = Path(lora.path).with_suffix(".md").read_text(encoding="utf-8")
+    assert "- COV-COUNT: a quick trial of the look" in card
+    assert "- MIT (6 images)" in card
+    assert "- Ada, CC-BY 4.0 (1 images)" in card
+    assert "- not recorded (1 images)" in card
+    assert f"`{lora.sha256}`" in card
+    listed = perform(load("list_loras"), {"lora_id": lora.id}, house.bench).loras[0]
+    assert [one.rule_id for one in listed.waived] == ["COV-COUNT"]
+
+
+def test_a_card_of_a_set_that_held_everything_says_so(house: House, dataset: DatasetRecord) -> None:
+    card = Path(house.trained(dataset_id=dataset.id).path).with_suffix(".md").read_text(encoding="utf-8")
+    assert "None: everything held." in card
+
+
+def test_an_image_that_may_not_leave_stops_an_engine_elsewhere_and_no_other(tmp_path: Path) -> None:
+    for leaves in (True, False):
+        house = House(tmp_path / f"home {leaves}", leaves_machine=leaves)
+        dataset = ready_dataset(house.store)
+        image = house.store.where(ImageRecord, order="number")[2]
+        house.store.change(ImageRecord, image.id, rights=image.rights | {"may_leave": False})
+        if leaves:
+            with pytest.raises(Refused, match=r"IMG-RIGHTS: 1 images .* \(numbers 3\).*nothing was sent"):
+                house.start(engine="tiny", dataset_id=dataset.id)
+            assert house.launched == []
+        else:
+            assert house.start(engine="tiny", dataset_id=dataset.id).run_id is not None
 
 
 @pytest.mark.parametrize("rule", ["CAP-TRIGGER", "IMG-READABLE", "TRN-FINGERPRINT", "TRN-SPEND"])

@@ -36,10 +36,10 @@ SIZE = 8
 
 
 class TinyEngine:
-    """Trains the base "preview" under another engine's name. `costs_money` and `ready` are for refusals."""
+    """Trains the base "preview" under another engine's name. What it can be made with is for refusals."""
 
-    def __init__(self, costs_money: bool = False, ready: bool = True) -> None:
-        self._costs_money, self._ready = costs_money, ready
+    def __init__(self, costs_money: bool = False, ready: bool = True, leaves_machine: bool = False) -> None:
+        self._costs_money, self._ready, self._leaves_machine = costs_money, ready, leaves_machine
 
     name = NAME
 
@@ -47,7 +47,11 @@ class TinyEngine:
     def capabilities(self) -> Capabilities:
         able = frozenset({"train"})
         return Capabilities(
-            able, (BaseModelInfo("preview", able, preview=True),), self._costs_money, advanced=("step_seconds", "fail")
+            able,
+            (BaseModelInfo("preview", able, preview=True),),
+            self._costs_money,
+            self._leaves_machine,
+            advanced=("step_seconds", "fail"),
         )
 
     def available(self) -> Availability:

@@ -80,7 +80,7 @@ def _tasks(store: Store, dataset: DatasetRecord, rows: Sequence[ImageRecord], ne
                 dataset.resolution,
                 most_megapixels=limits.megapixels,
                 smallest_side=limits.size_error,
-                proposes=dataset.profile in FIGURES,
+                closely=dataset.profile in FIGURES,
                 minds_text=dataset.profile != Profile.LOGO,
             )
         )
@@ -251,13 +251,12 @@ def _set_aside(row: ImageRecord, keeper: ImageRecord, how: str) -> ImageRecord:
 
 
 def _row(dataset: DatasetRecord, found: Found, task: Task, prepared: Prepared, notes: Notes) -> ImageRecord:
-    """A new row; its number is given when it is written. What others wrote of it wins over what a detector proposes."""
+    """A new row; its number is given when it is written."""
     facts: dict[str, Any] = prepared.facts.model_dump(mode="json") | stamp(found.path)
     if notes.caption:
         facts["imported_caption"] = notes.caption
     reasons = [{"rule_id": rule_id, "why": why} for rule_id, why in prepared.unfit]
     status = ImageStatus.REJECTED if reasons else ImageStatus.KEPT
-    proposed = {name: value for name, value in prepared.proposed.items() if name not in notes.attributes}
     row = ImageRecord(
         id=new_id("img"),
         dataset_id=dataset.id,
@@ -270,11 +269,8 @@ def _row(dataset: DatasetRecord, found: Found, task: Task, prepared: Prepared, n
         status=status,
         reasons=reasons,
         facts=facts,
-        attributes={**proposed, **notes.attributes},
-        sources={
-            **dict.fromkeys(proposed, str(AttributeSource.DETECTOR)),
-            **dict.fromkeys(notes.attributes, str(AttributeSource.METADATA)),
-        },
+        attributes=notes.attributes,
+        sources=dict.fromkeys(notes.attributes, str(AttributeSource.METADATA)),
         crop=prepared.crop.model_dump() if prepared.crop else None,
         rights={"origin": found.origin, **notes.rights},
     )

@@ -15,6 +15,7 @@ from loradeck.tools.contracts import CurateArgs, CurateResult, ImageStatus
 from loradeck.tools.curate_dataset.adding import add
 from loradeck.tools.curate_dataset.answer import Standing, Told, answer
 from loradeck.tools.curate_dataset.downloads import Downloader
+from loradeck.tools.curate_dataset.proposing import propose
 from loradeck.tools.curate_dataset.remaking import remake
 from loradeck.tools.curate_dataset.repeats import set_aside_repeated
 from loradeck.tools.curate_dataset.watch import Watch
@@ -62,6 +63,7 @@ def carry_out(
         told.remarks = [*told.remarks, *told_edits(edited)]
         _change_images(store, dataset, args, added, told)
         remake(store, dataset, args.resolution or dataset.resolution, watch, told)
+        propose(store, dataset)
         told.repeated = set_aside_repeated(store, dataset) if added else 0
         told.adopted = adopt_captions(store, dataset)
         folder = write_folder(store, dataset_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -13,13 +13,11 @@ from PIL import Image
 from loradeck.state.files import atomic, sha256_file
 from loradeck.tools.contracts import Box, Crop, ImageFacts
 from loradeck.tools.curate_dataset.cropping import square_crop
-from loradeck.tools.curate_dataset.faces import Face, find_faces
-from loradeck.tools.curate_dataset.framing import proposals
+from loradeck.tools.curate_dataset.faces import find_faces
 from loradeck.tools.curate_dataset.margins import content_box
 from loradeck.tools.curate_dataset.measure import (
     READ_SIDE,
     faces_as_facts,
-    in_square,
     picture_facts,
     square_facts,
     text_laid_over,
@@ -42,7 +40,7 @@ Reason = tuple[str, str]
 class Task:
     """A picture to prepare: where it lies, where its copy goes, and the copy's side in pixels.
 
-    `proposes` is true where the angle and framing of a figure are of use.
+    `closely` is true where small faces matter, those of a figure.
     """
 
     original: Path
@@ -50,7 +48,7 @@ class Task:
     resolution: int
     most_megapixels: float = MOST_MEGAPIXELS
     smallest_side: int = SMALLEST_SIDE
-    proposes: bool = False
+    closely: bool = False
     minds_text: bool = True
 
 
@@ -65,7 +63,6 @@ class Prepared:
     look: Look | None = None
     vector: bytes = b""
     trace: Trace | None = None
-    proposed: dict[str, str] = field(default_factory=dict)
     unfit: tuple[Reason, ...] = ()
 
 
@@ -89,7 +86,7 @@ def prepare(task: Task) -> Prepared:
 def _measured(task: Task, upright: Upright, sha256: str, size: int) -> Prepared:
     """The picture looked at whole, cut, looked at again, and its copy written."""
     picture = upright.picture
-    faces = find_faces(picture, closely=task.proposes)
+    faces = find_faces(picture, closely=task.closely)
     within = content_box(picture)
     crop = square_crop(*picture.size, faces, within)
     square = cut(picture, crop, task.resolution)
@@ -115,7 +112,6 @@ def _measured(task: Task, upright: Upright, sha256: str, size: int) -> Prepared:
         look_at(picture),
         look_vector(square).tobytes(),
         trace_of(picture),
-        _proposed(faces, crop, task.resolution) if task.proposes else {},
         tuple(_against(task, facts)),
     )
 
@@ -123,11 +119,6 @@ def _measured(task: Task, upright: Upright, sha256: str, size: int) -> Prepared:
 def _inside(picture: Image.Image, within: Box) -> Image.Image:
     x, y, width, height = within
     return picture.crop((x, y, x + width, y + height))
-
-
-def _proposed(faces: Sequence[Face], crop: Crop, side: int) -> dict[str, str]:
-    """What the detector proposes of the square that trains."""
-    return proposals([replace(face, box=in_square(face.box, crop, side)) for face in faces], (side, side))
 
 
 def legible(picture: Image.Image, crop: Crop, square: Image.Image) -> Image.Image:

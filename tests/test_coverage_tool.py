@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from support.datasets import ready_dataset, spoil
 from support.images import bench
-from support.rules import TRIGGER, balanced, facts, image, on_set
+from support.rules import balanced, facts, image, on_set
 
 from loradeck import prompts
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, ReportRecord
@@ -32,8 +31,6 @@ from loradeck.tools.datasets import captions_of, kept_images
 from loradeck.tools.errors import NotFound
 from loradeck.tools.rulebook.coverage import needed_attributes
 from loradeck.tools.rulebook.facts import KeptImage
-from loradeck.tools.rulebook.fingerprint import fingerprint
-from loradeck.tools.rulebook.judge import judge
 from loradeck.tools.rulebook.keystones import KEYSTONES
 from loradeck.tools.rulebook.tables import PROFILES
 from loradeck.tools.validate_coverage.copies import png_size
@@ -297,25 +294,7 @@ def test_a_good_set_wants_nothing() -> None:
     assert shot_list(facts([image(n, subject=f"thing {n}") for n in range(1, 45)], Profile.ICONS)) == []
 
 
-# --------------------------------------------------------------------------- speed
-
-
-def test_five_thousand_captions_are_judged_in_seconds() -> None:
-    things = ("owl", "bridge", "crucifix", "loaf", "altar", "horse", "priest", "umbrella", "piano", "mirror")
-    places = ("kitchen", "harbour", "church", "forest", "corridor", "rooftop", "cellar")
-    images = [
-        image(
-            n,
-            f"{TRIGGER}. A {things[n % 10]} number {n} stands in a {places[n % 7]} with {things[n % 9]}s and rain on "
-            f"its side, and {places[n % 5]} light reaches it from a window {n % 13} steps away, in hour {n % 11}.",
-        )
-        for n in range(1, 5001)
-    ]
-    start = time.perf_counter()
-    whole = facts(images, Profile.STYLE)
-    judge(whole)
-    fingerprint(whole)
-    assert time.perf_counter() - start < 20
+# --------------------------------------------------------------------------- size
 
 
 def test_a_report_on_many_images_stays_small(on: Workbench) -> None:

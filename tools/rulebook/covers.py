@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 
 from loradeck.tools.contracts import SubjectKind
@@ -11,6 +10,7 @@ from loradeck.tools.rulebook.colouring import colours
 from loradeck.tools.rulebook.english import is_english
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.named import (
+    TONES,
     hides_face,
     names_composition,
     names_expression,
@@ -23,8 +23,6 @@ from loradeck.tools.rulebook.rule import BRAND_GUIDE, ERROR, GUIDE, WARNING, Rem
 from loradeck.tools.rulebook.tables import BRAND
 from loradeck.tools.rulebook.words import body, content, lemmas, words
 
-TONES = re.compile(r"\b(?:tones|shades|tints|hues) of \w+")
-"""Colours by the name of anything: in two tones of clay."""
 Facet = Callable[[str, KeptImage], bool]
 
 

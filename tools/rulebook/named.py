@@ -187,6 +187,8 @@ def _is_somewhere(spoken: tuple[str, ...], place: int) -> bool:
     word, ends = spoken[place], spoken[place + 1 : place + 2]
     if not HELD.isdisjoint(forms(word)) or not GARMENT_WORDS.isdisjoint(forms(word)) or word in NO_SITES:
         return False
+    if word.endswith(("ed", "ing")):
+        return False
     start = next((n for n in range(place - 1, max(-1, place - MOST_BETWEEN), -1) if spoken[n] in FUNCTION_WORDS), -1)
     if start < 0 or spoken[start] not in DETERMINERS or not STOPS.isdisjoint(spoken[start:place]):
         return False
@@ -292,13 +294,17 @@ def hides_face(text: str) -> bool:
 
 # --------------------------------------------------------------------------- subjects
 
+GROUND_FIRST = re.compile(r"^\W*(?:on|against|above|over|before) (?:a|an|the) [^,.;:]*?(?=\bwith\b|[,.;:]|$)")
+"""What the subject lies on, told first: "on a slate-grey table with"."""
+TONES = re.compile(r"\b(?:tones|shades|tints|hues) of \w+")
+"""Colours by the name of anything: in two tones of clay."""
 FORMS = frozenset(DATA["forms"]["words"].split())
 
 
 @lru_cache(maxsize=20_000)
 def names_subject(text: str) -> bool:
     """True when a text names a thing, not only colours, forms and light."""
-    spoken = words(LIGHT.sub(" ", unnamed(text)))
+    spoken = words(LIGHT.sub(" ", TONES.sub(" ", GROUND_FIRST.sub(" ", unnamed(text)))))
     return any(
         word not in FUNCTION_WORDS
         and word not in NAMES

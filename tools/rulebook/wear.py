@@ -49,7 +49,12 @@ JOINED = {
     "sports coat": "blazer",
     "tank top": "tank",
     "dinner jacket": "tuxedo",
+    "full-body suit": "bodysuit",
+    "tail coat": "tailcoat",
 }
+WINTER = frozenset({"parka", "overcoat", "greatcoat", "duffel", "coat", "anorak", "sweater", "jumper"})
+SUMMER = frozenset({"bikini", "swimsuit", "trunks", "swimwear", "tank", "singlet", "sundress", "shorts"})
+"""What nobody wears with the other, unless it is said to be over it."""
 ONE_LAYER = frozenset({"outer", "torso", "whole"})
 FURTHEST = 5
 
@@ -134,6 +139,8 @@ def _excludes(one: Garment, other: Garment) -> bool:
     """True when nobody wears both: in one place, an outfit and a part of one, or outermost in two colours."""
     slots = {GARMENT_SLOTS[one.name], GARMENT_SLOTS[other.name]}
     if len(slots) == 1 or slots <= {"whole", "torso"} or slots <= {"whole", "legs"}:
+        return True
+    if all(kind.intersection((one.name, other.name)) for kind in (WINTER, SUMMER)):
         return True
     return slots <= ONE_LAYER and bool(one.hues) and bool(other.hues) and one.hues.isdisjoint(other.hues)
 

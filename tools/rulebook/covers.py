@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 from loradeck.tools.contracts import SubjectKind
@@ -23,6 +24,7 @@ from loradeck.tools.rulebook.rule import BRAND_GUIDE, ERROR, GUIDE, WARNING, Rem
 from loradeck.tools.rulebook.tables import BRAND
 from loradeck.tools.rulebook.words import body, content, lemmas, words
 
+COLOURED = re.compile(r"\b[a-z]+-colou?red\b")
 Facet = Callable[[str, KeptImage], bool]
 
 
@@ -59,7 +61,8 @@ def _subject(text: str, image: KeptImage) -> bool:
 def _colours(text: str, image: KeptImage) -> bool:
     listed = image.attributes.get("colors") or []
     named = {str(colour).lower() for colour in (listed if isinstance(listed, list) else [listed])}
-    return bool(colours(text)) or TONES.search(text.lower()) is not None or not named.isdisjoint(words(text))
+    told = colours(text) or TONES.search(text.lower()) or COLOURED.search(text.lower())
+    return bool(told) or not named.isdisjoint(words(text))
 
 
 def _is_constant(facts: SetFacts, image: KeptImage, name: str) -> bool:

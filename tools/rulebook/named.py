@@ -55,7 +55,7 @@ PARTICIPLE = re.compile(r"(?<!bik)[aeiu]shed$")
 LIGHTS = frozenset(
     ["light", "lights", "lamp", "lamps", "lamplight", "daylight", "glow", "glare", "lighting", "sunlight"]
 )
-TURNED = frozenset({"square", "level", "flat", "parallel"})
+TURNED = frozenset({"square", "level", "flat", "parallel", "tracks", "hull", "roof"})
 """What is a place as a noun and the way a figure stands as an adjective: square to the lens."""
 MADE = frozenset({"person", "animal", "food", "garment", "fabric", "instrument", "artefact"})
 """Classes of things that a place in front of them only tells apart."""
@@ -259,6 +259,8 @@ LOOKS_WORN = WORD_LISTS["worn"]
 OF_MATTER = frozenset(
     {"wooden", "iron", "stone", "gold", "golden", "silver", "red", "white", "black", "brass", "tin", "plain"}
 )
+ALONE = re.compile(r"(?<=,) ([a-z]{4,}(?:-[a-z]+)?)(?=[,.;])")
+NOT_FELT = NAMES | FUNCTION_WORDS | WORD_LISTS["parts"] | GARMENT_WORDS | WORD_LISTS["alone"]
 AMBIGUOUS = frozenset({"stern", "cross", "content", "spent", "arch", "strain", "resolve", "worn", "alarm", "calm"})
 
 
@@ -268,12 +270,21 @@ def names_expression(text: str) -> bool:
     scene = unnamed(text)
     if SIGNS.search(scene) or HINTS["face"].search(scene):
         return True
+    if any(_may_be_felt(word) for word in ALONE.findall(f", {scene}.")):
+        return True
     spoken = (".", *WORD_OR_STOP.findall(shown(text).lower()), ".")
     known = {*WORD_OR_STOP.findall(scene)}
     return any(
         word in FEELINGS and word in known and is_felt(before, word, after)
         for before, word, after in zip(spoken, spoken[1:], spoken[2:], strict=False)
     )
+
+
+def _may_be_felt(word: str) -> bool:
+    """True for a word that stands alone between commas and is nothing else that is known: ", beaten,"."""
+    if word.endswith(("deep", "high", "long", "up", "on", "s")) and not word.endswith(("ss", "ous")):
+        return False  # knee-deep; what it does, "sniffs"
+    return noun_class(word) in {None, "feeling"} and not is_place(word) and word not in NOT_FELT and _is_plain(word)
 
 
 def is_felt(before: str, word: str, after: str) -> bool:

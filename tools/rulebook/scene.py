@@ -100,7 +100,7 @@ HEAD_ENDS = re.compile(
     r" (?:with|in|at|on|of|who|that|is|are|was|were|has|and|by|from|behind|beside|to|under|over|near|against|asleep"
     r"|leaning|waiting) "
 )
-OF_THE_FIGURE = WORD_LISTS["faces"] | WORD_LISTS["parts"] | frozenset(DATA["others"]["own"].split())
+OF_THE_FIGURE = WORD_LISTS["faces"] | WORD_LISTS["parts"] | WORD_LISTS["garments"] | frozenset(DATA["others"]["own"].split())
 
 
 @lru_cache(maxsize=20_000)

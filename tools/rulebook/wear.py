@@ -28,7 +28,8 @@ GARMENT_SLOTS = {garment: slot for slot, lines in SLOTS.items() for line in line
 SLEEVES = {length: any_of(phrases) for length, phrases in DATA["wardrobe"]["sleeves"].items()}
 MATERIALS = frozenset(DATA["wardrobe"]["materials"].split())
 WORN = re.compile(
-    r"\b(?:in|wears|wearing|dressed in|clad in|sports|sporting|has on|with)\s+((?:[\w'-]+\s?,?\s?){1,14})"
+    r"\b(?:in|wears|wearing|dressed in|clad in|sports|sporting|has on|with)\s+"
+    r"((?:(?!(?:wears|wearing|dressed in|clad in)\b)[\w'-]+\s?,?\s?){1,14})"
 )
 JOINED = {
     "pea coat": "peacoat",

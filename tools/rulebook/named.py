@@ -65,6 +65,9 @@ HELD = WORD_LISTS["held"]
 NO_SITES = WORD_LISTS["no_sites"]
 LEADING = WORD_LISTS["leading"]
 DETERMINERS = frozenset({"a", "an", "the", "two", "three", "some", "one"})
+PARTS_OF_PLACES = frozenset(
+    ["view", "shot", "corner", "middle", "back", "edge", "foot", "heart", "depths", "pit", "floor", "ruins", "rest"]
+)
 AFAR = frozenset({"behind", "beyond"})
 OPENING = frozenset({"on", "in", "at", "by", "aboard", "inside", "under", "beneath", "behind", "beside", "near"})
 MOST_BEFORE = 3
@@ -98,6 +101,8 @@ MOST_BETWEEN = 4
 ARTICLES = frozenset({"a", "an", "the"})
 STOPS = frozenset(",.;:!?—")
 WORD_OR_STOP = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[,.;:!?—]")
+PLACE_LIGHT = re.compile(r"\b(?!street|stage|porch|sky|city|window|ceiling)(\w+) (?:lights?|lamps?|tubes?)\b")
+"""A light that tells where it is: ward lights, stadium lights."""
 SITES = heard(DATA["sites"]["phrases"])
 TRADE = re.compile(
     r"\b(?:at|in|outside|into|of|behind) (?:a|an|the|his|her) (?:[\w-]+ )?"
@@ -202,7 +207,9 @@ def _is_somewhere(spoken: tuple[str, ...], place: int) -> bool:
     if not AFAR.isdisjoint(after):
         return noun_class(word) in SURROUNDINGS or _is_unknown(word)
     headed = not ends or ends[0] in STOPS or ends[0] in FUNCTION_WORDS or ends[0].endswith("ing")
-    return bool(start) and spoken[start - 1] in LEADING and headed and _is_unknown(word)
+    led = spoken[max(0, start - 2) : start]
+    leads = bool(led) and (led[-1] in LEADING or (led[-1] == "of" and led[0] in PARTS_OF_PLACES))
+    return leads and headed and _is_unknown(word)
 
 
 def _is_unknown(word: str) -> bool:
@@ -217,7 +224,7 @@ def names_place(text: str) -> bool:
     scene = shown(text)
     if IN_TOWN.search(scene) or TRADE.search(scene.lower()) or SITES.search(unnamed(text)):
         return True
-    if HINTS["place"].search(unnamed(text)):
+    if HINTS["place"].search(unnamed(text)) or any(is_place(one[1]) for one in PLACE_LIGHT.finditer(unnamed(text))):
         return True
     spoken = tuple(WORD_OR_STOP.findall(NAMED.sub(_last_word, scene).lower()))
     return any(
@@ -259,6 +266,7 @@ LOOKS_WORN = WORD_LISTS["worn"]
 OF_MATTER = frozenset(
     {"wooden", "iron", "stone", "gold", "golden", "silver", "red", "white", "black", "brass", "tin", "plain"}
 )
+FACE_LIKE = re.compile(r"\b(?:face|eyes|expression|mouth|look|smile|grin) (?:\w+ )?like\b")
 ALONE = re.compile(r"(?<=,) ([a-z]{4,}(?:-[a-z]+)?)(?=[,.;])")
 NOT_FELT = NAMES | FUNCTION_WORDS | WORD_LISTS["parts"] | GARMENT_WORDS | WORD_LISTS["alone"]
 AMBIGUOUS = frozenset({"stern", "cross", "content", "spent", "arch", "strain", "resolve", "worn", "alarm", "calm"})
@@ -268,7 +276,7 @@ AMBIGUOUS = frozenset({"stern", "cross", "content", "spent", "arch", "strain", "
 def names_expression(text: str) -> bool:
     """True when a text says what the face does, by name or by its signs."""
     scene = unnamed(text)
-    if SIGNS.search(scene) or HINTS["face"].search(scene):
+    if FACE_LIKE.search(text.lower()) or SIGNS.search(scene) or HINTS["face"].search(scene):
         return True
     if any(_may_be_felt(word) for word in ALONE.findall(f", {scene}.")):
         return True

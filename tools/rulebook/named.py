@@ -10,7 +10,7 @@ from loradeck.tools.rulebook.colouring import NAMES
 from loradeck.tools.rulebook.lexicon import FUNCTION_WORDS
 from loradeck.tools.rulebook.nouns import CARRIERS, forms, noun_class
 from loradeck.tools.rulebook.nouns import PLACES as CLASSES_OF_PLACES
-from loradeck.tools.rulebook.scene import DATA, LOADED, NAMED, WORD_LISTS, directed, heard, shown, unnamed
+from loradeck.tools.rulebook.scene import DATA, LOADED, NAMED, WORD_LISTS, directed, heard, own, shown, unnamed
 from loradeck.tools.rulebook.words import lemma, words
 
 # --------------------------------------------------------------------------- view and light
@@ -101,7 +101,9 @@ MOST_BETWEEN = 4
 ARTICLES = frozenset({"a", "an", "the"})
 STOPS = frozenset(",.;:!?—")
 WORD_OR_STOP = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[,.;:!?—]")
-PLACE_LIGHT = re.compile(r"\b(?!street|stage|porch|sky|city|window|ceiling)(\w+) (?:lights?|lamps?|tubes?)\b")
+PLACE_LIGHT = re.compile(
+    r"\b(?!street|stage|porch|sky|city|window|ceiling|flat|square|plain|common|court|low|strip|spot)(\w+) (?:lights?|lamps?|tubes?)\b"
+)
 """A light that tells where it is: ward lights, stadium lights."""
 SITES = heard(DATA["sites"]["phrases"])
 TRADE = re.compile(
@@ -224,7 +226,9 @@ def names_place(text: str) -> bool:
     scene = shown(text)
     if IN_TOWN.search(scene) or TRADE.search(scene.lower()) or SITES.search(unnamed(text)):
         return True
-    if HINTS["place"].search(unnamed(text)) or any(is_place(one[1]) for one in PLACE_LIGHT.finditer(unnamed(text))):
+    if HINTS["place"].search(unnamed(text)) or any(
+        is_place(one[1]) or _is_station(one[1]) for one in PLACE_LIGHT.finditer(unnamed(text))
+    ):
         return True
     spoken = tuple(WORD_OR_STOP.findall(NAMED.sub(_last_word, scene).lower()))
     return any(
@@ -276,7 +280,7 @@ AMBIGUOUS = frozenset({"stern", "cross", "content", "spent", "arch", "strain", "
 def names_expression(text: str) -> bool:
     """True when a text says what the face does, by name or by its signs."""
     scene = unnamed(text)
-    if FACE_LIKE.search(text.lower()) or SIGNS.search(scene) or HINTS["face"].search(scene):
+    if FACE_LIKE.search(text.lower()) or SIGNS.search(scene) or HINTS["face"].search(own(text)):
         return True
     if any(_may_be_felt(word) for word in ALONE.findall(f", {scene}.")):
         return True

@@ -47,7 +47,9 @@ LIKENED = re.compile(
 )
 THOUGHT_OF = re.compile(rf"\b(?:{'|'.join(DATA['pictured']['thought'])})\b (?!(?:the )?(?:camera|lens))[^,.;:—]*")
 PICTURED_WHERE = re.compile(rf"(?<=\w)\s+(?:\w+ )?{_PICTURE} (?:on|in|from) (?:which|whose)\b[^,.;:—]*")
-PICTURE_SHOWS = re.compile(rf"(?:\b(?:a|an|the|one|another) )?(?:[\w'-]+ )?{_PICTURE} (?:shows?|depicts?|advertis\w+)\b[^,.;:—]*")
+PICTURE_SHOWS = re.compile(
+    rf"(?:\b(?:a|an|the|one|another) )?(?:[\w'-]+ )?{_PICTURE} (?:shows?|depicts?|advertis\w+)\b[^,.;:—]*"
+)
 COMPOUND = re.compile(r"\b[\w’'-]+-(?:shaped|patterned|printed|themed|scented|print|motif)\b")
 DECORATED = re.compile(rf"\b(?:{'|'.join(DATA['pictured']['decorated'])})\b[^,.;:—]*")
 LOADED = re.compile(rf"\b(?:{'|'.join(DATA['stock']['load'])})\b[^,.;:—]*")
@@ -100,7 +102,7 @@ HEAD_ENDS = re.compile(
     r" (?:with|in|at|on|of|who|that|is|are|was|were|has|and|by|from|behind|beside|to|under|over|near|against|asleep"
     r"|leaning|waiting) "
 )
-OF_THE_FIGURE = WORD_LISTS["faces"] | WORD_LISTS["parts"] | WORD_LISTS["garments"] | frozenset(DATA["others"]["own"].split())
+OF_THE_FIGURE = WORD_LISTS["faces"] | WORD_LISTS["parts"] | frozenset(DATA["others"]["own"].split())
 
 
 @lru_cache(maxsize=20_000)
@@ -114,4 +116,5 @@ def _is_others(clause: str) -> bool:
     if opening is None:
         return False
     head = HEAD_ENDS.split(f"{opening[1]} ", maxsplit=1)[0].split()
-    return OF_THE_FIGURE.isdisjoint(head)
+    worn = clause.startswith("and ") and head[-1:] and head[-1] in WORD_LISTS["garments"]  # in a hat and a duffel coat
+    return OF_THE_FIGURE.isdisjoint(head) and not worn

@@ -111,7 +111,19 @@ LIGHTS = (
     "{Light} comes in",
     "What reaches it is {light}",
 )
-GROUNDS = COLOURS | {"plain", "solid", "neutral", "dark", "bright", "light", "pale", "blurred", "blurry", "empty", "blank"}
+GROUNDS = COLOURS | {
+    "plain",
+    "solid",
+    "neutral",
+    "dark",
+    "bright",
+    "light",
+    "pale",
+    "blurred",
+    "blurry",
+    "empty",
+    "blank",
+}
 """What an attribute may call a background without a noun: "plain", "dark grey"."""
 MOST_TRIES = 12
 PLURAL_EXCEPTIONS = ("ss", "us", "is", "as", "os")

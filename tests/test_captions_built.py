@@ -14,7 +14,7 @@ import loradeck.server
 from loradeck.tools.contracts import Profile, Severity, TargetModel
 from loradeck.tools.curate_dataset.colour import border_colour, dominant_colours
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
-from loradeck.tools.rulebook.judge import has_error, judge
+from loradeck.tools.rulebook.judge import has_error, judge, judge_captions
 from loradeck.tools.rulebook.tables import TARGETS
 from loradeck.tools.rulebook.words import body, words
 from loradeck.tools.write_captions.colours import colour_name, colour_names
@@ -67,6 +67,22 @@ def test_captions_of_a_person_break_no_caption_rule(target: TargetModel) -> None
     assert "CAP-REDUNDANT" not in told
     assert "CAP-TEMPLATE" not in told
     assert "CAP-COVERS" not in told
+
+
+@pytest.mark.parametrize("framing", ["close_up", "medium", "full_body"])
+@pytest.mark.parametrize("target", [target for target in TargetModel if target != TargetModel.WAN_22])
+def test_captions_of_which_only_framing_ground_and_light_are_known_are_never_refused(
+    target: TargetModel, framing: str
+) -> None:
+    heads = [image(number, framing=framing, background="plain", lighting="soft") for number in range(1, 38)]
+    done = captioned(facts(heads, Profile.CHARACTER, target, "KIANCHAR"))
+    judged = judge_captions(done, done.images)
+    assert [rule for found in judged.values() if has_error(found) for rule in severities(found)] == []
+
+
+def test_a_background_told_by_an_adjective_gets_a_noun() -> None:
+    done = captioned(facts([image(1, framing="medium", background="dark grey", lighting="soft")]))
+    assert "dark grey backdrop" in (done.images[0].caption or "").lower()
 
 
 def test_captions_of_a_look_name_subject_setting_and_light() -> None:

@@ -162,6 +162,8 @@ AT = frozenset(
     ]
 )
 MOST_BETWEEN = 7
+OF_ANY_PLACE = frozenset(DATA["background"]["any"].split())
+"""Words of a background that say nothing when a caption has them too: "open ocean", "mouth open"."""
 HERE = frozenset({"indoors", "outdoors", "backstage", "underground"})
 """Places that need no preposition."""
 JOINED = dict(DATA["background"]["joined"])
@@ -235,7 +237,7 @@ class Matter:
 
     def contradiction(self, text: str, value: str) -> str | None:
         """The words of a caption that contradict the attribute's value."""
-        if self.shared_words_agree and not set(content(lemmas(value))).isdisjoint(lemmas(text)):
+        if self.shared_words_agree and not (set(content(lemmas(value))) - OF_ANY_PLACE).isdisjoint(lemmas(text)):
             return None
         said, known = self.said(text), self.known(value)
         if not known or not said:

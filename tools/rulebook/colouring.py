@@ -18,6 +18,7 @@ ALWAYS = frozenset({"gold", "silver", "orange", "violet", "turquoise", "emerald"
 LEADS = frozenset({"in", "to", "into", "from", "on", "and", "or", "of", "with", "all", "between"})
 ARTICLES = frozenset({"a", "an", "one", "two", "three", "four", "five", "some", "its", "his", "her"})
 TOKEN = re.compile(r"#[0-9a-f]{6}\b|[^\W_]+(?:['-][^\W_]+)*|[,.;:—()]")
+IDIOMS = re.compile(rf"\b(?:{'|'.join(DATA['colours']['idioms'])})\b")
 HEX = re.compile(r"#[0-9a-f]{6}\b")
 
 
@@ -56,7 +57,7 @@ def _is_thing(tokens: list[str], place: int, plain: bool) -> bool:
 @lru_cache(maxsize=20_000)
 def colours(text: str) -> tuple[str, ...]:
     """The names of colours in a text, in order."""
-    tokens = TOKEN.findall(unnamed(text))
+    tokens = TOKEN.findall(IDIOMS.sub(" ", unnamed(text)))
     plain = any(_is_name(token) and token not in THINGS for token in tokens)
     found = [
         token

@@ -11,6 +11,7 @@ from loradeck.tools.rulebook.colouring import colours
 from loradeck.tools.rulebook.english import is_english
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.named import (
+    TONES,
     hides_face,
     names_composition,
     names_expression,
@@ -23,8 +24,7 @@ from loradeck.tools.rulebook.rule import BRAND_GUIDE, ERROR, GUIDE, WARNING, Rem
 from loradeck.tools.rulebook.tables import BRAND
 from loradeck.tools.rulebook.words import body, content, lemmas, words
 
-TONES = re.compile(r"\b(?:tones|shades|tints|hues) of \w+")
-"""Colours by the name of anything: in two tones of clay."""
+COLOURED = re.compile(r"\b[a-z]+-colou?red\b")
 Facet = Callable[[str, KeptImage], bool]
 
 
@@ -61,7 +61,8 @@ def _subject(text: str, image: KeptImage) -> bool:
 def _colours(text: str, image: KeptImage) -> bool:
     listed = image.attributes.get("colors") or []
     named = {str(colour).lower() for colour in (listed if isinstance(listed, list) else [listed])}
-    return bool(colours(text)) or TONES.search(text.lower()) is not None or not named.isdisjoint(words(text))
+    told = colours(text) or TONES.search(text.lower()) or COLOURED.search(text.lower())
+    return bool(told) or not named.isdisjoint(words(text))
 
 
 def _is_constant(facts: SetFacts, image: KeptImage, name: str) -> bool:

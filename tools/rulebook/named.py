@@ -10,7 +10,7 @@ from loradeck.tools.rulebook.colouring import NAMES
 from loradeck.tools.rulebook.lexicon import FUNCTION_WORDS
 from loradeck.tools.rulebook.nouns import CARRIERS, forms, noun_class
 from loradeck.tools.rulebook.nouns import PLACES as CLASSES_OF_PLACES
-from loradeck.tools.rulebook.scene import DATA, LOADED, NAMED, WORD_LISTS, directed, heard, shown, unnamed
+from loradeck.tools.rulebook.scene import DATA, LOADED, NAMED, WORD_LISTS, directed, heard, own, shown, unnamed
 from loradeck.tools.rulebook.words import lemma, words
 
 # --------------------------------------------------------------------------- view and light
@@ -18,12 +18,15 @@ from loradeck.tools.rulebook.words import lemma, words
 VIEW = heard(DATA["views"]["view"])
 COMPOSITION = heard(DATA["views"]["composition"])
 LIGHT = heard([pattern for patterns in DATA["lights"].values() for pattern in patterns])
+HINTS = {name: heard(patterns) for name, patterns in DATA["hints"].items()}
+"""Weaker evidence, looked for where none was found: an unneeded finding costs more than a missed one."""
 
 
 @lru_cache(maxsize=20_000)
 def names_view(text: str) -> bool:
     """True when a text names a framing or a camera angle."""
-    return VIEW.search(directed(text)) is not None
+    scene = directed(text)
+    return VIEW.search(scene) is not None or HINTS["view"].search(scene) is not None
 
 
 @lru_cache(maxsize=20_000)
@@ -35,7 +38,8 @@ def names_composition(text: str) -> bool:
 @lru_cache(maxsize=20_000)
 def names_light(text: str) -> bool:
     """True when a text tells what lights the scene; lamps for sale and light blue shirts do not."""
-    return LIGHT.search(LOADED.sub(" ", unnamed(text))) is not None
+    scene = LOADED.sub(" ", unnamed(text))
+    return LIGHT.search(scene) is not None or HINTS["light"].search(scene) is not None
 
 
 # --------------------------------------------------------------------------- places
@@ -46,16 +50,25 @@ BELONGINGS = WORD_LISTS["belongings"]
 NO_PLACES = WORD_LISTS["no_places"]
 PLACE_ENDINGS = tuple(WORD_LISTS["place_endings"])
 SHORTEST_STEM = 3
+PARTICIPLE = re.compile(r"(?<!bik)[aeiu]shed$")
+"""What ends like a shed and was done to something: tarnished, brushed, washed."""
 LIGHTS = frozenset(
     ["light", "lights", "lamp", "lamps", "lamplight", "daylight", "glow", "glare", "lighting", "sunlight"]
 )
-TURNED = frozenset({"square", "level", "flat", "parallel"})
+TURNED = frozenset({"square", "level", "flat", "parallel", "tracks", "hull", "roof"})
 """What is a place as a noun and the way a figure stands as an adjective: square to the lens."""
 MADE = frozenset({"person", "animal", "food", "garment", "fabric", "instrument", "artefact"})
 """Classes of things that a place in front of them only tells apart."""
 AT_PLACE = WORD_LISTS["at"]
 BESIDE = WORD_LISTS["beside"]
 HELD = WORD_LISTS["held"]
+NO_SITES = WORD_LISTS["no_sites"]
+LEADING = WORD_LISTS["leading"]
+DETERMINERS = frozenset({"a", "an", "the", "two", "three", "some", "one"})
+PARTS_OF_PLACES = frozenset(
+    ["view", "shot", "corner", "middle", "back", "edge", "foot", "heart", "depths", "pit", "floor", "ruins", "rest"]
+)
+AFAR = frozenset({"behind", "beyond"})
 OPENING = frozenset({"on", "in", "at", "by", "aboard", "inside", "under", "beneath", "behind", "beside", "near"})
 MOST_BEFORE = 3
 MOST_ADJECTIVES = 2
@@ -88,6 +101,10 @@ MOST_BETWEEN = 4
 ARTICLES = frozenset({"a", "an", "the"})
 STOPS = frozenset(",.;:!?—")
 WORD_OR_STOP = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[,.;:!?—]")
+PLACE_LIGHT = re.compile(
+    r"\b(?!street|stage|porch|sky|city|window|ceiling|flat|square|plain|common|court|low|strip|spot)(\w+) (?:lights?|lamps?|tubes?)\b"
+)
+"""A light that tells where it is: ward lights, stadium lights."""
 SITES = heard(DATA["sites"]["phrases"])
 TRADE = re.compile(
     r"\b(?:at|in|outside|into|of|behind) (?:a|an|the|his|her) (?:[\w-]+ )?"
@@ -104,13 +121,17 @@ def is_place(word: str) -> bool:
     if word in NO_PLACES:
         return False
     known = forms(word)
-    compound = any(form.endswith(PLACE_ENDINGS) and len(form) > SHORTEST_STEM + 4 for form in known)
+    compound = any(
+        form.endswith(PLACE_ENDINGS) and len(form) > SHORTEST_STEM + 4 and not PARTICIPLE.search(form) for form in known
+    )
     return compound or not PLACES.isdisjoint(known)
 
 
 @lru_cache(maxsize=20_000)
 def _is_station(word: str) -> bool:
     """True for what is a place to whoever is in, on or at it: a sofa, a tram, a crypt."""
+    if word in WORD_LISTS["parts"]:
+        return False
     return not STATIONS.isdisjoint(forms(word)) or noun_class(word) in CLASSES_OF_PLACES | CARRIERS
 
 
@@ -160,8 +181,37 @@ def _opens_with(spoken: tuple[str, ...], place: int) -> bool:
         return False  # what has a colour is worn rather than stood on
     phrase = " ".join((spoken[leads[0]], *spoken[leads[0] + 1 : place + 1]))
     worn = GARMENT_WORDS.isdisjoint(forms(word)) and HELD.isdisjoint(forms(word))
-    plain = VIEW.search(phrase) is None and LIGHT.search(phrase) is None
-    return worn and plain and (noun_class(word) in SURROUNDINGS or _is_unknown(word))
+    return worn and _is_plain(phrase) and (noun_class(word) in SURROUNDINGS or _is_unknown(word))
+
+
+def _is_plain(phrase: str) -> bool:
+    """True for a phrase that tells neither a view nor a light."""
+    return not any(known.search(phrase) for known in (VIEW, LIGHT, HINTS["view"], HINTS["light"]))
+
+
+def _is_somewhere(spoken: tuple[str, ...], place: int) -> bool:
+    """True for a thing that nobody holds or wears, with a preposition before it, "on a strand", or "behind" after it."""
+    word, ends = spoken[place], spoken[place + 1 : place + 2]
+    if not HELD.isdisjoint(forms(word)) or not GARMENT_WORDS.isdisjoint(forms(word)) or word in NO_SITES:
+        return False
+    if word.endswith(("ed", "ing")):
+        return False
+    start = next((n for n in range(place - 1, max(-1, place - MOST_BETWEEN), -1) if spoken[n] in FUNCTION_WORDS), -1)
+    if start < 0 or spoken[start] not in DETERMINERS or not STOPS.isdisjoint(spoken[start:place]):
+        return False
+    phrase = " ".join(spoken[start : place + 1])
+    between = spoken[start + 1 : place]
+    coloured = any(one in NAMES or one.rsplit("-", 1)[-1] in NAMES for one in between)
+    if len(between) > MOST_ADJECTIVES or coloured or not _is_plain(phrase):
+        return False
+    after = [one for one in spoken[place + 1 : place + 1 + MOST_BETWEEN]]
+    after = after[: next((n for n, one in enumerate(after) if one in STOPS), len(after))]
+    if not AFAR.isdisjoint(after):
+        return noun_class(word) in SURROUNDINGS or _is_unknown(word)
+    headed = not ends or ends[0] in STOPS or ends[0] in FUNCTION_WORDS or ends[0].endswith("ing")
+    led = spoken[max(0, start - 2) : start]
+    leads = bool(led) and (led[-1] in LEADING or (led[-1] == "of" and led[0] in PARTS_OF_PLACES))
+    return leads and headed and _is_unknown(word)
 
 
 def _is_unknown(word: str) -> bool:
@@ -176,6 +226,10 @@ def names_place(text: str) -> bool:
     scene = shown(text)
     if IN_TOWN.search(scene) or TRADE.search(scene.lower()) or SITES.search(unnamed(text)):
         return True
+    if HINTS["place"].search(unnamed(text)) or any(
+        is_place(one[1]) or _is_station(one[1]) for one in PLACE_LIGHT.finditer(unnamed(text))
+    ):
+        return True
     spoken = tuple(WORD_OR_STOP.findall(NAMED.sub(_last_word, scene).lower()))
     return any(
         word not in STOPS
@@ -184,6 +238,7 @@ def names_place(text: str) -> bool:
             or (_is_station(word) and _stands_at(spoken, place))
             or _is_beside(spoken, place)
             or _opens_with(spoken, place)
+            or _is_somewhere(spoken, place)
         )
         and not qualifies(word, after)
         for place, (word, after) in enumerate(pairwise((*spoken, ".")))
@@ -215,6 +270,9 @@ LOOKS_WORN = WORD_LISTS["worn"]
 OF_MATTER = frozenset(
     {"wooden", "iron", "stone", "gold", "golden", "silver", "red", "white", "black", "brass", "tin", "plain"}
 )
+FACE_LIKE = re.compile(r"\b(?:face|eyes|expression|mouth|look|smile|grin) (?:\w+ )?like\b")
+ALONE = re.compile(r"(?<=,) ([a-z]{4,}(?:-[a-z]+)?)(?=[,.;])")
+NOT_FELT = NAMES | FUNCTION_WORDS | WORD_LISTS["parts"] | GARMENT_WORDS | WORD_LISTS["alone"]
 AMBIGUOUS = frozenset({"stern", "cross", "content", "spent", "arch", "strain", "resolve", "worn", "alarm", "calm"})
 
 
@@ -222,7 +280,9 @@ AMBIGUOUS = frozenset({"stern", "cross", "content", "spent", "arch", "strain", "
 def names_expression(text: str) -> bool:
     """True when a text says what the face does, by name or by its signs."""
     scene = unnamed(text)
-    if SIGNS.search(scene):
+    if FACE_LIKE.search(text.lower()) or SIGNS.search(scene) or HINTS["face"].search(own(text)):
+        return True
+    if any(_may_be_felt(word) for word in ALONE.findall(f", {scene}.")):
         return True
     spoken = (".", *WORD_OR_STOP.findall(shown(text).lower()), ".")
     known = {*WORD_OR_STOP.findall(scene)}
@@ -230,6 +290,13 @@ def names_expression(text: str) -> bool:
         word in FEELINGS and word in known and is_felt(before, word, after)
         for before, word, after in zip(spoken, spoken[1:], spoken[2:], strict=False)
     )
+
+
+def _may_be_felt(word: str) -> bool:
+    """True for a word that stands alone between commas and is nothing else that is known: ", beaten,"."""
+    if word.endswith(("deep", "high", "long", "up", "on", "s")) and not word.endswith(("ss", "ous")):
+        return False  # knee-deep; what it does, "sniffs"
+    return noun_class(word) in {None, "feeling"} and not is_place(word) and word not in NOT_FELT and _is_plain(word)
 
 
 def is_felt(before: str, word: str, after: str) -> bool:
@@ -250,13 +317,17 @@ def hides_face(text: str) -> bool:
 
 # --------------------------------------------------------------------------- subjects
 
+GROUND_FIRST = re.compile(r"^\W*(?:on|against|above|over|before) (?:a|an|the) [^,.;:]*?(?=\bwith\b|[,.;:]|$)")
+"""What the subject lies on, told first: "on a slate-grey table with"."""
+TONES = re.compile(r"\b(?:tones|shades|tints|hues) of \w+")
+"""Colours by the name of anything: in two tones of clay."""
 FORMS = frozenset(DATA["forms"]["words"].split())
 
 
 @lru_cache(maxsize=20_000)
 def names_subject(text: str) -> bool:
     """True when a text names a thing, not only colours, forms and light."""
-    spoken = words(LIGHT.sub(" ", unnamed(text)))
+    spoken = words(LIGHT.sub(" ", TONES.sub(" ", GROUND_FIRST.sub(" ", unnamed(text)))))
     return any(
         word not in FUNCTION_WORDS
         and word not in NAMES

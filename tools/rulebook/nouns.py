@@ -20,13 +20,17 @@ PLACES = frozenset({"room", "building", "way", "area", "structure", "land"})
 """Classes of what a figure may be in or at."""
 CARRIERS = frozenset({"vehicle", "furniture"})
 """Classes of what it may be on or aboard."""
+HISSING = ("ses", "xes", "zes", "ches", "shes", "oes")
+"""Endings that have an "e" in the plural only: churches, but not bares."""
 
 
 def forms(word: str) -> tuple[str, ...]:
     """A word as written, without the ending of a plural, and the last part of a compound."""
     word = word.removesuffix("'s").removesuffix("’s")
     last = word.rsplit("-", 1)[-1]
-    plain = [word, word.removesuffix("s"), word.removesuffix("es")]
+    plain = [word, word.removesuffix("s")]
+    if word.endswith(HISSING):
+        plain.append(word.removesuffix("es"))
     if word.endswith("ies"):
         plain.append(f"{word[:-3]}y")
     return (*dict.fromkeys(plain), last, last.removesuffix("s"))

@@ -47,6 +47,9 @@ LIKENED = re.compile(
 )
 THOUGHT_OF = re.compile(rf"\b(?:{'|'.join(DATA['pictured']['thought'])})\b (?!(?:the )?(?:camera|lens))[^,.;:—]*")
 PICTURED_WHERE = re.compile(rf"(?<=\w)\s+(?:\w+ )?{_PICTURE} (?:on|in|from) (?:which|whose)\b[^,.;:—]*")
+PICTURE_SHOWS = re.compile(
+    rf"(?:\b(?:a|an|the|one|another) )?(?:[\w'-]+ )?{_PICTURE} (?:shows?|depicts?|advertis\w+)\b[^,.;:—]*"
+)
 COMPOUND = re.compile(r"\b[\w’'-]+-(?:shaped|patterned|printed|themed|scented|print|motif)\b")
 DECORATED = re.compile(rf"\b(?:{'|'.join(DATA['pictured']['decorated'])})\b[^,.;:—]*")
 LOADED = re.compile(rf"\b(?:{'|'.join(DATA['stock']['load'])})\b[^,.;:—]*")
@@ -57,7 +60,7 @@ NAMED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<=\s)(?:(?![A-Z]-)[A-ZÀ-ÖØ-Þ][\w�
 def shown(text: str) -> str:
     """A text (trigger removed) without what is only quoted, or shown by a picture or a print in the scene."""
     text = unquoted(text).replace("’", "'")
-    for other in (COMPOUND, PICTURED_WHERE, PICTURED, SHOWN_ON, DECORATED, LIKENED, THOUGHT_OF):
+    for other in (COMPOUND, PICTURE_SHOWS, PICTURED_WHERE, PICTURED, SHOWN_ON, DECORATED, LIKENED, THOUGHT_OF):
         text = other.sub(" ", text)
     return text
 
@@ -113,4 +116,5 @@ def _is_others(clause: str) -> bool:
     if opening is None:
         return False
     head = HEAD_ENDS.split(f"{opening[1]} ", maxsplit=1)[0].split()
-    return OF_THE_FIGURE.isdisjoint(head)
+    worn = clause.startswith("and ") and head[-1:] and head[-1] in WORD_LISTS["garments"]  # in a hat and a duffel coat
+    return OF_THE_FIGURE.isdisjoint(head) and not worn

@@ -28,7 +28,8 @@ GARMENT_SLOTS = {garment: slot for slot, lines in SLOTS.items() for line in line
 SLEEVES = {length: any_of(phrases) for length, phrases in DATA["wardrobe"]["sleeves"].items()}
 MATERIALS = frozenset(DATA["wardrobe"]["materials"].split())
 WORN = re.compile(
-    r"\b(?:in|wears|wearing|dressed in|clad in|sports|sporting|has on|with)\s+((?:[\w'-]+\s?,?\s?){1,14})"
+    r"\b(?:in|wears|wearing|dressed in|clad in|sports|sporting|has on|with)\s+"
+    r"((?:(?!(?:wears|wearing|dressed in|clad in)\b)[\w'-]+\s?,?\s?){1,14})"
 )
 JOINED = {
     "pea coat": "peacoat",
@@ -49,7 +50,12 @@ JOINED = {
     "sports coat": "blazer",
     "tank top": "tank",
     "dinner jacket": "tuxedo",
+    "full-body suit": "bodysuit",
+    "tail coat": "tailcoat",
 }
+WINTER = frozenset({"parka", "overcoat", "greatcoat", "duffel", "coat", "anorak", "sweater", "jumper"})
+SUMMER = frozenset({"bikini", "swimsuit", "trunks", "swimwear", "tank", "singlet", "sundress", "shorts"})
+"""What nobody wears with the other, unless it is said to be over it."""
 ONE_LAYER = frozenset({"outer", "torso", "whole"})
 FURTHEST = 5
 
@@ -134,6 +140,8 @@ def _excludes(one: Garment, other: Garment) -> bool:
     """True when nobody wears both: in one place, an outfit and a part of one, or outermost in two colours."""
     slots = {GARMENT_SLOTS[one.name], GARMENT_SLOTS[other.name]}
     if len(slots) == 1 or slots <= {"whole", "torso"} or slots <= {"whole", "legs"}:
+        return True
+    if all(kind.intersection((one.name, other.name)) for kind in (WINTER, SUMMER)):
         return True
     return slots <= ONE_LAYER and bool(one.hues) and bool(other.hues) and one.hues.isdisjoint(other.hues)
 

@@ -183,7 +183,7 @@ def _lit(phrase: str) -> str:
 def _place(text: str) -> Wish | None:
     """The first place that is named, with the words of it that stand together: "church nave"."""
     spoken = words(unnamed(text))
-    places = [place for place, word in enumerate(spoken) if is_place(word) and not _is_participle(word)]
+    places = [place for place, word in enumerate(spoken) if is_place(word)]
     if not places:
         return None
     end = places[0] + 1
@@ -197,11 +197,6 @@ def _place(text: str) -> Wish | None:
         return not named.isdisjoint(lemmas(shown)) or not kinds.isdisjoint(claims.place_value(shown))
 
     return Wish("background", f'the setting "{value}"', value, look)
-
-
-def _is_participle(word: str) -> bool:
-    """True for "tarnished", which ends like a shed."""
-    return word.endswith("ed") and lemma(word) != word
 
 
 def _outfit(text: str) -> Wish | None:

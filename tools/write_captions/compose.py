@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeVar
 
 from loradeck.tools.contracts import Angle, Framing
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
-from loradeck.tools.rulebook.lexicon import FUNCTION_WORDS, LIGHT_WORDS
+from loradeck.tools.rulebook.lexicon import COLOURS, FUNCTION_WORDS, LIGHT_WORDS
 from loradeck.tools.rulebook.tables import BRAND
 from loradeck.tools.rulebook.words import mentions, words
 
@@ -111,6 +111,21 @@ LIGHTS = (
     "{Light} comes in",
     "What reaches it is {light}",
 )
+GROUNDS = COLOURS | {
+    "plain",
+    "solid",
+    "neutral",
+    "dark",
+    "bright",
+    "light",
+    "pale",
+    "blurred",
+    "blurry",
+    "empty",
+    "blank",
+}
+"""What an attribute may call a background without a noun: "plain", "dark grey"."""
+MOST_TRIES = 12
 PLURAL_EXCEPTIONS = ("ss", "us", "is", "as", "os")
 UNCOUNTED = frozenset({"people", "data", "food", "furniture", "music", "water", "bread", "money", "weather", "news"})
 
@@ -142,7 +157,7 @@ def what_is_known(facts: SetFacts, image: KeptImage, seed: str, colours: Sequenc
         seed=seed,
         subject=_with_article(image.known("subject") or ""),
         colours=tuple(str(colour).lower() for colour in image.attributes.get("colors") or colours)[:MOST_COLOURS],
-        place=_with_article(_varying(facts, image, "background")),
+        place=_with_article(_with_noun(_varying(facts, image, "background"))),
         light=light if not light or mentions(light, LIGHT_WORDS) else f"{light} light",
         pose=image.known("pose") or "",
         worn=f"wearing {worn}" if worn and _share(facts, image, "wardrobe") < facts.limits.redundant_error else "",
@@ -196,9 +211,22 @@ def _look(known: Known) -> str:
 
 
 def _figure(facts: SetFacts, known: Known) -> str:
-    """What the figure does, wears and how it is seen; then where, and in what light. Pose and clothes give way when
-    the target model wants fewer words.
+    """What the figure does, wears and how it is seen; then where, and in what light. Of the shapes of its sentences the
+    first is taken that is not refused as too short; where none is long enough, the longest.
     """
+    enough = facts.caption_words[0] * facts.limits.length_error_below
+    seeds = [known.seed, *(f"{known.seed}+{again}" for again in range(1, MOST_TRIES))]
+    texts = (_in_one_shape(facts, replace(known, seed=seed)) for seed in seeds)
+    longest = ""
+    for text in texts:
+        longest = max(longest, text, key=lambda one: len(words(one)))
+        if len(words(longest)) >= enough:
+            break
+    return longest
+
+
+def _in_one_shape(facts: SetFacts, known: Known) -> str:
+    """Pose and clothes give way when the target model wants fewer words."""
     around = " ".join(_surroundings(known))
     clauses = [name for name in _pick(ORDERS, known.seed, "order") if getattr(known, name)]
     high = facts.caption_words[1]
@@ -256,6 +284,12 @@ def _expression(value: str) -> str:
 def _listed(names: Sequence[str]) -> str:
     """Names in a row: "blue, red and pink"."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def _with_noun(phrase: str) -> str:
+    """A background that is told by an adjective alone gets its noun: a plain backdrop."""
+    spoken = words(phrase)
+    return f"{phrase} backdrop" if spoken and GROUNDS.issuperset(spoken) else phrase
 
 
 def _with_article(phrase: str) -> str:

@@ -4,7 +4,7 @@
 
 Without --held-out only the captions that the rules were tuned on are judged; with --development those of
 `tests/corpus/development`, which CAP-COVERS and CAP-AGREES were tuned on; with --fresh those of
-`tests/corpus/held_out`, on which nothing was. --wrong lists what is judged wrong.
+`tests/corpus/held_out_2`, on which nothing was. --wrong lists what is judged wrong.
 """
 
 from __future__ import annotations

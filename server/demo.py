@@ -116,10 +116,17 @@ class Conversation:
         The same call goes on with a run that was lost, as one of a demo that was killed a moment ago is. Raises
         DemoFailed when nothing was started, or the run did not succeed.
         """
+        answer = await self.finished(tool, **arguments)
+        if answer.get("run_id") is None:
+            raise DemoFailed(answer["summary"])
+        return answer
+
+    async def finished(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """`carry_out` for a tool that may as well answer at once. Raises DemoFailed when its run did not succeed."""
         for _ in range(ATTEMPTS):
             answer = await self.call(tool, **arguments)
             if answer.get("run_id") is None:
-                raise DemoFailed(answer["summary"])
+                return answer
             done = await self.follow(str(answer["run_id"]))
             if done["state"] == "succeeded":
                 return {**done["result"], "artefacts": done["artefacts"]}
@@ -154,13 +161,14 @@ async def curate(talk: Conversation) -> str:
     talk.teller.title("1. Curate the pictures")
     known = {glance["name"]: glance["id"] for glance in await overview(talk) if glance["kind"] == "dataset"}
     which = {"dataset_id": known[NAME]} if NAME in known else {"name": NAME}
-    answer = await talk.call(
+    answer = await talk.finished(
         "curate_dataset",
         source=str(DATA / "icons"),
         trigger=TRIGGER,
         profile="icons",
         target_model="preview",
         subject="Fluent 2 colour icons",
+        rights={"source": "@fluentui/svg-icons", "licence": "MIT"},
         **which,
     )
     for rejected in answer["rejected"][:5]:

@@ -31,6 +31,16 @@ async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     return result.structured_content or {}
 
 
+async def brought_in(client: Client, **arguments: Any) -> dict[str, Any]:
+    """The answer of curate_dataset, its run followed where it became one."""
+    answer = await call(client, "curate_dataset", **arguments)
+    if answer.get("run_id") is None:
+        return answer
+    done = await ended(client, answer)
+    assert done["state"] == "succeeded", done["summary"]
+    return done.get("result") or done
+
+
 async def ended(client: Client, answer: dict[str, Any]) -> dict[str, Any]:
     while answer.get("state") not in {"succeeded", "failed", "cancelled", "lost"}:
         answer = await call(client, "check_status", run_id=answer["run_id"], wait_seconds=20)
@@ -67,9 +77,7 @@ def names() -> list[str]:
 
 def train_on_these_images(home: Path, folder: Path) -> None:
     async def conversation(client: Client) -> None:
-        curated = await call(
-            client, "curate_dataset", source=str(folder), name="icons", trigger="fluentlook", profile="icons"
-        )
+        curated = await brought_in(client, source=str(folder), name="icons", trigger="fluentlook", profile="icons")
         assert curated["kept"] == 40
         early = await call(client, "start_training", dataset_id="icons", steps=6)
         assert early.get("state") is None
@@ -123,7 +131,7 @@ def ten_more_images_train_it_further(home: Path, folder: Path) -> None:
     async def conversation(client: Client) -> None:
         seen = (await call(client, "check_status"))["overview"]
         parent = next(row["id"] for row in seen if row["kind"] == "lora")
-        grown = await call(client, "curate_dataset", dataset_id="icons", source=str(folder))
+        grown = await brought_in(client, dataset_id="icons", source=str(folder))
         assert grown["kept"] == 50
         rows = list(grown["images"])
         for page in range(2, grown.get("pages", 1) + 1):

@@ -21,8 +21,10 @@ from loradeck.tools.rulebook.facts import SetFacts
 from loradeck.tools.rulebook.judge import judge_captions
 
 FOLDER = Path(__file__).resolve().parents[1] / "corpus" / "captions"
-FRESH = Path(__file__).resolve().parents[1] / "corpus" / "held_out"
-"""Captions that nothing was tuned on: written by another hand after those of `captions` had been looked at."""
+FRESH = Path(__file__).resolve().parents[1] / "corpus" / "held_out_2"
+"""Captions that nothing was tuned on, by a third hand: those of `captions` and `held_out` were looked at by then."""
+SEEN = Path(__file__).resolve().parents[1] / "corpus" / "held_out"
+"""Captions by a second hand: judged once whole, then tuned on."""
 DEVELOPMENT = FOLDER.with_name("development")
 RULES = tuple(sorted(path.stem for path in FOLDER.glob("*.jsonl")))
 Z = 1.96
@@ -100,8 +102,8 @@ def labelled(rule_id: str, held_out: bool | None = None) -> list[Labelled]:
 
 
 def fresh(rule_id: str) -> list[Labelled]:
-    """The captions of a rule that were held out whole."""
-    return _labelled(FRESH, rule_id)
+    """The captions of a rule that were held out whole, by the last hand that wrote some."""
+    return _labelled(FRESH if (FRESH / f"{rule_id}.jsonl").is_file() else SEEN, rule_id)
 
 
 def developed(rule_id: str) -> list[Labelled]:

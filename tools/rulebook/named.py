@@ -102,7 +102,8 @@ ARTICLES = frozenset({"a", "an", "the"})
 STOPS = frozenset(",.;:!?—")
 WORD_OR_STOP = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[,.;:!?—]")
 PLACE_LIGHT = re.compile(
-    r"\b(?!street|stage|porch|sky|city|window|ceiling|flat|square|plain|common|court|low|strip|spot)(\w+) (?:lights?|lamps?|tubes?)\b"
+    r"\b(?!street|stage|porch|sky|city|window|ceiling|flat|square|plain|common|court|low|strip|spot)"
+    r"(\w+) (?:lights?|lamps?|tubes?)\b"
 )
 """A light that tells where it is: ward lights, stadium lights."""
 SITES = heard(DATA["sites"]["phrases"])
@@ -114,6 +115,13 @@ IN_TOWN = re.compile(
     r"\b(?:in|near|outside|above|off|across|through|at|around|over|along)(?: the| old| downtown| central)? "
     r"[A-ZÀ-ÖØ-Þ][\w-]+(?:[ -][A-ZÀ-ÖØ-Þ][\w-]+)*(?=[,.;:!?]|$| (?:in|at|on|under|and|with|by|from|as|beside|below)\b)"
 )
+
+SCENERY = SURROUNDINGS | CLASSES_OF_PLACES | {None}
+LEADS_ELSEWHERE = FUNCTION_WORDS - {"the", "a", "an", "one", "two", "all", "every", "everything"}
+NOT_SCENERY = frozenset(
+    {"he", "she", "it", "his", "they", "says", "reads", "arms", "legs", "wings", "steam", "ceiling"}
+)
+"""What a clause on the scene is made of, opens with, and does not hold."""
 
 
 def is_place(word: str) -> bool:
@@ -190,7 +198,7 @@ def _is_plain(phrase: str) -> bool:
 
 
 def _is_somewhere(spoken: tuple[str, ...], place: int) -> bool:
-    """True for a thing that nobody holds or wears, with a preposition before it, "on a strand", or "behind" after it."""
+    """True for a thing that is not held or worn, with a preposition before it, "on a strand", or "behind" after it."""
     word, ends = spoken[place], spoken[place + 1 : place + 2]
     if not HELD.isdisjoint(forms(word)) or not GARMENT_WORDS.isdisjoint(forms(word)) or word in NO_SITES:
         return False
@@ -202,16 +210,16 @@ def _is_somewhere(spoken: tuple[str, ...], place: int) -> bool:
     phrase = " ".join(spoken[start : place + 1])
     between = spoken[start + 1 : place]
     coloured = any(one in NAMES or one.rsplit("-", 1)[-1] in NAMES for one in between)
-    if len(between) > MOST_ADJECTIVES or coloured or not _is_plain(phrase):
+    if len(between) > MOST_ADJECTIVES or coloured:
         return False
-    after = [one for one in spoken[place + 1 : place + 1 + MOST_BETWEEN]]
+    after = list(spoken[place + 1 : place + 1 + MOST_BETWEEN])
     after = after[: next((n for n, one in enumerate(after) if one in STOPS), len(after))]
     if not AFAR.isdisjoint(after):
-        return noun_class(word) in SURROUNDINGS or _is_unknown(word)
+        return (noun_class(word) in SURROUNDINGS or _is_unknown(word)) and _is_plain(phrase)
     headed = not ends or ends[0] in STOPS or ends[0] in FUNCTION_WORDS or ends[0].endswith("ing")
     led = spoken[max(0, start - 2) : start]
     leads = bool(led) and (led[-1] in LEADING or (led[-1] == "of" and led[0] in PARTS_OF_PLACES))
-    return leads and headed and _is_unknown(word)
+    return leads and headed and _is_unknown(word) and _is_plain(phrase)
 
 
 def _is_unknown(word: str) -> bool:
@@ -226,12 +234,8 @@ def names_place(text: str) -> bool:
     scene = shown(text)
     if IN_TOWN.search(scene) or TRADE.search(scene.lower()) or SITES.search(unnamed(text)):
         return True
-    if HINTS["place"].search(unnamed(text)) or any(
-        is_place(one[1]) or _is_station(one[1]) for one in PLACE_LIGHT.finditer(unnamed(text))
-    ):
-        return True
     spoken = tuple(WORD_OR_STOP.findall(NAMED.sub(_last_word, scene).lower()))
-    return any(
+    told = any(
         word not in STOPS
         and (
             is_place(word)
@@ -243,12 +247,37 @@ def names_place(text: str) -> bool:
         and not qualifies(word, after)
         for place, (word, after) in enumerate(pairwise((*spoken, ".")))
     )
+    return told or HINTS["place"].search(unnamed(text)) is not None or _has_place_light(unnamed(text))
+
+
+def _has_place_light(scene: str) -> bool:
+    return any(is_place(one[1]) or _is_station(one[1]) for one in PLACE_LIGHT.finditer(scene))
 
 
 def _last_word(name: re.Match[str]) -> str:
     """Of a name its last word, which may say what it is: Victoria Park, Moonlight Diner."""
     parts = name.group().split()
     return f" {parts[-1]} " if len(parts) > 1 else " "
+
+
+def tells_of_scene(text: str) -> bool:
+    """True when a clause of its own tells how the scene looks, "the shop signs smeared across the wet road".
+
+    It may tell the light in words that nobody listed.
+    """
+    clauses = re.split(r"[,.;:—]", LOADED.sub(" ", unnamed(text)))
+    return any(_is_scenery(words(clause.strip().removeprefix("and "))) for clause in clauses[1:])
+
+
+def _is_scenery(spoken: tuple[str, ...]) -> bool:
+    if len(spoken) < 2 or spoken[0] in LEADS_ELSEWHERE or spoken[0].endswith(("ing", "s")):
+        return False
+    figure = WORD_LISTS["parts"] | FACES | GARMENT_WORDS | NOT_SCENERY
+    alien = any(
+        noun_class(word) not in SCENERY or word in figure or not HELD.isdisjoint(forms(word)) for word in spoken
+    )
+    phrase = " ".join(spoken)
+    return not alien and VIEW.search(phrase) is None and not names_expression(phrase)
 
 
 # --------------------------------------------------------------------------- faces
@@ -280,16 +309,20 @@ AMBIGUOUS = frozenset({"stern", "cross", "content", "spent", "arch", "strain", "
 def names_expression(text: str) -> bool:
     """True when a text says what the face does, by name or by its signs."""
     scene = unnamed(text)
-    if FACE_LIKE.search(text.lower()) or SIGNS.search(scene) or HINTS["face"].search(own(text)):
-        return True
-    if any(_may_be_felt(word) for word in ALONE.findall(f", {scene}.")):
+    if SIGNS.search(scene):
         return True
     spoken = (".", *WORD_OR_STOP.findall(shown(text).lower()), ".")
     known = {*WORD_OR_STOP.findall(scene)}
-    return any(
+    told = any(
         word in FEELINGS and word in known and is_felt(before, word, after)
         for before, word, after in zip(spoken, spoken[1:], spoken[2:], strict=False)
     )
+    return told or _hints_at_expression(text, scene)
+
+
+def _hints_at_expression(text: str, scene: str) -> bool:
+    alone = any(_may_be_felt(word) for word in ALONE.findall(f", {scene}."))
+    return alone or HINTS["face"].search(own(text)) is not None or FACE_LIKE.search(text.lower()) is not None
 
 
 def _may_be_felt(word: str) -> bool:

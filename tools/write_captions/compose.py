@@ -126,6 +126,7 @@ GROUNDS = COLOURS | {
 }
 """What an attribute may call a background without a noun: "plain", "dark grey"."""
 MOST_TRIES = 12
+"""So many shapes are tried for a caption that would be refused as too short."""
 PLURAL_EXCEPTIONS = ("ss", "us", "is", "as", "os")
 UNCOUNTED = frozenset({"people", "data", "food", "furniture", "music", "water", "bread", "money", "weather", "news"})
 

@@ -19,7 +19,6 @@ from loradeck.tools.rulebook.named import (
     names_place,
     names_subject,
     names_view,
-    tells_of_scene,
 )
 from loradeck.tools.rulebook.rule import BRAND_GUIDE, ERROR, GUIDE, WARNING, Remark, caption_rule, everywhere
 from loradeck.tools.rulebook.tables import BRAND
@@ -102,7 +101,7 @@ def covers(caption: str, image: KeptImage, facts: SetFacts) -> Iterable[Remark]:
     if is_bare(caption, facts.trigger) or not is_english(text):
         return
     missing = [name for name, said in facets(facts, image).items() if not said(text, image)]
-    if missing and not (missing == ["the lighting"] and tells_of_scene(text)):
+    if missing:
         yield Remark(
             f"The caption does not name {' or '.join(missing)}.",
             f"write_captions again and say {' and '.join(missing)}.",

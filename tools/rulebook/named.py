@@ -116,13 +116,6 @@ IN_TOWN = re.compile(
     r"[A-ZÀ-ÖØ-Þ][\w-]+(?:[ -][A-ZÀ-ÖØ-Þ][\w-]+)*(?=[,.;:!?]|$| (?:in|at|on|under|and|with|by|from|as|beside|below)\b)"
 )
 
-SCENERY = SURROUNDINGS | CLASSES_OF_PLACES | {None}
-LEADS_ELSEWHERE = FUNCTION_WORDS - {"the", "a", "an", "one", "two", "all", "every", "everything"}
-NOT_SCENERY = frozenset(
-    {"he", "she", "it", "his", "they", "says", "reads", "arms", "legs", "wings", "steam", "ceiling"}
-)
-"""What a clause on the scene is made of, opens with, and does not hold."""
-
 
 def is_place(word: str) -> bool:
     """True for a word that names a place wherever it stands: a room, a building, land or water."""
@@ -258,26 +251,6 @@ def _last_word(name: re.Match[str]) -> str:
     """Of a name its last word, which may say what it is: Victoria Park, Moonlight Diner."""
     parts = name.group().split()
     return f" {parts[-1]} " if len(parts) > 1 else " "
-
-
-def tells_of_scene(text: str) -> bool:
-    """True when a clause of its own tells how the scene looks, "the shop signs smeared across the wet road".
-
-    It may tell the light in words that nobody listed.
-    """
-    clauses = re.split(r"[,.;:—]", LOADED.sub(" ", unnamed(text)))
-    return any(_is_scenery(words(clause.strip().removeprefix("and "))) for clause in clauses[1:])
-
-
-def _is_scenery(spoken: tuple[str, ...]) -> bool:
-    if len(spoken) < 2 or spoken[0] in LEADS_ELSEWHERE or spoken[0].endswith(("ing", "s")):
-        return False
-    figure = WORD_LISTS["parts"] | FACES | GARMENT_WORDS | NOT_SCENERY
-    alien = any(
-        noun_class(word) not in SCENERY or word in figure or not HELD.isdisjoint(forms(word)) for word in spoken
-    )
-    phrase = " ".join(spoken)
-    return not alien and VIEW.search(phrase) is None and not names_expression(phrase)
 
 
 # --------------------------------------------------------------------------- faces

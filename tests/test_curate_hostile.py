@@ -6,7 +6,9 @@ import io
 import json
 import os
 import struct
+import tracemalloc
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +18,27 @@ import pytest
 from PIL import Image, PngImagePlugin
 from support.images import bench, bomb, curate, folder_of, picture, save
 
-from loradeck.state.records import ImageRecord
-from loradeck.tools.contracts import CurateResult
+from loradeck.state.files import sha256_file
+from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord
+from loradeck.tools import image_changes
+from loradeck.tools.contracts import CurateArgs, CurateResult
 from loradeck.tools.curate_dataset import prepare as preparing
+from loradeck.tools.curate_dataset import tool
+from loradeck.tools.curate_dataset.answer import duplicate_groups
 from loradeck.tools.curate_dataset.beside import Beside
 from loradeck.tools.curate_dataset.downloads import Downloader, NotFetched, _suffix
+from loradeck.tools.curate_dataset.outliers import standing_apart
+from loradeck.tools.curate_dataset.overlays import Placed, repeated
 from loradeck.tools.curate_dataset.picture import Unfit, Upright, open_upright
 from loradeck.tools.curate_dataset.prepare import Prepared, Task, prepare
 from loradeck.tools.curate_dataset.provenance import loras_of
 from loradeck.tools.curate_dataset.sources import survey
-from loradeck.tools.errors import BadArgument
+from loradeck.tools.dataset_changes import create
+from loradeck.tools.datasets import select
+from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.house_file import house_of
 from loradeck.tools.rulebook.house import BadHouse, read_house
+from loradeck.tools.workbench import Workbench
 
 SIDE = 520
 
@@ -351,3 +362,173 @@ def test_a_threshold_that_is_no_finite_number_is_refused(tmp_path: Path, value: 
     assert done.kept == 1
     assert any("Not taken along" in finding.why for finding in done.findings)
     assert house_of(on.store, str(done.dataset_id)).thresholds.megapixels == 64
+
+
+# --------------------------------------------------------------------------- changes that clash
+
+
+def disagreements(on: Workbench) -> list[str]:
+    """Where rows, copies, sidecars and metadata.jsonl of the datasets say different things."""
+    found: list[str] = []
+    for dataset in on.store.where(DatasetRecord):
+        folder = on.store.workspace.dataset(dataset.id)
+        rows = on.store.where(ImageRecord, "dataset_id = ?", [dataset.id], order="number")
+        captions = {row.image_id: row.text for row in on.store.where(CaptionRecord, "dataset_id = ?", [dataset.id])}
+        kept = [row for row in rows if row.status == "kept"]
+        for row in rows:
+            copy = folder / row.file
+            if row.copy_sha256 and (not copy.is_file() or sha256_file(copy) != row.copy_sha256):
+                found.append(f"copy of {row.number}")
+            sidecar = (folder / row.file).with_suffix(".txt")
+            told = sidecar.read_text(encoding="utf-8") if sidecar.exists() else None
+            if row.status == "kept" and told != captions.get(row.id):
+                found.append(f"sidecar of {row.number}")
+        if {path.name for path in folder.glob("*.png")} != {row.file for row in kept}:
+            found.append("pictures in the folder")
+        lines = (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+        if [json.loads(line)["file_name"] for line in lines] != [row.file for row in kept]:
+            found.append("metadata.jsonl")
+        if len({row.number for row in rows}) != len(rows) or list(folder.glob(".next-*")):
+            found.append("numbers or staging")
+    return found
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> tuple[Workbench, str]:
+    """A set of three pictures of 640x520."""
+    on = bench(tmp_path)
+    return on, str(curate(on, source=folder_of(tmp_path / "in", 3, width=640, height=520)).dataset_id)
+
+
+def test_a_call_that_cannot_be_done_as_a_whole_brings_in_its_pictures_and_changes_nothing(
+    tmp_path: Path, wide: tuple[Workbench, str]
+) -> None:
+    on, ds = wide
+    more = folder_of(tmp_path / "more", 2, first_seed=50, width=640, height=520)
+    impossible = [{"image": "1", "x": 600, "y": 1, "side": 300}]
+    with pytest.raises(BadArgument, match=r"does not lie in .* 2 new pictures were brought in .* nothing else"):
+        curate(on, dataset_id=ds, source=more, reject=["3"], crops=impossible)
+    assert [row.status for row in on.store.where(ImageRecord, order="number")] == ["kept"] * 5
+    assert disagreements(on) == []
+    with pytest.raises(BadArgument, match="does not lie in") as refused:
+        curate(on, dataset_id=ds, reject=["3"], crops=impossible)
+    assert "brought in" not in str(refused.value)
+    assert disagreements(on) == []
+
+
+def test_of_two_crops_of_one_image_the_last_counts(wide: tuple[Workbench, str]) -> None:
+    on, ds = wide
+
+    def left() -> list[int | None]:
+        return [row.crop and row.crop["x"] for row in on.store.where(ImageRecord, order="number")]
+
+    before = left()
+    first, last = {"image": "1", "x": 5, "y": 0, "side": 400}, {"image": "1", "x": 9, "y": 0, "side": 400}
+    assert "1 crops changed" in curate(on, dataset_id=ds, crops=[first, last]).summary
+    assert left() == [9, *before[1:]]
+    assert "stood so already" in curate(on, dataset_id=ds, crops=[first, last]).summary
+    curate(on, dataset_id=ds, undo=True)
+    assert left() == before
+    assert disagreements(on) == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"crops": [{"image": "1", "x": 9, "y": 0, "side": 300}]}, {"backgrounds": {"images": ["all"]}}]
+)
+def test_an_image_whose_original_is_gone_is_neither_cut_nor_laid_on_another_ground(
+    tmp_path: Path, wide: tuple[Workbench, str], change: dict[str, Any]
+) -> None:
+    on, ds = wide
+    (tmp_path / "in" / "a00.png").unlink()
+    before = on.store.where(ImageRecord, order="number")
+    with pytest.raises(BadArgument, match=r"original of image 1 is gone .*put it back, or leave the image out"):
+        curate(on, dataset_id=ds, **change)
+    assert on.store.where(ImageRecord, order="number") == before
+    assert disagreements(on) == []
+
+
+def test_a_dataset_that_another_process_makes_meanwhile_is_not_made_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on, source = bench(tmp_path), folder_of(tmp_path / "in", 2, width=SIDE)
+    usual = tool._is_long
+
+    def meanwhile(*args: Any) -> bool:
+        asked = CurateArgs(source=str(source), resolution=64)
+        create(on.store, asked, "in", [str(source)])
+        return usual(*args)
+
+    monkeypatch.setattr(tool, "_is_long", meanwhile)
+    assert curate(on, source=source).kept == 2
+    assert len(on.store.where(DatasetRecord)) == 1
+    assert disagreements(on) == []
+
+
+def test_duplicates_that_name_each_other_end_in_an_answer() -> None:
+    def row(number: int, twin: int) -> ImageRecord:
+        reason = {"rule_id": "IMG-DUPLICATE", "why": "", "of": f"img_{twin}", "how": "near"}
+        return ImageRecord(
+            id=f"img_{number}", dataset_id="ds_a", number=number, file=f"{number}.png", original_path="",
+            original_name="", sha256="", status="rejected", reasons=[reason],
+        )  # fmt: skip
+
+    assert [group.how for group in duplicate_groups([row(1, 2), row(2, 1)])] == ["near", "near"]
+
+
+# --------------------------------------------------------------------------- many
+
+
+class Unhurried(list[ImageRecord]):
+    """Images that count how often they are gone through."""
+
+    rounds = 0
+
+    def __iter__(self) -> Iterator[ImageRecord]:
+        self.rounds += 1
+        return super().__iter__()
+
+
+def many(count: int) -> Unhurried:
+    return Unhurried(
+        ImageRecord(
+            id=f"img_{number}", dataset_id="ds_a", number=number, file=f"p{number}.png", original_path="",
+            original_name=f"P {number}.jpg", sha256="", status="kept",
+        )
+        for number in range(1, count + 1)
+    )  # fmt: skip
+
+
+def test_thousands_of_references_do_not_go_through_all_images_each() -> None:
+    images = many(300)
+    refs = [f"p{number}.png" for number in range(1, 100)] + [f"img_{number}" for number in range(100, 200)]
+    assert len(select(images, [*refs, *(str(number) for number in range(200, 300)), "P 300"])) == 300
+    assert images.rounds < 5
+    with pytest.raises(NotFound, match=r"'q19' and 280 more; use image ids"):
+        select(images, [f"q{number}" for number in range(300)])
+
+
+def test_how_strange_thousands_of_pictures_look_takes_no_table_of_all_pairs() -> None:
+    looks = np.random.default_rng(0).normal(size=(3000, 60)).astype(np.float32)
+    tracemalloc.start()
+    away = standing_apart(looks)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert away.shape == (3000,)
+    assert most < 60_000_000
+
+
+def test_a_mark_on_thousands_of_pictures_is_found_without_comparing_words_pair_by_pair() -> None:
+    here = Placed("shotstock", 0.1, 0.1, 0.3, 0.15)
+    with_mark = {f"img_{number}": [here] for number in range(3000)}
+    assert repeated(with_mark | {"img_other": [Placed("something", 0.1, 0.1, 0.3, 0.15)]}) == set(with_mark)
+
+
+def test_the_history_of_a_large_set_stays_short(wide: tuple[Workbench, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    on, ds = wide
+    monkeypatch.setattr(image_changes, "MOST_REMEMBERED", 5)
+    for _ in range(2):
+        curate(on, dataset_id=ds, reject=["all"])
+        curate(on, dataset_id=ds, keep=["all"])
+    history = on.store.where(DatasetRecord)[0].history
+    assert [len(step["before"]) for step in history] == [3]
+    assert curate(on, dataset_id=ds, undo=True).kept == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from textwrap import shorten
 from typing import Any
@@ -39,10 +40,10 @@ def create(store: Store, args: CurateArgs, name: str, sources: Sequence[str]) ->
 
 
 def tidy_trigger(trigger: str | None) -> str | None:
-    """The trigger in one line. Raises BadArgument where nothing is left of it."""
+    """The trigger in one line, composed (NFC) as captions are. Raises BadArgument where nothing is left of it."""
     if trigger is None:
         return None
-    tidy = " ".join(trigger.split()).strip(",.;: ")
+    tidy = " ".join(unicodedata.normalize("NFC", trigger).split()).strip(",.;: ")
     if len(tidy) < 2 or not tidy.isprintable():
         raise BadArgument("The trigger needs two visible characters or more; give a made-up word such as 'bkrstyl'.")
     return tidy

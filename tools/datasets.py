@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ REJECTED_FOLDER = ".rejected"
 STAGING_PREFIX = ".next-"
 EDIT_SECONDS = 20.0
 METADATA_FILE = "metadata.jsonl"
+MOST_UNKNOWN = 20
 ALL_BUT = re.compile(r"^all\s+(?:but|except|without)\b[\s:]*", re.IGNORECASE)
 RANGE = re.compile(r"^#?(\d{1,9})(?:\s*(?:-|–|to|\.\.)\s*#?(\d{1,9}))?$", re.IGNORECASE)
 
@@ -117,64 +119,81 @@ def resolve_images(store: Store, dataset_id: str, refs: Sequence[str]) -> list[I
 
 def select(images: Sequence[ImageRecord], refs: Sequence[str]) -> list[ImageRecord]:
     """`resolve_images` on rows at hand. What follows an "all but" is left out, in later references too."""
-    words = [ref.strip() for ref in refs if ref.strip()]
-    inverted = bool(words) and ALL_BUT.match(words[0]) is not None
-    if inverted:
-        words[0] = ALL_BUT.sub("", words[0])
-    chosen: set[str] = set()
-    unknown: list[str] = []
-    for word in words:
-        found = _meant(images, word)
-        chosen |= found
-        if not found:
-            unknown += _unknown_parts(images, word) or ["all but"]
-    if unknown:
-        raise NotFound(nothing_called(images, unknown))
-    return sorted((image for image in images if (image.id in chosen) != inverted), key=lambda image: image.number)
+    return References(images).select(refs)
 
 
-def _meant(images: Sequence[ImageRecord], word: str) -> set[str]:
-    """Ids of the images that one reference means: as a whole first, then as a comma-separated list of references."""
-    whole = _one(images, word)
-    if whole or "," not in word:
-        return whole
-    parts = [_one(images, part.strip()) for part in word.split(",") if part.strip()]
-    return set().union(*parts) if parts and all(parts) else set()
+class References:
+    """The images of a dataset by whatever they may be called; made once for all references of a call."""
 
+    def __init__(self, images: Sequence[ImageRecord]) -> None:
+        self._images = images
+        self._ids = {image.id for image in images}
+        self._numbers: defaultdict[int, set[str]] = defaultdict(set)
+        self._names: defaultdict[str, set[str]] = defaultdict(set)
+        self._stems: defaultdict[str, set[str]] = defaultdict(set)
+        for image in images:
+            self._numbers[image.number].add(image.id)
+            for name in (Path(image.file).name.casefold(), image.original_name.casefold()):
+                self._names[name].add(image.id)
+                self._stems[Path(name).stem].add(image.id)
 
-def _one(images: Sequence[ImageRecord], word: str) -> set[str]:
-    """Ids meant by a single reference: "all", an id, a number or range, a file name, or one without its suffix."""
-    if word.lower() == "all":
-        return {image.id for image in images}
-    by_id = {image.id for image in images if image.id == word.lower()}
-    if by_id:
-        return by_id
-    numbers = RANGE.match(word)
-    if numbers:
-        first = int(numbers[1])
-        last = int(numbers[2] or first)
-        low, high = min(first, last), max(first, last)
-        return {image.id for image in images if low <= image.number <= high}
-    return _by_name(images, word)
+    def select(self, refs: Sequence[str]) -> list[ImageRecord]:
+        """`resolve_images` on the images at hand."""
+        words = [ref.strip() for ref in refs if ref.strip()]
+        inverted = bool(words) and ALL_BUT.match(words[0]) is not None
+        if inverted:
+            words[0] = ALL_BUT.sub("", words[0])
+        chosen: set[str] = set()
+        unknown: list[str] = []
+        for word in words:
+            found = self._meant(word)
+            chosen |= found
+            if not found:
+                unknown += self._unknown_parts(word) or ["all but"]
+        if unknown:
+            raise NotFound(nothing_called(self._images, unknown))
+        meant = (image for image in self._images if (image.id in chosen) != inverted)
+        return sorted(meant, key=lambda image: image.number)
 
+    def _meant(self, word: str) -> set[str]:
+        """Ids of the images that one reference means: as a whole first, then as a comma-separated list of them."""
+        whole = self._one(word)
+        if whole or "," not in word:
+            return whole
+        parts = [self._one(part.strip()) for part in word.split(",") if part.strip()]
+        return set().union(*parts) if parts and all(parts) else set()
 
-def _by_name(images: Sequence[ImageRecord], word: str) -> set[str]:
-    """Ids of the images whose copy or original has that name; the name without suffix serves where no name fits."""
-    wanted = Path(word).name.casefold()
-    names = [(image.id, {Path(image.file).name.casefold(), image.original_name.casefold()}) for image in images]
-    exact = {image_id for image_id, known in names if wanted in known or word.casefold() in known}
-    return exact or {image_id for image_id, known in names if wanted in {Path(name).stem for name in known}}
+    def _one(self, word: str) -> set[str]:
+        """Ids meant by a single reference: "all", an id, a number or range, a file name, or one without its suffix."""
+        if word.lower() == "all":
+            return self._ids
+        if word.lower() in self._ids:
+            return {word.lower()}
+        numbers = RANGE.match(word)
+        if numbers:
+            low, high = sorted((int(numbers[1]), int(numbers[2] or numbers[1])))
+            return self._between(low, high)
+        wanted = Path(word).name.casefold()
+        exact = self._names.get(wanted, set()) | self._names.get(word.casefold(), set())
+        return exact or self._stems.get(wanted, set())
 
+    def _between(self, low: int, high: int) -> set[str]:
+        """Ids of the images with these numbers."""
+        if low == high:
+            return self._numbers.get(low, set())
+        return {image.id for image in self._images if low <= image.number <= high}
 
-def _unknown_parts(images: Sequence[ImageRecord], word: str) -> list[str]:
-    """Which parts of a reference mean nothing."""
-    parts = [part.strip() for part in word.split(",") if part.strip()]
-    return [part for part in parts if not _one(images, part)]
+    def _unknown_parts(self, word: str) -> list[str]:
+        """Which parts of a reference mean nothing."""
+        parts = [part.strip() for part in word.split(",") if part.strip()]
+        return [part for part in parts if not self._one(part)]
 
 
 def nothing_called(images: Sequence[ImageRecord], unknown: Iterable[str]) -> str:
     """The sentence for references that mean nothing, with the numbers that would."""
-    listed = ", ".join(repr(part) for part in unknown)
+    every = list(unknown)
+    more = f" and {len(every) - MOST_UNKNOWN} more" if len(every) > MOST_UNKNOWN else ""
+    listed = ", ".join(repr(part) for part in every[:MOST_UNKNOWN]) + more
     if not images:
         return f"The dataset has no images yet, so none is called {listed}; add some with curate_dataset(source=...)."
     last = max(image.number for image in images)

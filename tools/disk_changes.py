@@ -19,6 +19,7 @@ from loradeck.state.records import CaptionRecord, ImageRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import CaptionMode
 from loradeck.tools.datasets import captions_of, copy_path, kept_images
+from loradeck.tools.encodings import as_text
 from loradeck.tools.rulebook.words import tidy
 
 SEEN_FILE = ".copies.json"
@@ -61,17 +62,11 @@ def told_edits(edited: Sequence[str]) -> list[str]:
 
 
 def _text(path: Path) -> str:
-    """A sidecar's text as captions are saved; empty where there is none. Other encodings are read as Windows-1252."""
+    """A sidecar's text as captions are saved; empty where there is none, or one too long for a caption."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            return ""
-        content = path.read_bytes()
+        return tidy(as_text(path.read_bytes())) if path.stat().st_size <= MOST_BYTES else ""
     except OSError:
         return ""
-    try:
-        return tidy(content.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        return tidy(content.decode("cp1252", errors="replace"))
 
 
 def hashes_now(store: Store, dataset_id: str, images: Sequence[ImageRecord]) -> dict[str, str]:

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from loradeck.state.files import now
 from loradeck.state.records import DatasetRecord, ImageRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import BackgroundOf, Crop, CropOf, ImageFacts, ImageStatus, RightsOf, as_box
-from loradeck.tools.datasets import all_images, find_dataset, place_for, resolve_images
+from loradeck.tools.datasets import References, all_images, find_dataset, place_for, resolve_images
 from loradeck.tools.errors import BadArgument, Refused
 
 LONGEST_HISTORY = 20
+MOST_REMEMBERED = 20_000
+"""Rows in all the steps together: four steps that each change 5000 images."""
 ASKED = "ASKED"
 SOLID = "solid"
 """The ground of an image whose colour is still to be chosen, when its copy is made."""
@@ -72,19 +75,30 @@ def _with(image: ImageRecord, status: ImageStatus, reasons: Iterable[dict[str, A
 
 
 def crop(store: Store, dataset_id: str, wanted: Sequence[CropOf]) -> int:
-    """Cut images elsewhere; their copies are stale then. Returns how many changed.
+    """Cut images elsewhere; their copies are stale then. Returns how many changed; of two crops of one the last counts.
 
     Raises NotFound for references that mean nothing, BadArgument for a square that does not lie in its picture.
     """
-    after: list[ImageRecord] = []
+    after: dict[str, ImageRecord] = {}
+    named = References(all_images(store, dataset_id))
     for one in wanted:
-        for image in resolve_images(store, dataset_id, [one.image]):
+        for image in named.select([one.image]):
             if image.crop is None:
                 raise BadArgument(
                     f"Image {image.number} could not be read, so it cannot be cut; leave it out of crops."
                 )
-            after.append(replace(image, crop=_cut(image, one).model_dump()))
-    return _apply(store, dataset_id, after, "crops")
+            _needs_original(image, "cut elsewhere")
+            after[image.id] = replace(image, crop=_cut(image, one).model_dump())
+    return _apply(store, dataset_id, list(after.values()), "crops")
+
+
+def _needs_original(image: ImageRecord, what: str) -> None:
+    """Raises BadArgument for an image whose copy cannot be made anew."""
+    if not Path(image.original_path).is_file():
+        raise BadArgument(
+            f"The original of image {image.number} is gone ({image.original_path}), so it cannot be {what}; put it "
+            "back, or leave the image out."
+        )
 
 
 def _cut(image: ImageRecord, wanted: CropOf) -> Crop:
@@ -112,10 +126,12 @@ def _cut(image: ImageRecord, wanted: CropOf) -> Crop:
 def lay_on_grounds(store: Store, dataset_id: str, wanted: BackgroundOf) -> int:
     """Replace the grounds of images by solid colours of their own, or bring them back; their copies are stale then.
 
-    Returns how many changed. Raises NotFound for references that mean nothing.
+    Returns how many changed. Raises NotFound for references that mean nothing, BadArgument where an original is gone.
     """
     images = [image for image in resolve_images(store, dataset_id, wanted.images) if image.copy_sha256 is not None]
     ground = SOLID if wanted.make == "solid" else None
+    for image in images:
+        _needs_original(image, "laid on another ground")
     after = [replace(image, ground=ground) for image in images if ground is None or image.ground is None]
     return _apply(store, dataset_id, after, "backgrounds")
 
@@ -128,11 +144,11 @@ def record_rights(store: Store, dataset_id: str, rights: RightsOf, added: Sequen
     said = rights.model_dump(exclude={"images"}, exclude_none=True)
     if not said:
         raise BadArgument("rights says nothing; give source, licence, consent or may_leave.")
-    every = all_images(store, dataset_id)
+    every, new = all_images(store, dataset_id), set(added)
     if rights.images is not None:
-        meant = resolve_images(store, dataset_id, rights.images)
+        meant = References(every).select(rights.images)
     else:
-        meant = [image for image in every if image.id in set(added)] or every
+        meant = [image for image in every if image.id in new] or every
     with store.transaction():
         for image in meant:
             store.change(ImageRecord, image.id, rights=image.rights | said)
@@ -151,11 +167,19 @@ def _apply(store: Store, dataset_id: str, after: Sequence[ImageRecord], what: st
             return 0
         before = {image.id: _state_of(rows[image.id]) for image in changed}
         dataset = find_dataset(store, dataset_id)
-        history = [*dataset.history, {"at": now(), "what": what, "before": before}][-LONGEST_HISTORY:]
+        history = _bounded([*dataset.history, {"at": now(), "what": what, "before": before}])
         for image in changed:
             store.change(ImageRecord, image.id, **_state_of(image))
         store.change(DatasetRecord, dataset_id, history=history)
     return len(changed)
+
+
+def _bounded(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last steps, as many as stay quick to read: every call reads them all."""
+    kept = list(history[-LONGEST_HISTORY:])
+    while len(kept) > 1 and sum(len(step["before"]) for step in kept) > MOST_REMEMBERED:
+        del kept[0]
+    return kept
 
 
 def _state_of(image: ImageRecord) -> dict[str, Any]:

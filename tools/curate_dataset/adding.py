@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loradeck.state.files import new_id, sha256_file
-from loradeck.state.records import DatasetRecord, ImageRecord, LookRecord
+from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, LookRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import AttributeSource, ImageFacts, ImageStatus, Profile
 from loradeck.tools.curate_dataset.answer import Told
@@ -23,7 +23,7 @@ from loradeck.tools.curate_dataset.similarity import Look
 from loradeck.tools.curate_dataset.sources import Found, as_list, survey
 from loradeck.tools.curate_dataset.watch import Watch
 from loradeck.tools.curate_dataset.watermarks import Trace, common_marks
-from loradeck.tools.datasets import captions_of, place_copies, place_for, put_in_place, staging
+from loradeck.tools.datasets import place_copies, place_for, put_in_place, staging
 from loradeck.tools.house_file import house_of, take_along
 from loradeck.tools.image_changes import ASKED
 from loradeck.tools.rulebook.tables import FIGURES
@@ -212,7 +212,7 @@ class Adder:
         if twin is None:
             return row
         better = is_better(ImageFacts.model_validate(row.facts), ImageFacts.model_validate(twin.facts))
-        if not better or twin.status == ImageStatus.REJECTED or twin_id in captions_of(self.store, self.dataset.id):
+        if not better or twin.status == ImageStatus.REJECTED or self.store.find(CaptionRecord, twin_id) is not None:
             return _set_aside(row, twin, how)
         self.lookup.drop(twin_id)
         beaten = _set_aside(twin, row, how)

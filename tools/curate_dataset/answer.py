@@ -139,8 +139,9 @@ def duplicate_groups(images: Sequence[ImageRecord]) -> list[DuplicateGroup]:
     }
     groups: dict[str, DuplicateGroup] = {}
     for image_id, reason in reasons.items():
-        keeper = reason["of"]
-        while keeper in reasons:
+        keeper, passed = reason["of"], {image_id}
+        while keeper in reasons and keeper not in passed:  # a circle ends where it began
+            passed.add(keeper)
             keeper = reasons[keeper]["of"]
         group = groups.setdefault(keeper, DuplicateGroup(kept=keeper, dropped=[], how=reason["how"]))
         group.dropped.append(image_id)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import lzma
 import re
 import stat
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from loradeck.state.files import atomic, sha256_file
 from loradeck.tools.curate_dataset.names import safe_stem, shown
@@ -22,8 +26,20 @@ MOST_RATIO = 200
 RATIO_FROM_BYTES = 4 * 1024 * 1024
 BESIDE = {".txt", ".jsonl", ".json"}
 CHUNK = 1024 * 1024
-DAMAGED = (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError)
-"""What `zipfile` raises on a member that it cannot open."""
+LONGEST_FOLDER = 160
+"""Folders whose path in the zip is longer go by its hash: no system takes a path of any length."""
+DAMAGED = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+)
+"""What `zipfile` and its decompressors raise on what they cannot open or read."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +65,7 @@ def members(archive: Path, refused: list[tuple[str, str]]) -> list[Member]:
         for info in zipped.infolist():
             inside = info.filename.replace("\\", "/")
             parts = [part for part in inside.split("/") if part]
-            if info.is_dir() or any(is_junk(part) and part != ".." for part in parts):
+            if not info.filename or info.is_dir() or any(is_junk(part) and part != ".." for part in parts):
                 continue
             suffix = PurePosixPath(inside).suffix.lower()
             if suffix not in PICTURES and suffix not in BESIDE:
@@ -66,7 +82,7 @@ def members(archive: Path, refused: list[tuple[str, str]]) -> list[Member]:
 def _opened(archive: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(archive)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except DAMAGED as error:
         raise BadArgument(
             f"{shown(archive.name)!r} is damaged or no zip file; make it again, or give a folder."
         ) from error
@@ -127,16 +143,29 @@ def unpack(archive: Path, folder: Path, refused: list[tuple[str, str]]) -> dict[
                     refused.append((shown(member.inside), why))
                     continue
             if member.is_picture:
-                unpacked[member.inside] = target
+                unpacked[_unlike(member.inside, unpacked)] = target
     return unpacked
 
 
+def _unlike(inside: str, taken: Container[str]) -> str:
+    """A path in the zip that no other member has: a zip may hold one name twice."""
+    pure, name, count = PurePosixPath(inside), inside, 1
+    while name in taken:
+        count += 1
+        name = pure.with_name(f"{pure.stem}_{count}{pure.suffix}").as_posix()
+    return name
+
+
 def _place(into: Path, inside: str, taken: set[Path]) -> Path:
-    """Where a member goes: its own path with every part made safe; texts keep the stem of the picture beside them."""
+    """Where a member goes: its own path with every part made safe; texts keep the stem of the picture beside them.
+
+    Folders lose their dots, so that none is called as a file is.
+    """
     *parents, name = [part for part in inside.split("/") if part]
     pure = PurePosixPath(name)
     special = name in {"metadata.jsonl", "keystone_metadata.json"}
-    folder = into.joinpath(*(safe_stem(part) for part in parents))
+    under = "/".join(safe_stem(part).replace(".", "_") for part in parents)
+    folder = into / (under if len(under) <= LONGEST_FOLDER else hashlib.sha256(under.encode()).hexdigest()[:16])
     target = folder / (name if special else safe_stem(pure.stem) + pure.suffix.lower())
     count = 1
     while target in taken:
@@ -152,18 +181,26 @@ def _copy(zipped: zipfile.ZipFile, member: Member, target: Path) -> str | None:
         source = zipped.open(member.info)
     except DAMAGED:
         return "It cannot be unpacked; make the zip again."
-    with source, atomic(target) as temporary, temporary.open("wb") as out:
-        left = member.info.file_size
-        try:
-            while chunk := source.read(min(CHUNK, left + 1)):
-                left -= len(chunk)
-                if left < 0:
-                    raise zipfile.BadZipFile("longer than announced")
+    try:
+        with source, atomic(target) as temporary, temporary.open("wb") as out:
+            for chunk in _chunks(source, member.info.file_size):
                 out.write(chunk)
-        except (zipfile.BadZipFile, zlib.error, EOFError):
-            out.truncate(0)
-            left = -1
-    if left != 0:
-        target.unlink(missing_ok=True)
+    except zipfile.BadZipFile:
         return "It is damaged inside the zip; make the zip again."
     return None
+
+
+def _chunks(source: IO[bytes], announced: int) -> Iterator[bytes]:
+    """The bytes of a member. Raises BadZipFile where they cannot be had, or are more or fewer than announced."""
+    left = announced
+    while True:
+        try:
+            chunk = source.read(min(CHUNK, left + 1))
+        except DAMAGED as error:
+            raise zipfile.BadZipFile("damaged") from error
+        left -= len(chunk)
+        if left < 0 or (left > 0 and not chunk):
+            raise zipfile.BadZipFile("not as long as announced")
+        if not chunk:
+            return
+        yield chunk

@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from loradeck.tools.contracts import Attributes, Rights
+from loradeck.tools.encodings import as_text
+from loradeck.tools.rulebook.words import tidy
 
 LONGEST_CAPTION_BYTES = 64 * 1024
 LARGEST_METADATA_BYTES = 32 * 1024 * 1024
@@ -73,8 +75,8 @@ class Beside:
             outside = self._root is not None and not path.resolve().is_relative_to(self._root)
             if outside or not path.is_file() or path.stat().st_size > most:
                 return None
-            return path.read_text("utf-8-sig", errors="replace").replace("\0", "")
-        except OSError:
+            return as_text(path.read_bytes()).replace("\0", "")
+        except (OSError, RuntimeError):  # RuntimeError: a link that leads to itself
             return None
 
 
@@ -82,12 +84,20 @@ def _relative(picture: Path, folder: Path) -> str:
     return picture.relative_to(folder).as_posix() if picture.is_relative_to(folder) else picture.name
 
 
+def _parsed(text: str) -> Any:
+    """JSON whose texts can be written down: half a surrogate pair, which escapes may hold, is replaced."""
+    value = json.loads(text)
+    if "\\ud" not in text.lower():
+        return value
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", errors="replace"))
+
+
 def _lines(text: str) -> dict[str, dict[str, Any]]:
     """Rows of a metadata.jsonl by their file name; lines that are no JSON object are passed over."""
     rows: dict[str, dict[str, Any]] = {}
     for line in text.splitlines():
         try:
-            row = json.loads(line)
+            row = _parsed(line)
         except (ValueError, RecursionError):
             continue
         if isinstance(row, dict) and isinstance(row.get("file_name"), str):
@@ -99,7 +109,7 @@ def _lines(text: str) -> dict[str, dict[str, Any]]:
 def _keystones(text: str | None) -> dict[str, dict[str, Any]]:
     """Rows of a keystone_metadata.json: {file: {angle, expression, lighting ...}}."""
     try:
-        table = json.loads(text or "{}")
+        table = _parsed(text or "{}")
     except (ValueError, RecursionError):
         return {}
     if not isinstance(table, dict):
@@ -117,7 +127,7 @@ def attributes_of(row: dict[str, Any]) -> dict[str, Any]:
         if given.get(key) is None:
             continue
         try:
-            read = Attributes.model_validate({key: _spoken(key, given[key])})
+            read = Attributes.model_validate({key: _spoken(key, plain(given[key]))})
         except ValidationError:
             continue
         found |= read.model_dump(mode="json", exclude_none=True)
@@ -128,12 +138,24 @@ def rights_of(row: dict[str, Any]) -> dict[str, Any]:
     """What a metadata row says of rights; a value that does not fit is left out."""
     found: dict[str, Any] = {}
     for name, keys in RIGHTS_KEYS.items():
-        value = next((row[key] for key in keys if row.get(key) is not None), None)
-        try:
-            found |= Rights.model_validate({name: value}).model_dump(exclude_none=True)
-        except ValidationError:
-            continue
+        read = (_right(name, row[key]) for key in keys if row.get(key) is not None)
+        found |= next((one for one in read if one), {})
     return found
+
+
+def _right(name: str, value: Any) -> dict[str, Any]:
+    """One of `contracts.Rights`, on one line; nothing where the value does not fit."""
+    try:
+        return Rights.model_validate({name: plain(value)}).model_dump(exclude_none=True)
+    except ValidationError:
+        return {}
+
+
+def plain(value: Any) -> Any:
+    """A value of a metadata file or a call with its texts on one line, without control characters."""
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    return tidy(value) if isinstance(value, str) else value
 
 
 def _spoken(key: str, value: Any) -> Any:

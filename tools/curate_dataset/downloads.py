@@ -35,7 +35,10 @@ MAGIC = (
 BRANDS = {
     b"ftypavif": ".avif",
     b"ftypavis": ".avif",
-    **dict.fromkeys((b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypmif1"), ".heic"),
+    **dict.fromkeys(
+        (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftyphevx", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1"),
+        ".heic",
+    ),
 }
 """What a file of the ISO container begins with after its length."""
 
@@ -69,7 +72,7 @@ class Downloader:
         try:
             with self.client() as client:
                 data, final = self._follow(client, url)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:  # ValueError: "https://["
             raise NotFetched("The address cannot be reached; download the picture and give its path.") from error
         suffix = _suffix(data)
         if suffix is None:

@@ -52,10 +52,12 @@ class Laid:
 
 def corners(grey: Bytes) -> tuple[Features, Features]:
     """Features of a (height, width) picture and of its mirror image, of the same corners in the same order."""
+    none = Features(np.zeros((0, 2), np.float32), np.zeros((0, 32), np.uint8))
+    if min(grey.shape) <= 2 * EDGE:  # there is no corner that far from every edge
+        return none, none
     orb = cv2.ORB.create(DETECTED, edgeThreshold=EDGE, fastThreshold=FAST)
     found, descriptors = orb.compute(grey, _spread(orb.detect(grey, None), grey.shape))
     if descriptors is None:
-        none = Features(np.zeros((0, 2), np.float32), np.zeros((0, 32), np.uint8))
         return none, none
     width = grey.shape[1]
     turned = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from loradeck.state.records import DatasetRecord
 from loradeck.state.store import Store
@@ -22,7 +23,7 @@ from loradeck.tools.curate_dataset.watch import Watch
 from loradeck.tools.dataset_changes import adopt_captions
 from loradeck.tools.datasets import STAGING_PREFIX, all_images, captions_of, editing, find_dataset, write_folder
 from loradeck.tools.disk_changes import take_in_captions, told_edits
-from loradeck.tools.errors import Refused
+from loradeck.tools.errors import Refused, ToolFault
 from loradeck.tools.facts import set_facts
 from loradeck.tools.house_file import house_of
 from loradeck.tools.image_changes import choose, crop, lay_on_grounds, record_rights, undo
@@ -53,7 +54,8 @@ def carry_out(
 ) -> CurateResult:
     """Everything that a call asks of a dataset whose settings stand already, and the answer.
 
-    Raises Refused while another program is at work on the dataset for longer than a call waits.
+    Raises Refused while another program is at work on the dataset for longer than a call waits. What is asked of
+    single images and cannot be done raises BadArgument, NotFound or Refused once the new pictures are in.
     """
     told = Told()
     with editing(store, dataset_id):
@@ -61,14 +63,20 @@ def carry_out(
         edited = take_in_captions(store, dataset_id)
         added = add(store, dataset, args.source, watch, downloader or Downloader(), told) if args.source else []
         told.remarks = [*told.remarks, *told_edits(edited)]
-        _change_images(store, dataset, args, added, told)
+        try:
+            with store.transaction():  # all of what a call asks, or nothing
+                _change_images(store, dataset, args, added, told)
+        except ToolFault as fault:
+            _finish_folder(store, dataset_id)
+            if not added:
+                raise
+            came = f"{len(added)} new pictures were brought in ({dataset_id}), and nothing else was changed."
+            raise type(fault)(f"{fault} {came}") from fault
         remake(store, dataset, args.resolution or dataset.resolution, watch, told)
         propose(store, dataset)
         told.repeated = set_aside_repeated(store, dataset) if added else 0
         told.adopted = adopt_captions(store, dataset)
-        folder = write_folder(store, dataset_id)
-        for left_over in folder.glob(f"{STAGING_PREFIX}*"):
-            shutil.rmtree(left_over, ignore_errors=True)
+        folder = _finish_folder(store, dataset_id)
     by = (args.trigger, args.profile, args.target_model, args.subject, args.subject_kind)
     return answer(
         _standing(store, dataset_id),
@@ -78,6 +86,14 @@ def carry_out(
         detail=args.detail,
         rejudge=any(setting is not None for setting in by),
     )
+
+
+def _finish_folder(store: Store, dataset_id: str) -> Path:
+    """The folder as its rows say, without what was staged on the way."""
+    folder = write_folder(store, dataset_id)
+    for left_over in folder.glob(f"{STAGING_PREFIX}*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+    return folder
 
 
 def _standing(store: Store, dataset_id: str) -> Standing:

@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from rapidfuzz import fuzz
+from rapidfuzz import fuzz, process
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LEAST_READ = 0.6
 LEAST_READ_UPRIGHT = 0.75
@@ -94,36 +98,66 @@ def placed(letterings: Sequence[Lettering], size: tuple[int, int]) -> list[Place
 
 
 def repeated(by_image: Mapping[str, Sequence[Placed]]) -> set[str]:
-    """The images that carry words which two others or more carry at the same place: a watermark."""
-    shelves: dict[int, list[tuple[str, Placed]]] = defaultdict(list)
-    for name, own in by_image.items():
-        for line in own:
-            shelves[_shelf(line)].append((name, line))
-    marked: set[str] = set()
+    """The images that carry words which two others or more carry at the same place: a watermark.
+
+    Every line is compared with all on its shelf at once: thousands of pictures may carry one mark.
+    """
+    import numpy as np  # here, since the rules on captions need none of it
+
+    names = list(by_image)
+    shelves: dict[int, list[tuple[int, Placed]]] = defaultdict(list)
+    for owner, name in enumerate(names):
+        for line in by_image[name]:
+            shelves[_shelf(line)].append((owner, line))
+    marked = np.zeros(len(names), np.bool_)
     for shelf, lines in shelves.items():
         near = [pair for at in (shelf - 1, shelf, shelf + 1) for pair in shelves.get(at, ())]
+        others = Beside([line for _, line in near])
+        owners = np.array([owner for owner, _ in near])
         for _, line in lines:
-            carriers = {name for name, other in near if _is_same(line, other)}
-            if len(carriers) >= LEAST_REPEATED:
-                marked |= carriers
-    return marked
+            carriers = owners[others.same_as(line)]
+            if not marked[carriers].all() and len(np.unique(carriers)) >= LEAST_REPEATED:
+                marked[carriers] = True
+    return {names[place] for place in np.flatnonzero(marked)}
+
+
+class Beside:
+    """Lines on one shelf and on those next to it, to be compared with one of them."""
+
+    def __init__(self, lines: Sequence[Placed]) -> None:
+        import numpy as np
+
+        edges = np.array([(line.left, line.top, line.right, line.bottom) for line in lines])
+        self._left, self._top, self._right, self._bottom = edges.T
+        self._different = list(dict.fromkeys(line.words.casefold() for line in lines))
+        places = {words: place for place, words in enumerate(self._different)}
+        self._words = np.array([places[line.words.casefold()] for line in lines])
+        self._alike: dict[str, NDArray[np.bool_]] = {}
+
+    def same_as(self, one: Placed) -> NDArray[np.bool_]:
+        """For every line, true for alike words at one place; where a line is cut short, within the other."""
+        import numpy as np
+
+        moved = np.abs((one.top + one.bottom) - (self._top + self._bottom)) / 2 > SAME_PLACE
+        height, heights = one.bottom - one.top, self._bottom - self._top
+        uneven = np.maximum(height, heights) > SAME_HEIGHT * np.minimum(height, heights)
+        shared = np.minimum(one.right, self._right) - np.maximum(one.left, self._left)
+        apart = shared < LEAST_SHARED * np.minimum(one.right - one.left, self._right - self._left)
+        return np.asarray(~(moved | uneven | apart) & self._are_alike(one.words.casefold())[self._words], np.bool_)
+
+    def _are_alike(self, words: str) -> NDArray[np.bool_]:
+        """For each of the different words, whether these are alike."""
+        import numpy as np
+
+        if words not in self._alike:
+            ratios = process.cdist([words], self._different, scorer=fuzz.ratio, dtype=np.float64)[0]
+            self._alike[words] = ratios >= ALIKE
+        return self._alike[words]
 
 
 def _shelf(line: Placed) -> int:
     """Lines that may be at one place are on the same shelf or on one next to it."""
     return int((line.top + line.bottom) / 2 / SAME_PLACE)
-
-
-def _is_same(one: Placed, other: Placed) -> bool:
-    """True for alike words at one place; where a line is cut short, within the other."""
-    if abs((one.top + one.bottom) - (other.top + other.bottom)) / 2 > SAME_PLACE:
-        return False
-    heights = sorted((one.bottom - one.top, other.bottom - other.top))
-    shared = min(one.right, other.right) - max(one.left, other.left)
-    shorter = min(one.right - one.left, other.right - other.left)
-    if heights[1] > SAME_HEIGHT * heights[0] or shared < LEAST_SHARED * shorter:
-        return False
-    return fuzz.ratio(one.words.casefold(), other.words.casefold()) >= ALIKE
 
 
 def _is_text(line: Lettering) -> bool:

@@ -22,7 +22,10 @@ from loradeck.tools.curate_dataset.colour import hexed
 from loradeck.tools.curate_dataset.provenance import loras_of
 
 MOST_MEGAPIXELS = 64
+EVER_MEGAPIXELS = 178
+"""Pillow decodes no more, whatever a `loradeck.toml` allows."""
 MOST_BYTES = 512 * 1024 * 1024
+MOST_GREY = 65535
 WHITE = (255, 255, 255)
 FORMATS = {
     ".png": {"PNG"},
@@ -42,6 +45,8 @@ Image.init()  # registers the decoders; none but those in KNOWN is ever tried on
 KNOWN = sorted(set().union(*FORMATS.values()) & set(Image.OPEN))
 UNDRAWN = {".svg", ".psd", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".jxl", ".jp2"}
 LOSSLESS = {"PNG", "TIFF", "BMP"}
+LONG_TEXTS = ("Decompressed data too large", "Too much memory used in text chunks")
+"""How Pillow refuses a PNG whose texts or colour profile unpack to more than any picture needs."""
 # What Pillow and its decoders raise on damaged files.
 BROKEN = (
     OSError,
@@ -118,8 +123,10 @@ def _decoded(path: Path, suffix: str, most_megapixels: float) -> Image.Image:
     except UnidentifiedImageError as error:
         raise Unfit("IMG-READABLE", "The file is no picture, or its beginning is damaged; export it again.") from error
     except Image.DecompressionBombError as error:
-        raise Unfit("IMG-READABLE", _too_large("Well over 150", most_megapixels)) from error
+        raise Unfit("IMG-READABLE", _too_large("Well over 150", min(most_megapixels, EVER_MEGAPIXELS))) from error
     except BROKEN as error:
+        if str(error).startswith(LONG_TEXTS):
+            raise Unfit("IMG-READABLE", "Its texts or its profile unpack to megabytes; export it without.") from error
         raise Unfit("IMG-READABLE", "The file is cut short or damaged; copy or export it again.") from error
     return raw
 
@@ -144,7 +151,7 @@ def _too_large(megapixels: str, most: float) -> str:
 def _normalised(raw: Image.Image) -> Upright:
     """Upright, eight bits, sRGB, flattened; every change is told."""
     told: list[str] = []
-    if raw.format == "GIF" and getattr(raw, "is_animated", False):
+    if raw.format != "MPO" and getattr(raw, "is_animated", False):
         told.append("first frame taken")
     profile = raw.info.get("icc_profile")
     picture = _turned(raw, told)
@@ -174,10 +181,12 @@ def _turned(raw: Image.Image, told: list[str]) -> Image.Image:
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    """A 16-bit grey picture in 8 bits. Raises Unfit for floating-point values, whose range nobody knows."""
+    """A 16-bit grey picture in 8 bits. Raises Unfit for floating-point and 32-bit values, whose range nobody knows."""
     if picture.mode == "F":
         raise Unfit("IMG-READABLE", "The picture holds floating-point values; export it with 8 bits a channel.")
     values = np.asarray(picture, dtype=np.int64)
+    if values.min() < 0 or values.max() > MOST_GREY:
+        raise Unfit("IMG-READABLE", "The picture holds 32-bit values; export it with 8 bits a channel.")
     return Image.fromarray(np.clip(values >> 8 if values.max() > 255 else values, 0, 255).astype(np.uint8), "L")
 
 

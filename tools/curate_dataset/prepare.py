@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 from PIL import Image
 
 from loradeck.state.files import atomic, sha256_file
@@ -22,11 +24,13 @@ from loradeck.tools.curate_dataset.measure import (
     square_facts,
     text_laid_over,
 )
+from loradeck.tools.curate_dataset.names import shown
 from loradeck.tools.curate_dataset.outliers import look_vector
 from loradeck.tools.curate_dataset.picture import MOST_MEGAPIXELS, Unfit, Upright, open_upright
 from loradeck.tools.curate_dataset.similarity import Look, look_at
 from loradeck.tools.curate_dataset.watermarks import Trace, trace_of
 
+log = logging.getLogger(__name__)
 SMALLEST_SIDE = 512
 PNG_LEVEL = 3
 THREADS = 2
@@ -34,6 +38,8 @@ AHEAD = 8
 """How many pictures may be ready before they are taken: what waits holds memory."""
 Reason = tuple[str, str]
 """Rule id, and why."""
+UNMEASURED = (cv2.error, ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError)
+"""What detectors and measures raise on a picture that they cannot take: it is set aside, and the others go on."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +81,14 @@ def prepare(task: Task) -> Prepared:
         gone = ImageFacts(width=0, height=0, format="unknown", bytes=0)
         return Prepared("", gone, unfit=(("IMG-READABLE", "The file cannot be opened; check that it is there."),))
     try:
-        upright = open_upright(task.original, task.most_megapixels)
+        return _measured(task, open_upright(task.original, task.most_megapixels), sha256, size)
     except Unfit as unfit:
-        suffix = task.original.suffix.lstrip(".").upper() or "unknown"
-        facts = ImageFacts(width=0, height=0, format=suffix, bytes=size)
-        return Prepared(sha256, facts, unfit=((unfit.rule_id, unfit.why),))
-    return _measured(task, upright, sha256, size)
+        reason = (unfit.rule_id, unfit.why)
+    except UNMEASURED:
+        log.exception("%s could not be measured", shown(task.original.name))
+        reason = ("IMG-READABLE", "It opens, but cannot be measured; export it again as PNG, then add it again.")
+    suffix = task.original.suffix.lstrip(".").upper() or "unknown"
+    return Prepared(sha256, ImageFacts(width=0, height=0, format=suffix, bytes=size), unfit=(reason,))
 
 
 def _measured(task: Task, upright: Upright, sha256: str, size: int) -> Prepared:

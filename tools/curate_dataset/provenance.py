@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from collections.abc import Iterator
 from typing import Any
 
 from PIL import ExifTags, Image
+
+from loradeck.tools.curate_dataset.names import shown
 
 MOST_CHARACTERS = 4_000_000
 MOST_NAMES = 8
@@ -21,6 +24,8 @@ TAG = re.compile(r"<(?:lora|lyco|locon):([^:<>\n]{1,200})[:>]", re.IGNORECASE)
 HASHES = re.compile(r'Lora hashes:\s*"([^"\n]{1,2000})"', re.IGNORECASE)
 TEXT_TAGS = (ExifTags.Base.UserComment, ExifTags.Base.ImageDescription, ExifTags.Base.Make, ExifTags.Base.Model)
 UNICODE_COMMENT = b"UNICODE\0"
+DAMAGED = (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, OverflowError, struct.error)
+"""What Pillow raises on damaged EXIF."""
 KNOWN_LISTS = ("loras", "Loras", "lora")
 """Keys under which InvokeAI, Fooocus and loradeck list LoRAs."""
 NAME_KEYS = ("name", "model_name", "lora_id", "path", "file")
@@ -31,7 +36,7 @@ def loras_of(raw: Image.Image) -> list[str]:
     names: dict[str, None] = {}
     for text in _texts(raw):
         for name in _named(text[:MOST_CHARACTERS]):
-            tidy = " ".join(str(name).split())[:LONGEST_NAME]
+            tidy = " ".join(shown(" ".join(str(name).split())).split())[:LONGEST_NAME]
             if tidy and tidy.lower() != "none":
                 names[tidy] = None
     return list(names)[:MOST_NAMES]
@@ -45,7 +50,7 @@ def _texts(raw: Image.Image) -> Iterator[str]:
     try:
         exif = raw.getexif()
         tags = [exif.get_ifd(ExifTags.IFD.Exif), exif]
-    except (OSError, SyntaxError, ValueError, KeyError, TypeError):  # damaged EXIF counts as none
+    except DAMAGED:  # counts as none
         return
     for values in tags:
         for tag in TEXT_TAGS:

@@ -169,6 +169,8 @@ def enlargement(plane: Floats) -> float:
     The finest octave is what shrinking to a half and enlarging again loses: a picture that was enlarged has none.
     """
     side = min(plane.shape) // 4 * 4
+    if side == 0:
+        return 0.0
     whole = np.clip(plane[:side, :side] + 0.5, 0, 255).astype(np.uint8)
     half, quarter = (_through(whole, side // times) for times in (2, 4))
     finest, next_finest = _energy(whole - half), _energy(half - quarter)

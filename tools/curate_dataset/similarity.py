@@ -137,6 +137,8 @@ def trim(picture: Image.Image) -> Image.Image:
 
 def _content(pixels: NDArray[np.int16]) -> tuple[int, int]:
     """(first, last + 1) of the rows between strips of one colour at the start and at the end."""
+    if pixels.size == 0:
+        return 0, len(pixels)
     first = _strip(pixels)
     return (first, len(pixels) - _strip(pixels[::-1])) if first < len(pixels) else (0, len(pixels))
 

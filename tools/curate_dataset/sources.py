@@ -138,7 +138,10 @@ def _take_file(path: Path, seen: Survey, alone: bool) -> None:
 def _look_in_folder(folder: Path, seen: Survey) -> None:
     """The pictures right in a folder; of its subfolders only where it holds none itself. Raises BadArgument."""
     before = len(seen.found) + len(seen.refused)
-    entries, subfolders, others = _listed(folder, folder, seen)
+    try:
+        entries, subfolders, others = _listed(folder, folder, seen)
+    except OSError as error:
+        raise BadArgument(f"The folder {shown(folder.name)!r} cannot be read; check its permissions.") from error
     for path in entries:
         _add(path, path.name, folder, seen)
     if len(seen.found) + len(seen.refused) > before:
@@ -159,27 +162,32 @@ def _look_in_folder(folder: Path, seen: Survey) -> None:
 
 
 def _pictures_below(folder: Path, root: Path, seen: Survey) -> Iterator[Path]:
-    """All pictures in a folder and below it, links to folders not followed."""
-    pictures, subfolders, _ = _listed(folder, root, seen)
-    yield from pictures
-    for subfolder in subfolders:
-        yield from _pictures_below(subfolder, root, seen)
+    """All pictures in a folder and below it, links to folders not followed; a folder that cannot be read is refused."""
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        try:
+            pictures, subfolders, _ = _listed(here, root, seen)
+        except OSError:
+            seen.refused.append((shown(here.name), "The folder cannot be read; check its permissions."))
+            continue
+        yield from pictures
+        waiting += reversed(subfolders)
 
 
 def _listed(folder: Path, root: Path, seen: Survey) -> tuple[list[Path], list[Path], int]:
-    """(pictures, subfolders, how many other files) of one folder in natural order; links out of `root` are refused."""
+    """(pictures, subfolders, how many other files) of one folder in natural order; links out of `root` are refused.
+
+    Raises OSError for a folder that cannot be read.
+    """
     pictures: list[Path] = []
     subfolders: list[Path] = []
     others = 0
-    try:
-        names = sorted(os.listdir(folder), key=natural)  # noqa: PTH208 - the order decides, not the entries
-    except OSError as error:
-        raise BadArgument(f"The folder {shown(folder.name)!r} cannot be read; check its permissions.") from error
-    for name in names:
+    for name in sorted(os.listdir(folder), key=natural):  # noqa: PTH208 - the order decides, not the entries
         path = folder / name
         if is_junk(name):
             continue
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
+        if path.is_symlink() and _leads_out(path, root):
             seen.refused.append((shown(name), "A link that points out of the given folder; copy the file in itself."))
         elif path.is_dir():
             if not path.is_symlink():
@@ -189,6 +197,14 @@ def _listed(folder: Path, root: Path, seen: Survey) -> tuple[list[Path], list[Pa
         else:
             others += 1
     return pictures, subfolders, others
+
+
+def _leads_out(link: Path, root: Path) -> bool:
+    """True for a link out of `root`, and for one that leads to itself."""
+    try:
+        return not link.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):
+        return True
 
 
 def is_junk(name: str) -> bool:

@@ -84,7 +84,9 @@ def _begin(args: CurateArgs, bench: Workbench) -> Begun:
     if known is not None:
         dataset, changed = change_settings(store, known, args, sources)
     else:
-        dataset = create(store, args, new_name(store, args, sources), sources)
+        with store.transaction():  # another process may have made the same dataset since
+            known = meant(store, args, sources)
+            dataset = known or create(store, args, new_name(store, args, sources), sources)
     if is_long:
         return Begun(dataset, _hand_over(args, bench, dataset, is_new=known is None), changed)
     watch = Watch(tell=bench.progress, check=lambda: None)

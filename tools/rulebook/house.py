@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields, replace
 from typing import Any, get_type_hints
 
@@ -73,10 +74,21 @@ def _table(told: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _read(kind: Any, value: Any, name: str) -> Any:
+    if any(isinstance(part, bool) or (isinstance(part, float) and not math.isfinite(part)) for part in _parts(value)):
+        raise BadHouse(f"{name} = {value!r} does not fit: a finite number is wanted.")
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         raise BadHouse(f"{name} = {value!r} does not fit: {error.errors()[0]['msg']}.") from error
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """A value, and what the lists in it hold."""
+    if isinstance(value, list):
+        for part in value:
+            yield from _parts(part)
+    else:
+        yield value
 
 
 # --------------------------------------------------------------------------- numbers

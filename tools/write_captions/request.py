@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from loradeck.state.records import ImageRecord
 from loradeck.tools.contracts import AttributeSource, CaptionItem, CaptionMode, ImageStatus, WriteCaptionsArgs
-from loradeck.tools.datasets import nothing_called, select
+from loradeck.tools.datasets import References, nothing_called
 from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.facts import merged
 from loradeck.tools.rulebook.facts import SetFacts
@@ -47,9 +47,11 @@ def understood(images: Sequence[ImageRecord], items: Sequence[CaptionItem]) -> R
     Raises NotFound when nothing names an image, BadArgument for one caption on several images.
     """
     request = Request({image.id: image for image in images})
+    named = References(images)
+    already: set[str] = set()
     for item in items:
         try:
-            meant = select(images, [item.image_id])
+            meant = named.select([item.image_id])
         except NotFound:
             request.unknown.append(item.image_id)
             continue
@@ -62,7 +64,8 @@ def understood(images: Sequence[ImageRecord], items: Sequence[CaptionItem]) -> R
             _merge(request, request.rows[image.id], item)
             if item.caption is not None:
                 request.captions[image.id] = item.caption
-        request.named += [image.id for image in meant if image.id not in request.named]
+        request.named += [image.id for image in meant if image.id not in already]
+        already |= {image.id for image in meant}
     if request.unknown and not request.named:
         raise NotFound(nothing_called(images, request.unknown))
     return request

@@ -123,8 +123,9 @@ def standing_apart(looks: NDArray[np.float32]) -> NDArray[np.float64]:
     scaled = np.clip((looks - middle) / spread, -FURTHEST, FURTHEST)
     weight = np.ones(looks.shape[1])
     weight[TINTS] = TINT_WEIGHT
-    apart = (np.abs(scaled[:, None] - scaled[None]) * (weight / weight.sum())).sum(axis=2)
-    third = np.log(np.sort(apart, axis=1)[:, NEIGHBOURS] + 0.05)
+    weighted = (scaled * (weight / weight.sum())).astype(np.float32)
+    nearest, _ = cv2.batchDistance(weighted, weighted, cv2.CV_32F, normType=cv2.NORM_L1, K=NEIGHBOURS + 1)  # and itself
+    third = np.log(nearest[:, NEIGHBOURS].astype(np.float64) + 0.05)
     usual = float(np.median(third))
     width = max(1.4826 * float(np.median(np.abs(third - usual))), LEAST_WIDTH)
     return np.asarray((third - usual) / width, dtype=np.float64)

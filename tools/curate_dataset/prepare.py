@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
 from PIL import Image
 
 from loradeck.state.files import atomic, sha256_file
@@ -164,6 +165,7 @@ def _against(task: Task, facts: ImageFacts) -> Iterator[Reason]:
 
 def prepare_all(tasks: Sequence[Task], check: Callable[[], None]) -> Iterator[Prepared]:
     """Prepare in order, two at a time and a few ahead. `check` may raise to stop between pictures."""
+    cv2.setNumThreads(1)  # both cores have a picture each; OpenCV's own threads would only wait for one another
     with ThreadPoolExecutor(THREADS, thread_name_prefix="curate") as pool:
         waiting: deque[Future[Prepared]] = deque()
         coming = iter(tasks)

@@ -114,7 +114,7 @@ def measure_quality(
     return Quality(
         sharpness=edge_sharpness(plane),
         enlarged=enlargement(plane),
-        blocking=blocking(_middle_grey(upright), reduced),
+        blocking=blocking(_middle_grey(upright, reduced), reduced),
         jpeg_quality=jpeg_quality(quantization) if quantization else None,
         brightness=brightness,
         highlight=highlight,
@@ -251,7 +251,7 @@ def blocking(grey: NDArray[np.uint8], reduced: int = 1) -> float:
     grid = GRID // reduced
     if grid < LEAST_GRID or min(grey.shape) < 4 * grid:
         return 0.0
-    middle = _middle(grey)
+    middle = _middle(grey, BLOCKS_SIDE // reduced)
     down, right = _offset(middle, grid), _offset(np.ascontiguousarray(middle.T), grid)
     part = middle[down:, right:]
     rows, columns = part.shape[0] // grid, part.shape[1] // grid
@@ -264,17 +264,18 @@ def blocking(grey: NDArray[np.uint8], reduced: int = 1) -> float:
     return round(float(np.median(seen)), 2) if len(seen) >= LEAST_WAVES else 0.0
 
 
-def _middle_grey(picture: Image.Image) -> NDArray[np.uint8]:
-    """The middle of an RGB picture in grey."""
-    left, top = (max(0, (length - BLOCKS_SIDE) // 2) for length in picture.size)
-    right, bottom = min(picture.width, left + BLOCKS_SIDE), min(picture.height, top + BLOCKS_SIDE)
-    return np.asarray(picture.crop((left, top, right, bottom)).convert("L"))
+def _middle_grey(picture: Image.Image, reduced: int) -> NDArray[np.uint8]:
+    """The middle of an RGB picture in grey, so that not all of it is converted."""
+    side = BLOCKS_SIDE // reduced
+    left, top = (max(0, (length - side) // 2) for length in picture.size)
+    middle = picture.crop((left, top, min(picture.width, left + side), min(picture.height, top + side)))
+    return np.asarray(middle.convert("L"))
 
 
-def _middle(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The middle of a picture, BLOCKS_SIDE a side at most."""
-    top, left = (max(0, (length - BLOCKS_SIDE) // 2) for length in grey.shape)
-    return grey[top : top + BLOCKS_SIDE, left : left + BLOCKS_SIDE]
+def _middle(grey: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The middle of a picture, `side` pixels a side at most."""
+    top, left = (max(0, (length - side) // 2) for length in grey.shape)
+    return grey[top : top + side, left : left + side]
 
 
 def _offset(grey: NDArray[np.uint8], grid: int) -> int:

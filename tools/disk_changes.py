@@ -24,7 +24,7 @@ from loradeck.tools.rulebook.words import tidy
 
 SEEN_FILE = ".copies.json"
 NAMED = 5
-MOST_BYTES = 1024 * 1024
+MOST_BYTES = 64 * 1024
 """A longer sidecar is no caption."""
 
 

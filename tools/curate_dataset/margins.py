@@ -6,6 +6,7 @@ studio ground, the white around an icon and the dark edge of a night do not; whe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,8 @@ class _Strip:
 
 def content_box(picture: Image.Image) -> tuple[int, int, int, int] | None:
     """(x, y, width, height) of an RGB picture without bars and margins; None where there is nothing to trim."""
+    if not _may_have_bars(picture):
+        return None
     pixels = np.asarray(picture)
     x, y, width, height = 0, 0, picture.width, picture.height
     for _ in range(ROUNDS):
@@ -62,6 +65,34 @@ def content_box(picture: Image.Image) -> tuple[int, int, int, int] | None:
     if (width, height) == picture.size or width < LEAST_LEFT * picture.width or height < LEAST_LEFT * picture.height:
         return None
     return x, y, width, height
+
+
+def _may_have_bars(picture: Image.Image) -> bool:
+    """False where no two opposite sides begin in a strip of one colour: most pictures, told by few of their pixels."""
+    width, height = picture.size
+    down, across = (max(LEAST_BAR, math.ceil(LEAST_BAR_SHARE * length)) for length in (height, width))
+    top, foot = (0, 0, width, down), (0, height - down, width, height)
+    left, right = (0, 0, across, height), (width - across, 0, width, height)
+    for sides, turned in (((top, foot), False), ((left, right), True)):
+        strips = [np.asarray(picture.crop(box)) for box in sides]
+        if all(_is_even(strip.transpose(1, 0, 2) if turned else strip) for strip in strips):
+            return True
+    return False
+
+
+def _is_even(strip: NDArray[np.uint8]) -> bool:
+    """True where no row of a strip leaves its colour, whichever side it is seen from."""
+    lines = _sampled(strip)
+    edges = (lines[:LEAST_BAR], lines[-LEAST_BAR:])
+    colours = [np.median(edge.reshape(-1, 3), axis=0).astype(np.int16) for edge in edges]
+    away = [np.abs(lines.astype(np.int16) - colour).max(axis=2) for colour in colours]
+    return any(_first((one > NOISE).mean(axis=1) > MOST_NOISE) is None for one in away)
+
+
+def _sampled(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """LINES pixels of each row."""
+    width = pixels.shape[1]
+    return pixels[:, np.linspace(0, width - 1, min(LINES, width)).astype(int)]
 
 
 def _bars(pixels: NDArray[np.uint8]) -> tuple[int, int, int, int]:
@@ -80,8 +111,8 @@ def _bars(pixels: NDArray[np.uint8]) -> tuple[int, int, int, int]:
 
 def _strip(pixels: NDArray[np.uint8]) -> _Strip | None:
     """The bar at the top of (height, width, 3) pixels: rows of one colour up to a row that differs along its edge."""
-    height, width = pixels.shape[:2]
-    lines = pixels[: round(height * (1 - LEAST_LEFT)), np.linspace(0, width - 1, min(LINES, width)).astype(int)]
+    height = len(pixels)
+    lines = _sampled(pixels[: round(height * (1 - LEAST_LEFT))])
     colour = np.median(lines[:LEAST_BAR].reshape(-1, 3), axis=0).astype(np.int16)
     away = np.abs(lines.astype(np.int16) - colour).max(axis=2)
     begins = _first((away > NOISE).mean(axis=1) > MOST_NOISE)

@@ -27,7 +27,7 @@ SIDES = (THOUSAND, THOUSAND)
 
 def picture_facts(upright: Upright, square: Image.Image, has_plain_ground: bool) -> dict[str, Any]:
     """Sharpness, compression and tones of an upright picture and of its square."""
-    quality = measure_quality(upright.picture, square, upright.quantization, has_plain_ground)
+    quality = measure_quality(upright.picture, square, upright.quantization, has_plain_ground, upright.reduced)
     return {name: _rounded(value) for name, value in asdict(quality).items()}
 
 

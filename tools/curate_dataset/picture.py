@@ -6,10 +6,12 @@ What the header says is judged before any pixel is decoded, so that a bomb costs
 from __future__ import annotations
 
 import io
+import math
 import struct
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -26,6 +28,11 @@ EVER_MEGAPIXELS = 178
 """Pillow decodes no more, whatever a `loradeck.toml` allows."""
 MOST_BYTES = 512 * 1024 * 1024
 MOST_GREY = 65535
+SEEN = 1200
+"""Pixels of the shorter side that are enough to judge by: faces are looked for in 1600 of the longer one."""
+REDUCTIONS = (8, 4, 2)
+LYING = 5
+"""The EXIF orientation from which on width and height are exchanged."""
 WHITE = (255, 255, 255)
 FORMATS = {
     ".png": {"PNG"},
@@ -74,10 +81,15 @@ class Unfit(Exception):
 
 @dataclass
 class Upright:
-    """An RGB picture as a person sees it, and what was done to get there."""
+    """An RGB picture as a person sees it, and what was done to get there.
+
+    `size` is that of the whole picture, upright; `picture` has one pixel for `reduced` of it, across and down.
+    """
 
     picture: Image.Image
     format: str
+    size: tuple[int, int]
+    reduced: int
     converted: list[str] = field(default_factory=list)
     alpha: Image.Image | None = None
     """Opacity, L of the picture's size, where the file had any that lets the ground through."""
@@ -99,25 +111,58 @@ def announced_megapixels(file: Path | IO[bytes]) -> float:
     return megapixels if megapixels <= MOST_MEGAPIXELS else 0.0
 
 
-def open_upright(path: Path, most_megapixels: float = MOST_MEGAPIXELS) -> Upright:
-    """Decode a file whole. Raises Unfit (IMG-READABLE) with the reason and what to do."""
+def open_upright(path: Path, most_megapixels: float = MOST_MEGAPIXELS, enough: float = math.inf) -> Upright:
+    """Decode a file whole. Raises Unfit (IMG-READABLE) with the reason and what to do.
+
+    A JPEG whose shorter side is at least twice, four or eight times `enough` pixels is decoded at a half, a quarter or
+    an eighth of its size, which takes half the time: the cosine transform shrinks as well as any filter.
+    """
     suffix = path.suffix.lower()
     if suffix in UNDRAWN:
         raise Unfit("IMG-READABLE", f"{suffix[1:].upper()} files cannot be read here; export it as PNG or JPEG.")
-    with _decoded(path, suffix, most_megapixels) as raw:
-        return _normalised(raw)
+    with _opened(path, suffix, most_megapixels) as raw:
+        whole = raw.size
+        with _told(most_megapixels):
+            reduced = _reduced(raw, enough)
+            raw.load()
+        return _normalised(raw, whole, reduced)
 
 
-def _decoded(path: Path, suffix: str, most_megapixels: float) -> Image.Image:
-    """The picture as it is in the file, its header judged and its pixels loaded. Raises Unfit."""
-    try:
+def enough_for(size: tuple[int, int], crop_side: int, resolution: int) -> float:
+    """How many pixels the shorter side of a picture of that size must keep, so that a crop keeps what it trains with.
+
+    Nothing is looked at in less than SEEN pixels.
+    """
+    return min(size) * max(resolution, SEEN) / crop_side
+
+
+def _reduced(raw: Image.Image, enough: float) -> int:
+    """Have a JPEG decoded at a whole part of its size that leaves enough; returns which."""
+    times = next((one for one in REDUCTIONS if min(raw.size) // one >= enough), 1)
+    if raw.format not in {"JPEG", "MPO"} or times == 1:
+        return 1
+    whole = raw.size
+    raw.draft(None, (whole[0] // times, whole[1] // times))
+    return round(max(whole) / max(raw.size))
+
+
+def _opened(path: Path, suffix: str, most_megapixels: float) -> Image.Image:
+    """The picture as it is in the file, its header judged. Raises Unfit."""
+    with _told(most_megapixels):
         if path.stat().st_size > MOST_BYTES:
             raise Unfit("IMG-READABLE", "The file is larger than 512 MB; export a smaller one.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             raw = Image.open(path, formats=KNOWN)
         _judge_header(raw, suffix, most_megapixels)
-        raw.load()
+    return raw
+
+
+@contextmanager
+def _told(most_megapixels: float) -> Iterator[None]:
+    """What decoders raise on a file, as Unfit."""
+    try:
+        yield
     except PermissionError as error:
         raise Unfit("IMG-READABLE", "The file may not be read; give read permission, then add it again.") from error
     except UnidentifiedImageError as error:
@@ -128,7 +173,6 @@ def _decoded(path: Path, suffix: str, most_megapixels: float) -> Image.Image:
         if str(error).startswith(LONG_TEXTS):
             raise Unfit("IMG-READABLE", "Its texts or its profile unpack to megabytes; export it without.") from error
         raise Unfit("IMG-READABLE", "The file is cut short or damaged; copy or export it again.") from error
-    return raw
 
 
 def _judge_header(raw: Image.Image, suffix: str, most_megapixels: float) -> None:
@@ -148,13 +192,13 @@ def _too_large(megapixels: str, most: float) -> str:
     )
 
 
-def _normalised(raw: Image.Image) -> Upright:
-    """Upright, eight bits, sRGB, flattened; every change is told."""
+def _normalised(raw: Image.Image, whole: tuple[int, int], reduced: int) -> Upright:
+    """Upright, eight bits, sRGB, flattened; every change is told. `whole` is the size that the file announces."""
     told: list[str] = []
     if raw.format != "MPO" and getattr(raw, "is_animated", False):
         told.append("first frame taken")
     profile = raw.info.get("icc_profile")
-    picture = _turned(raw, told)
+    picture, lies = _turned(raw, told)
     if picture.mode.startswith(("I", "F")):
         picture, told = _eight_bits(picture), [*told, "reduced to 8 bits"]
     alpha = _alpha(picture)
@@ -162,6 +206,8 @@ def _normalised(raw: Image.Image) -> Upright:
     return Upright(
         _to_srgb(picture, profile, told),
         "JPEG" if raw.format == "MPO" else str(raw.format),
+        whole[::-1] if lies else whole,
+        reduced,
         told,
         alpha,
         getattr(raw, "quantization", None),
@@ -169,15 +215,17 @@ def _normalised(raw: Image.Image) -> Upright:
     )
 
 
-def _turned(raw: Image.Image, told: list[str]) -> Image.Image:
-    """The picture as the camera was held. Damaged EXIF data counts as none."""
+def _turned(raw: Image.Image, told: list[str]) -> tuple[Image.Image, bool]:
+    """The picture as the camera was held, and whether its width became its height. Damaged EXIF data counts as none."""
     try:
+        orientation = raw.getexif().get(ExifTags.Base.Orientation, 1)
+        if orientation not in range(2, 9):
+            return raw, False
         turned = ImageOps.exif_transpose(raw)
-        if raw.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9):
-            told.append("turned upright (EXIF)")
     except BROKEN:
-        return raw.copy()
-    return turned
+        return raw, False
+    told.append("turned upright (EXIF)")
+    return turned, orientation >= LYING
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:

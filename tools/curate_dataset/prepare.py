@@ -26,7 +26,7 @@ from loradeck.tools.curate_dataset.measure import (
 )
 from loradeck.tools.curate_dataset.names import shown
 from loradeck.tools.curate_dataset.outliers import look_vector
-from loradeck.tools.curate_dataset.picture import MOST_MEGAPIXELS, Unfit, Upright, open_upright
+from loradeck.tools.curate_dataset.picture import MOST_MEGAPIXELS, SEEN, Unfit, Upright, enough_for, open_upright
 from loradeck.tools.curate_dataset.similarity import Look, look_at
 from loradeck.tools.curate_dataset.watermarks import Trace, trace_of
 
@@ -81,7 +81,13 @@ def prepare(task: Task) -> Prepared:
         gone = ImageFacts(width=0, height=0, format="unknown", bytes=0)
         return Prepared("", gone, unfit=(("IMG-READABLE", "The file cannot be opened; check that it is there."),))
     try:
-        return _measured(task, open_upright(task.original, task.most_megapixels), sha256, size)
+        upright = open_upright(task.original, task.most_megapixels, max(task.resolution, SEEN))
+        within = content_box(upright.picture)
+        if within is not None and upright.reduced > 1:  # what is left must still hold what trains
+            side = upright.reduced * min(within[2:])
+            upright = open_upright(task.original, task.most_megapixels, enough_for(upright.size, side, task.resolution))
+            within = content_box(upright.picture)
+        return _measured(task, upright, within, sha256, size)
     except Unfit as unfit:
         reason = (unfit.rule_id, unfit.why)
     except UNMEASURED:
@@ -91,18 +97,20 @@ def prepare(task: Task) -> Prepared:
     return Prepared(sha256, ImageFacts(width=0, height=0, format=suffix, bytes=size), unfit=(reason,))
 
 
-def _measured(task: Task, upright: Upright, sha256: str, size: int) -> Prepared:
-    """The picture looked at whole, cut, looked at again, and its copy written."""
+def _measured(
+    task: Task, upright: Upright, within: tuple[int, int, int, int] | None, sha256: str, size: int
+) -> Prepared:
+    """The picture looked at whole, cut, looked at again, and its copy written. `within` is in pixels as decoded."""
     picture = upright.picture
-    faces = find_faces(picture, closely=task.closely)
-    within = content_box(picture)
-    crop = square_crop(*picture.size, faces, within)
-    square = cut(picture, crop, task.resolution)
+    faces = [replace(face, box=in_original(face.box, upright)) for face in find_faces(picture, closely=task.closely)]
     whole = upright if within is None else replace(upright, picture=_inside(picture, within))
-    on_square = square_facts(square, legible(picture, crop, square))
+    within = None if within is None else in_original(within, upright)
+    crop = square_crop(*upright.size, faces, within)
+    square = cut(picture, crop, task.resolution, upright.reduced)
+    on_square = square_facts(square, legible(upright, crop, square))
     facts = ImageFacts(
-        width=picture.width,
-        height=picture.height,
+        width=upright.size[0],
+        height=upright.size[1],
         format=upright.format,
         bytes=size,
         content=within,
@@ -129,9 +137,15 @@ def _inside(picture: Image.Image, within: Box) -> Image.Image:
     return picture.crop((x, y, x + width, y + height))
 
 
-def legible(picture: Image.Image, crop: Crop, square: Image.Image) -> Image.Image:
+def in_original(box: Sequence[int], upright: Upright) -> tuple[int, int, int, int]:
+    """A box in pixels of a picture as it was decoded, in those of the upright original."""
+    left, top, width, height = (upright.reduced * value for value in box)
+    return left, top, min(width, upright.size[0] - left), min(height, upright.size[1] - top)
+
+
+def legible(upright: Upright, crop: Crop, square: Image.Image) -> Image.Image:
     """The square, as it trains or larger, so that text in it can be read."""
-    return square if square.width >= READ_SIDE else cut(picture, crop, READ_SIDE)
+    return square if square.width >= READ_SIDE else cut(upright.picture, crop, READ_SIDE, upright.reduced)
 
 
 def _against(task: Task, facts: ImageFacts) -> Iterator[Reason]:
@@ -152,6 +166,7 @@ def _against(task: Task, facts: ImageFacts) -> Iterator[Reason]:
 
 def prepare_all(tasks: Sequence[Task], check: Callable[[], None]) -> Iterator[Prepared]:
     """Prepare in order, two at a time and a few ahead. `check` may raise to stop between pictures."""
+    cv2.setNumThreads(1)  # both cores have a picture each; OpenCV's own threads would only wait for one another
     with ThreadPoolExecutor(THREADS, thread_name_prefix="curate") as pool:
         waiting: deque[Future[Prepared]] = deque()
         coming = iter(tasks)
@@ -165,9 +180,10 @@ def prepare_all(tasks: Sequence[Task], check: Callable[[], None]) -> Iterator[Pr
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def cut(picture: Image.Image, crop: Crop, resolution: int) -> Image.Image:
-    """The crop of an upright picture at resolution x resolution pixels."""
-    square = picture.crop((crop.x, crop.y, crop.x + crop.width, crop.y + crop.height))
+def cut(picture: Image.Image, crop: Crop, resolution: int, reduced: int) -> Image.Image:
+    """The crop of an upright picture, decoded at one part in `reduced`, at resolution x resolution pixels."""
+    left, top, side = (value // reduced for value in (crop.x, crop.y, crop.width))
+    square = picture.crop((left, top, left + side, top + side))
     if square.size == (resolution, resolution):
         return square
     return square.resize((resolution, resolution), Image.Resampling.LANCZOS)

@@ -18,7 +18,7 @@ from loradeck.tools.curate_dataset.answer import Told
 from loradeck.tools.curate_dataset.colour import hexed
 from loradeck.tools.curate_dataset.measure import in_square, square_facts, text_laid_over
 from loradeck.tools.curate_dataset.outliers import look_vector
-from loradeck.tools.curate_dataset.picture import Unfit, Upright, open_upright
+from loradeck.tools.curate_dataset.picture import Unfit, Upright, enough_for, open_upright
 from loradeck.tools.curate_dataset.prepare import cut, legible, save
 from loradeck.tools.curate_dataset.recipe import recipe
 from loradeck.tools.curate_dataset.replacing import colour_name, edge_colours, on_ground, solid_ground, subject_mask
@@ -79,7 +79,8 @@ def _again(
     original = Path(row.original_path)
     if row.crop is not None and hash_of(original) == row.sha256:
         try:
-            return _from_original(dataset, row, open_upright(original, most), resolution, copy, told)
+            upright = open_upright(original, most, _enough(row, resolution))
+            return _from_original(dataset, row, upright, resolution, copy, told)
         except Unfit:
             pass
     told.gone.append(row.id)
@@ -87,18 +88,24 @@ def _again(
     if not present.exists():
         return None
     with Image.open(present) as old:
-        return Remade(save(old.convert("RGB").resize((resolution, resolution), Image.Resampling.LANCZOS), copy))
+        square = old.convert("RGB").resize((resolution, resolution), Image.Resampling.LANCZOS)
+    return Remade(save(square, copy), {"made": recipe(row, resolution)})
+
+
+def _enough(row: ImageRecord, resolution: int) -> float:
+    """How much of the original the copy is cut from: the same as the first time."""
+    return enough_for((row.facts["width"], row.facts["height"]), Crop.model_validate(row.crop).width, resolution)
 
 
 def _from_original(
     dataset: DatasetRecord, row: ImageRecord, upright: Upright, resolution: int, copy: Path, told: Told
 ) -> Remade:
     crop = Crop.model_validate(row.crop)
-    square = cut(upright.picture, crop, resolution)
+    square = cut(upright.picture, crop, resolution, upright.reduced)
     ground = row.ground
     if ground is not None:
         square, ground = _on_ground(row, upright, square, crop, resolution, told)
-    on_square = square_facts(square, square if ground else legible(upright.picture, crop, square))
+    on_square = square_facts(square, square if ground else legible(upright, crop, square))
     facts = row.facts | ImageFacts.model_validate(row.facts | on_square).model_dump(mode="json")
     columns = _attributes(row, facts, ground) | _standing(dataset, row, facts)
     made = recipe(replace(row, ground=ground), resolution)
@@ -109,7 +116,7 @@ def _on_ground(
     row: ImageRecord, upright: Upright, square: Image.Image, crop: Crop, resolution: int, told: Told
 ) -> tuple[Image.Image, str | None]:
     """The square on its new ground, and that ground; as it is, and None, where the subject cannot be cut out."""
-    alpha = cut(upright.alpha, crop, resolution) if upright.alpha is not None else None
+    alpha = cut(upright.alpha, crop, resolution, upright.reduced) if upright.alpha is not None else None
     mask = subject_mask(square, _face_in(row, crop, resolution), alpha)
     if mask is None or row.ground is None:
         told.uncut.append(row.id)

@@ -95,11 +95,10 @@ class Look:
 
 def look_at(picture: Image.Image) -> Look:
     """Look at a whole upright RGB picture. Uniform borders are cut off first, so that padding does not hide a copy."""
-    trimmed = trim(picture)
-    shrink = WORK_SIDE / max(trimmed.size)
-    size = max(1, round(trimmed.width * shrink)), max(1, round(trimmed.height * shrink))
-    method = Image.Resampling.BOX if shrink < 1 else Image.Resampling.BICUBIC
-    work = np.asarray(trimmed.resize(size, method))
+    small = _work(picture)
+    within = content(small, picture.size)
+    small = small if within is None else _work(picture.crop(within))
+    size, work = small.size, np.asarray(small)
     grey = np.asarray(cv2.cvtColor(work, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     coefficients = _low_frequencies(_shrunk(grey, 32, 32))
     steps = _shrunk(grey, HASH_SIDE + 1, HASH_SIDE)
@@ -120,19 +119,27 @@ def look_at(picture: Image.Image) -> Look:
     )
 
 
-def trim(picture: Image.Image) -> Image.Image:
-    """The picture without uniform strips at its sides; the picture itself where nearly all is uniform."""
-    work = picture.copy()
-    work.thumbnail((WORK_SIDE, WORK_SIDE), Image.Resampling.BOX)
-    pixels = np.asarray(work).astype(np.int16)
+def _work(picture: Image.Image) -> Image.Image:
+    """The picture with WORK_SIDE pixels on its longer side."""
+    scale = WORK_SIDE / max(picture.size)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    return picture.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC)
+
+
+def content(small: Image.Image, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    """(left, top, right, bottom) of a picture of that size without uniform strips at its sides, seen in a small one.
+
+    None where there are no strips, or nearly all is uniform.
+    """
+    pixels = np.asarray(small).astype(np.int16)
     top, bottom = _content(pixels)
     left, right = _content(pixels[top:bottom].swapaxes(0, 1))
     top, bottom = (top + (span := _content(pixels[top:bottom, left:right]))[0], top + span[1])
-    if (bottom - top) < LEAST_LEFT * work.height or (right - left) < LEAST_LEFT * work.width:
-        return picture
-    across, down = picture.width / work.width, picture.height / work.height
+    if (bottom - top) < LEAST_LEFT * small.height or (right - left) < LEAST_LEFT * small.width:
+        return None
+    across, down = size[0] / small.width, size[1] / small.height
     box = (round(left * across), round(top * down), round(right * across), round(bottom * down))
-    return picture if box == (0, 0, *picture.size) else picture.crop(box)
+    return None if box == (0, 0, *size) else box
 
 
 def _content(pixels: NDArray[np.int16]) -> tuple[int, int]:

@@ -30,7 +30,7 @@ def handle(args: WriteCaptionsArgs, bench: Workbench) -> WriteCaptionsResult:
     dataset = find_dataset(store, args.dataset_id)
     _check(args, dataset)
     with editing(store, dataset.id):
-        outcome, edited = _written(args, store, dataset)
+        outcome, edited = _written(args, store, find_dataset(store, dataset.id))
     result = answer(dataset.id, outcome)
     return result.model_copy(update={"summary": " ".join([result.summary, *told_edits(edited)])})
 

@@ -140,6 +140,8 @@ def edge_sharpness(plane: Floats) -> float:
     shows edges only after halving is judged there: faint ones are abrupt still, widely blurred ones are not.
     """
     for _ in range(DEEPEST + 1):
+        if min(plane.shape) < TILES:
+            break  # thinner than its tiles: nothing can be said of edges
         if found := [ratio for rises, bends in _steps(plane) if (ratio := _abruptness(rises, bends)) is not None]:
             return round(min(found), 3)
         if min(plane.shape) < 4 * TILES:

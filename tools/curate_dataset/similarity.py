@@ -95,9 +95,9 @@ class Look:
 
 def look_at(picture: Image.Image) -> Look:
     """Look at a whole upright RGB picture. Uniform borders are cut off first, so that padding does not hide a copy."""
-    small = _work(picture)
-    within = content(small, picture.size)
-    small = small if within is None else _work(picture.crop(within))
+    first = _work(picture) if max(picture.size) > WORK_SIDE else picture  # enlarging would soften where strips end
+    within = content(first, picture.size)
+    small = _work(first if within is None else picture.crop(within))
     size, work = small.size, np.asarray(small)
     grey = np.asarray(cv2.cvtColor(work, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     coefficients = _low_frequencies(_shrunk(grey, 32, 32))

@@ -274,9 +274,10 @@ def _what_happened(dataset: DatasetRecord, told: Told) -> str:
         parts.append(f"{len(told.refused)} files or addresses could not be taken")
     if told.changed is not None:
         parts.append(f"{told.changed} changed place" if told.changed else "nothing to change, they stood so already")
-    for count, said in ((told.recut, "crops"), (told.regrounded, "backgrounds")):
+    laid = None if told.regrounded is None else max(0, told.regrounded - len(told.uncut))
+    for count, said in ((told.recut, "crops"), (laid, "backgrounds")):
         if count is not None:
-            parts.append(f"{count} {said} changed" if count else f"no {said} to change, they stood so already")
+            parts.append(f"{count} {said} changed" if count else f"no {said} changed")
     if told.rights is not None:
         parts.append(f"rights of {told.rights} images recorded")
     if told.repeated:

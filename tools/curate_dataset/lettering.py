@@ -125,7 +125,8 @@ def _lines(engine: RapidOCR, picture: Image.Image) -> list[tuple[Quad, float]]:
             lines.append((quad, sure))
         elif band < quad[:, 0].mean() < picture.width - band:
             lines.append((np.roll(quad, 1, axis=0), sure))
-    laid_down = _found(engine, _sides_laid_down(picture, band))
+    sides = _sides_laid_down(picture, band)
+    laid_down = _found(engine, sides) if _may_hold_text(sides) else []
     return lines + [(_raised(quad, picture.size, band), sure) for quad, sure in laid_down if not _is_upright(quad)]
 
 

@@ -30,6 +30,8 @@ CUT_CORRELATION = 0.97
 CUT_TILE_DIFFERENCE = 0.08
 CUT_OVERLAP = 0.25
 MOST_ASPECT_CHANGE = 0.2
+CORNERED = 100
+"""Photographs with so many corners that do not lie on one another, and whose hashes are far apart, are not alike."""
 DRAWN = 0.75
 TRIM_TOLERANCE = 32
 MOST_AWAY = 0.01
@@ -174,6 +176,9 @@ def same_picture(first: Look, second: Look) -> bool:
         if found is not None and _same_where_laid(first, second, mirror, found, drawn):
             return True
     if abs(first.width * second.height / (first.height * second.width) - 1) > MOST_ASPECT_CHANGE:
+        return False
+    cornered = min(len(first.features.points), len(second.features.points)) >= CORNERED
+    if cornered and not drawn and not worth_comparing(first.phash, first.dhash, second):
         return False
     return any(_same_whole(agreement(first.pixels, second.pixels[:, ::step])) for step in (1, -1))
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -28,14 +29,14 @@ import numpy as np
 import psutil
 from PIL import Image
 
-HERE = Path(__file__).resolve().parent
-sys.path.append(str(HERE.parent / "tests"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 from scan_photographs import COPIES, FAULTS, make, truth_of  # noqa: E402
 from support.images import bench, curate  # noqa: E402
 
 from loradeck.tools.curate_dataset import effort  # noqa: E402
 
+HERE = Path(__file__).resolve().parent
 FACTS_OF = 24
 AGAIN = 60
 MB = 1e6
@@ -73,7 +74,8 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
 
 
 def contend(python: str, script: str, folder: Path, *options: str) -> tuple[dict[str, Any], float]:
-    """What a contender found, and its peak memory in MB."""
+    """What a contender found, with the processor seconds that it took from start to end, and its peak memory in MB."""
+    before = processor_seconds()
     with tempfile.TemporaryDirectory() as out:
         told = Path(out) / "found.json"
         command = [python, str(HERE / script), str(folder), "--out", str(told), *options]
@@ -84,13 +86,22 @@ def contend(python: str, script: str, folder: Path, *options: str) -> tuple[dict
             _, error = process.communicate()
         if not told.exists():
             raise SystemExit(f"{' '.join(command)}\n{error[-2000:]}")
-        return json.loads(told.read_text(encoding="utf-8")), most[0]
+        found: dict[str, Any] = json.loads(told.read_text(encoding="utf-8"))
+        return found | {"processor": processor_seconds() - before}, most[0]
+
+
+def processor_seconds() -> float:
+    """Of all programs that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def show(name: str, found: dict[str, Any], peak: float, truth: Sequence[dict[str, Any]]) -> None:
     """Speed, memory and what was found of what was planted, and how often it spoke where nothing was."""
     load = os.getloadavg()[0]
-    print(f"{name}: {len(truth) / found['seconds']:.1f} images/s, {peak:.0f} MB at most (load {load:.1f} after it)")
+    speed, each = len(truth) / found["seconds"], 1000 * found["processor"] / len(truth)
+    print(f"{name}: {speed:.1f} images/s, {each:.0f} ms of a processor each, {peak:.0f} MB at most")
+    print(f"  load of the machine after it {load:.1f}")
     sources = {one["name"]: one["source"] for one in truth}
     pairs = {frozenset(pair) for pair in found["pairs"]}
     told = {name for pair in pairs if len({sources[name] for name in pair}) == 1 for name in pair}

@@ -1,6 +1,6 @@
 """Whether a call's pictures are work for a run: guessed from what their headers announce, before any is decoded.
 
-The guess is in seconds of one core, as `bench/curate.py` measures them. New pictures are prepared two at a time, so
+The guess is in seconds of a quiet core, scaled from what `bench/curate.py` measured on a busy one. New pictures are prepared two at a time, so
 that a call ends well within 20 seconds even where one core is busy.
 """
 
@@ -17,10 +17,10 @@ from loradeck.tools.curate_dataset.sources import Found, Survey
 
 SECONDS_IN_CALL = 15.0
 A_PICTURE = 0.6
-"""Faces, text, ground, corners: much the same for every size."""
-A_MEGAPIXEL = 0.06
-"""Of the original: decoding, bars, sharpness, blocks and tones."""
-A_COPY_MEGAPIXEL = 0.13
+"""Looking for text and faces, at a size of their own whatever the picture's."""
+A_MEGAPIXEL = 0.03
+"""Of the original: 0.01 where it is a JPEG, 0.035 where it is a PNG."""
+A_COPY_MEGAPIXEL = 0.18
 A_MEGABYTE_READ = 0.004
 A_MEGABYTE_UNPACKED = 0.01
 MEGA = 1e6

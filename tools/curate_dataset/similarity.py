@@ -30,6 +30,8 @@ CUT_CORRELATION = 0.97
 CUT_TILE_DIFFERENCE = 0.09
 CUT_OVERLAP = 0.25
 MOST_ASPECT_CHANGE = 0.2
+CORNERED = 100
+"""Photographs with so many corners that do not lie on one another, and whose hashes are far apart, are not alike."""
 DRAWN = 0.75
 TRIM_TOLERANCE = 32
 MOST_AWAY = 0.01
@@ -169,6 +171,9 @@ def same_picture(first: Look, second: Look) -> bool:
             return True
     if abs(first.width * second.height / (first.height * second.width) - 1) > MOST_ASPECT_CHANGE:
         return False
+    cornered = min(len(first.features.points), len(second.features.points)) >= CORNERED
+    if cornered and not drawn and not _hashes_near(first, second):
+        return False
     return any(_same_whole(agreement(first.pixels, second.pixels[:, ::step])) for step in (1, -1))
 
 
@@ -220,3 +225,10 @@ def _low_frequencies(square: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _pack(bits: NDArray[np.bool_]) -> int:
     return int.from_bytes(np.packbits(bits.ravel()).tobytes(), "big")
+
+
+def _hashes_near(first: Look, second: Look) -> bool:
+    """True when the hashes of one picture lie near another's, as it is or mirrored."""
+    near = [(first.phash, value, PHASH_MOST) for value in (second.phash, second.mirrored_phash)]
+    near += [(first.dhash, value, DHASH_MOST) for value in (second.dhash, second.mirrored_dhash)]
+    return any((one ^ other).bit_count() <= most for one, other, most in near)

@@ -31,10 +31,10 @@ from PIL import Image
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
-from scan_photographs import COPIES, FAULTS, make, truth_of  # noqa: E402
-from support.images import bench, curate  # noqa: E402
+from scan_photographs import COPIES, FAULTS, make, truth_of
+from support.images import bench, curate
 
-from loradeck.tools.curate_dataset import effort  # noqa: E402
+from loradeck.tools.curate_dataset import effort
 
 HERE = Path(__file__).resolve().parent
 FACTS_OF = 24

@@ -108,6 +108,25 @@ def test_a_crop_that_cannot_be_is_one_sentence_and_changes_nothing(
     assert only(on, ds).crop == before
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_crop_of_a_large_photograph_is_in_its_own_pixels_however_it_is_decoded(
+    tmp_path: Path, orientation: int
+) -> None:
+    on = bench(tmp_path)
+    wide = Image.new("RGB", (4000, 3000), (90, 110, 90))
+    wide.paste(RED, (3000, 200, 3600, 800))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    save(wide, tmp_path / "in" / "a.jpg", exif=exif, quality=90)
+    ds = curate(on, source=tmp_path / "in").dataset_id
+    x, y = (3000, 200) if orientation == 1 else (3000 - 800, 3000)  # turned clockwise: (x, y) goes to (height - y, x)
+    row = curate(on, dataset_id=ds, crops=[{"image": "1", "x": x, "y": y, "side": 600}], detail=True)
+    assert row.images[0].size == ("4000x3000" if orientation == 1 else "3000x4000")
+    copy = copy_of(row, row.images[0])
+    for place in ((2, 2), (61, 2), (2, 61), (61, 61), (32, 32)):
+        assert max(abs(a - b) for a, b in zip(copy.getpixel(place), RED, strict=True)) < 20  # type: ignore[arg-type]
+
+
 # --------------------------------------------------------------------------- grounds
 
 

@@ -1,7 +1,7 @@
 """Whether a call's pictures are work for a run: guessed from what their headers announce, before any is decoded.
 
-The guess is in seconds of a quiet core, scaled from what `bench/curate.py` measured on a busy one. New pictures are prepared two at a time, so
-that a call ends well within 20 seconds even where one core is busy.
+The guess is in seconds of a quiet core, scaled from what `bench/curate.py` measured on a busy one. New pictures are
+prepared two at a time, so that a call ends well within 20 seconds even where one core is busy.
 """
 
 from __future__ import annotations

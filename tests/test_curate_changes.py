@@ -213,6 +213,14 @@ def test_rights_beside_the_pictures_come_along(tmp_path: Path) -> None:
     assert made.images[0].rights.may_leave is False
 
 
+def test_rights_are_kept_in_one_line_of_what_can_be_shown(tmp_path: Path) -> None:
+    on = bench(tmp_path)
+    ds = curate(on, source=folder_of(tmp_path / "in", 1), rights={"source": "Ada\n\x00 \u200bLovelace "}).dataset_id
+    told = only(on, ds).rights
+    assert told is not None
+    assert told.source == "Ada Lovelace"
+
+
 def test_rights_that_say_nothing_are_refused(tmp_path: Path) -> None:
     on = bench(tmp_path)
     ds = curate(on, source=folder_of(tmp_path / "in", 1)).dataset_id

@@ -16,6 +16,7 @@ from loradeck.state.store import Store
 from loradeck.tools.contracts import BackgroundOf, Crop, CropOf, ImageFacts, ImageStatus, RightsOf, as_box
 from loradeck.tools.datasets import References, all_images, find_dataset, place_for, resolve_images
 from loradeck.tools.errors import BadArgument, Refused
+from loradeck.tools.rulebook.words import tidy
 
 LONGEST_HISTORY = 20
 MOST_REMEMBERED = 20_000
@@ -141,7 +142,8 @@ def lay_on_grounds(store: Store, dataset_id: str, wanted: BackgroundOf) -> int:
 
 def record_rights(store: Store, dataset_id: str, rights: RightsOf, added: Sequence[str]) -> int:
     """Write down rights for the images that are named, else those just added, else all; returns for how many."""
-    said = rights.model_dump(exclude={"images"}, exclude_none=True)
+    told = rights.model_dump(exclude={"images"}, exclude_none=True)
+    said = {name: tidy(value) if isinstance(value, str) else value for name, value in told.items()}
     if not said:
         raise BadArgument("rights says nothing; give source, licence, consent or may_leave.")
     every, new = all_images(store, dataset_id), set(added)

@@ -519,7 +519,9 @@ def test_a_run_that_is_under_way_is_joined_however_little_is_left(
     begun = curate(on, source=source, name="big")
     for path in sorted(source.iterdir())[1:]:
         path.unlink()
-    assert curate(on, source=source, name="big").run_id == begun.run_id
+    for named in ({"name": "big"}, {"dataset_id": "big"}, {"dataset_id": begun.dataset_id}):
+        again = curate(on, source=source, resolution=SMALL_COPIES, **named)
+        assert again.run_id == begun.run_id, "the same work, however the set is named"
     assert on.store.count(ImageRecord) == 0
 
 

@@ -133,12 +133,19 @@ def _under_way(bench: Workbench, dataset: DatasetRecord, args: CurateArgs) -> Ru
     """The run that this very call started before and that is at work still. Raises Refused while another one is."""
     runs.recover(bench.store, bench.launch)
     run = _active(bench.store, dataset)
-    if run is not None and run.spec["args"] != _spelt(args):
+    if run is not None and _asked(run.spec["args"], dataset) != _asked(_spelt(args), dataset):
         raise Refused(
             f"{run.id} is still bringing pictures into {dataset.name!r}; wait with check_status(run_id={run.id!r}), "
             "or stop it with stop_run, then call again."
         )
     return run
+
+
+def _asked(spelt: dict[str, Any], dataset: DatasetRecord) -> dict[str, Any]:
+    """What a call asks of a dataset, however it names it: by its id, by its name, or by its source alone."""
+    return {
+        name: value for name, value in spelt.items() if name != "dataset_id" and (name, value) != ("name", dataset.name)
+    }
 
 
 def _hand_over(args: CurateArgs, bench: Workbench, dataset: DatasetRecord, *, is_new: bool) -> RunRecord:

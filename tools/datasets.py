@@ -41,7 +41,7 @@ def editing(store: Store, dataset_id: str) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    path = store.workspace.home / "datasets" / f".{dataset_id}.lock"
+    path = store.workspace.home / ".locks" / f"{dataset_id}.lock"
     with told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)

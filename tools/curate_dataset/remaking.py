@@ -4,6 +4,7 @@ gone. What is measured on the square is measured again with it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -78,11 +79,9 @@ def _again(
     """One copy from the original; from the present copy where the original is gone or changed, and told."""
     original = Path(row.original_path)
     if row.crop is not None and hash_of(original) == row.sha256:
-        try:
+        with suppress(Unfit):  # then it counts as gone
             upright = open_upright(original, most, _enough(row, resolution))
             return _from_original(dataset, row, upright, resolution, copy, told)
-        except Unfit:
-            pass
     told.gone.append(row.id)
     present = copy_path(store, row)
     if not present.exists():

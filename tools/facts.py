@@ -84,12 +84,13 @@ def measured(image: ImageRecord, repeats: bool = False, strangeness: float | Non
     """What curation measured on an image; `repeats` where others of its set carry the same text."""
     facts = image.facts
     laid = overlay_of(letterings(image), SIDES)
-    overlay = ("repeated" if repeats else laid.kind) if laid else "repeated" if facts.get("mark") else None
+    mark = str(facts.get("mark") or "")
+    overlay = "repeated" if mark or (laid and repeats) else laid.kind if laid else None
     return Measured(
         **{name: facts.get(name) for name in NUMBERS},
         faces=len(facts["faces"]) if facts.get("faces") is not None else None,
         overlay=overlay,
-        words=laid.words if laid else str(facts.get("mark") or ""),
+        words=mark or (laid.words if laid else ""),
         loras=tuple(facts.get("loras") or ()),
         strangeness=strangeness,
     )

@@ -27,6 +27,7 @@ from loradeck.tools.errors import Refused, ToolFault
 from loradeck.tools.facts import set_facts
 from loradeck.tools.house_file import house_of
 from loradeck.tools.image_changes import choose, crop, lay_on_grounds, record_rights, undo
+from loradeck.tools.rulebook.tables import FIGURES
 from loradeck.tools.strangeness import strangeness
 from loradeck.tools.workbench import Job
 
@@ -100,7 +101,8 @@ def _standing(store: Store, dataset_id: str) -> Standing:
     dataset = find_dataset(store, dataset_id)
     images, captions = all_images(store, dataset_id), captions_of(store, dataset_id)
     kept = [image for image in images if image.status == ImageStatus.KEPT]
-    facts = set_facts(dataset, kept, captions, house=house_of(store, dataset_id), strangeness=strangeness(store, kept))
+    strange = strangeness(store, kept) if dataset.profile not in FIGURES else None
+    facts = set_facts(dataset, kept, captions, house=house_of(store, dataset_id), strangeness=strange)
     return Standing(dataset, images, captions, facts)
 
 

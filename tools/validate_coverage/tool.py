@@ -14,7 +14,9 @@ from loradeck.tools.disk_changes import hashes_now, take_in_captions, told_edits
 from loradeck.tools.facts import set_facts
 from loradeck.tools.house_file import house_of
 from loradeck.tools.rulebook.facts import SetFacts
+from loradeck.tools.rulebook.tables import FIGURES
 from loradeck.tools.spec import ToolSpec
+from loradeck.tools.strangeness import strangeness
 from loradeck.tools.validate_coverage.copies import png_size
 from loradeck.tools.workbench import Workbench
 
@@ -33,6 +35,7 @@ def facts_now(store: Store, dataset: DatasetRecord, target_model: TargetModel | 
         partial(_copy_size, store),
         house_of(store, dataset.id),
         hashes_now(store, dataset.id, images),
+        strangeness(store, images) if dataset.profile not in FIGURES else None,  # which IMG-OUTLIER does not judge
     )
 
 

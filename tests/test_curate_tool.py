@@ -21,7 +21,7 @@ from loradeck.engines.errors import Cancelled
 from loradeck.engines.registry import Registry
 from loradeck.server.worker import work
 from loradeck.state.errors import DiskFull, WorkspaceReadOnly
-from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, RunRecord
+from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, LookRecord, RunRecord
 from loradeck.tools.contracts import CurateArgs, CurateResult
 from loradeck.tools.curate_dataset import adding, effort, job, tool
 from loradeck.tools.curate_dataset.picture import announced_megapixels
@@ -400,6 +400,15 @@ def test_a_name_that_another_set_has_and_the_sets_own_folder_are_refused(tmp_pat
         curate(on, dataset_id=two.dataset_id, name="A")
     with pytest.raises(BadArgument, match="own folder"):
         curate(on, dataset_id=one.dataset_id, source=one.folder)
+
+
+def test_a_set_of_before_looks_were_kept_still_knows_its_pictures(tmp_path: Path) -> None:
+    on = bench(tmp_path)
+    ds = curate(on, source=folder_of(tmp_path / "in", 3), resolution=256).dataset_id
+    on.store.remove(LookRecord, "dataset_id = ?", [ds])
+    save(picture(1, 700), tmp_path / "more" / "again.jpg", quality=80)
+    grown = curate(on, dataset_id=ds, source=tmp_path / "more")
+    assert (grown.kept, len(grown.duplicates)) == (3, 1)
 
 
 # --------------------------------------------------------------------------- trouble

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from loradeck.state.files import new_id, sha256_file
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, LookRecord
 from loradeck.state.store import Store
@@ -19,11 +21,11 @@ from loradeck.tools.curate_dataset.gathering import gather
 from loradeck.tools.curate_dataset.names import copy_name, shown
 from loradeck.tools.curate_dataset.prepare import Prepared, Task, prepare_all
 from loradeck.tools.curate_dataset.recipe import recipe
-from loradeck.tools.curate_dataset.similarity import Look
+from loradeck.tools.curate_dataset.similarity import Look, look_at
 from loradeck.tools.curate_dataset.sources import Found, as_list, survey
 from loradeck.tools.curate_dataset.watch import Watch
 from loradeck.tools.curate_dataset.watermarks import Trace, common_marks
-from loradeck.tools.datasets import place_copies, place_for, put_in_place, staging
+from loradeck.tools.datasets import copy_path, place_copies, place_for, put_in_place, staging
 from loradeck.tools.house_file import house_of, take_along
 from loradeck.tools.image_changes import ASKED
 from loradeck.tools.rulebook.tables import FIGURES
@@ -152,21 +154,27 @@ def hash_of(path: Path) -> str:
 
 
 def lookup(store: Store, rows: Sequence[ImageRecord]) -> Lookup:
-    """The pictures that a new one may repeat: those kept, and those that a person set aside."""
+    """The pictures that a new one may repeat: those kept, and those that a person set aside.
+
+    Of a picture that an earlier loradeck brought in no look was kept: its copy is looked at, where it is there.
+    """
     with_look = {row["image_id"] for row in store.read("select image_id from looks")}
-    known = [
-        Known(row.id, row.copy_sha256)
+    comparable = {
+        row.id: row
         for row in rows
-        if row.copy_sha256 and row.id in with_look and (row.status == ImageStatus.KEPT or has_reason(row, ASKED))
-    ]
+        if row.copy_sha256
+        and (row.status == ImageStatus.KEPT or has_reason(row, ASKED))
+        and (row.id in with_look or copy_path(store, row).is_file())
+    }
 
     def load(image_id: str) -> Look:
         held = store.find(LookRecord, image_id)
-        if held is None:
-            raise KeyError(image_id)
-        return Look.from_bytes(held.look)
+        if held is not None:
+            return Look.from_bytes(held.look)
+        with Image.open(copy_path(store, comparable[image_id])) as copy:
+            return look_at(copy.convert("RGB"))
 
-    return Lookup(known, load)
+    return Lookup([Known(row.id, str(row.copy_sha256)) for row in comparable.values()], load)
 
 
 def has_reason(row: ImageRecord, rule_id: str) -> bool:

@@ -103,7 +103,8 @@ class TrainSpec:
     """Everything that decides a training but the images.
 
     `run_dir` is where the engine writes `checkpoints/`, `samples/` and the final file; `warm_start` is a
-    LoRA file to start from; `resolution` is the side in pixels that training sees.
+    LoRA file to start from; `resolution` is the side in pixels that training sees; `cache` is a folder for what later
+    runs on the same images need not compute again (the run's own where there is none).
     """
 
     run_id: str
@@ -123,6 +124,7 @@ class TrainSpec:
     sample_every: int
     sample_prompts: tuple[str, ...] = ()
     warm_start: Path | None = None
+    cache: Path | None = None
     advanced: dict[str, Any] = field(default_factory=dict)
 
 

@@ -66,6 +66,11 @@ class Workspace:
         return self.home / "loras" / base_model
 
     @property
+    def cache(self) -> Path:
+        """What runs need not compute again: latents and encoded prompts. It may be deleted at any time."""
+        return self.home / "cache"
+
+    @property
     def folders(self) -> tuple[Path, ...]:
         """Where everything but the database lies; each is made on first use."""
         return tuple(self.home / name for name in ("datasets", "runs", "loras", "decks"))

@@ -92,7 +92,7 @@ def test_what_was_trained_is_what_loads(base: bases.Base, tmp_path: Path) -> Non
     loaded.load_lora_weights(tmp_path / "look.safetensors")
     generator = torch.Generator().manual_seed(0)
     noisy = torch.randn(2, 16, 4, 4, generator=generator)
-    text = torch.randn(2, 24, 3 * tiny.TEXT_WIDTH, generator=generator)
+    text = {"states": torch.randn(2, 24, 3 * tiny.TEXT_WIDTH, generator=generator)}
     sigma = torch.tensor([0.2, 0.8])
     with torch.no_grad():
         ours = FAMILY.flow(trained.transformer, noisy, sigma, text)

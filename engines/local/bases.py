@@ -48,7 +48,8 @@ class Base:
     """One base model: a family's maths, where the weights lie, and what suits it.
 
     `sizes` are the native picture sizes in pixels (width, height); `max_tokens` what prompts are padded to.
-    `prior` gives pictures for preservation, the same every time.
+    `prior` gives pictures for preservation, the same every time. `single_file` holds the transformer where it comes as
+    one file of its own.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Base:
     architecture: str
     preview: bool = False
     prior: Callable[[], list[PriorPicture]] = list
+    single_file: Path | None = None
 
     @property
     def resolution(self) -> int:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL.Image import Image
 
@@ -18,6 +18,10 @@ from loradeck.engines.errors import BadSpec, BadWeights
 from loradeck.engines.local import families, layout, lora_file, lora_header, pictures
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.pipeline import load
+from loradeck.engines.local.texts import join
+
+if TYPE_CHECKING:
+    from loradeck.engines.local.families import Text
 
 BATCH = 4
 """Pictures of one size drawn together; measured on two cores, see docs."""
@@ -63,6 +67,7 @@ class Drawer:
         self._pipeline = load(base, self._family)
         self._on: list[str] = []
         self._told: list[str] = []
+        self._texts: dict[str, Text] = {}
 
     @cached_property
     def _base_sha256(self) -> str:
@@ -103,12 +108,10 @@ class Drawer:
     def _draw(self, jobs: list[DrawJob], size: Size, settings: Settings, reporter: Reporter) -> list[Image]:
         """The pictures of a batch at the sizes asked for; a stop is heard at every step."""
         prompts = [job.prompt for job in jobs]
-        text = self._family.encode_prompts(self._pipeline, prompts, self.base.max_tokens)
-        empty = self._family.encode_prompts(self._pipeline, [""], self.base.max_tokens)
         drawn = self._family.draw(
             self._pipeline,
-            text,
-            empty,
+            join([self._text(prompt) for prompt in prompts]),
+            self._text(""),
             [job.seed for job in jobs],
             size,
             settings.steps,
@@ -116,6 +119,12 @@ class Drawer:
             reporter.raise_if_cancelled,
         )
         return [pictures.scaled(picture, job.width, job.height) for job, picture in zip(jobs, drawn, strict=True)]
+
+    def _text(self, prompt: str) -> Text:
+        """A prompt, encoded once for as long as the base is in memory."""
+        if prompt not in self._texts:
+            self._texts[prompt] = self._family.encode_prompts(self._pipeline, [prompt], self.base.max_tokens)
+        return self._texts[prompt]
 
     def _put_on(self, loras: Sequence[LoraRef]) -> tuple[tuple[str, float, str], ...]:
         """Load the request's LoRAs in place of the last one's; returns what the PNGs tell of them."""

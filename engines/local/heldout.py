@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Iterator
 
 import torch
 
-from loradeck.engines.local.families import Family
-from loradeck.engines.local.learner import Noisy, row_losses
+from loradeck.engines.local.learner import Flow, Noisy, row_losses
 from loradeck.engines.local.material import IN_TRAIN, Material, Pairs
 from loradeck.engines.local.seeds import stream
 
@@ -19,8 +19,8 @@ SEED = 1
 class Yardstick:
     """Measures a transformer on held-out pictures and on a few from the training set. Touches no global generator."""
 
-    def __init__(self, family: Family, transformer: Any, material: Material) -> None:
-        self._family, self._transformer = family, transformer
+    def __init__(self, flow: Flow, material: Material) -> None:
+        self._flow = flow
         self._rows = {
             "held_out_loss": _fixed(material, material.held_out, "held-out"),
             "in_train_loss": _fixed(material, _first(material.train), "in-train"),
@@ -30,21 +30,31 @@ class Yardstick:
     def measure(self) -> dict[str, float]:
         """`held_out_loss` (missing when nothing is held out) and `in_train_loss`."""
         found = {}
-        for name, rows in self._rows.items():
-            if rows is not None:
-                flow = self._family.flow(self._transformer, rows.mixed, rows.sigma, rows.text)
-                found[name] = float(row_losses(flow, rows.target).mean())
+        for name, groups in self._rows.items():
+            if groups:
+                losses = [row_losses(self._flow(rows), self._flow.wanted(rows)) for rows in self._passes(groups)]
+                found[name] = float(torch.cat(losses).mean())
         return found
+
+    def _passes(self, groups: list[Noisy]) -> Iterator[Noisy]:
+        """The rows in passes that fit."""
+        for rows in groups:
+            yield from rows.cut(math.ceil(len(rows.sigma) / (self._flow.hold.micro_batch or len(rows.sigma))))
 
 
 def _first(pairs: Pairs) -> Pairs:
     return Pairs(pairs.images[:IN_TRAIN], pairs.prompts[:IN_TRAIN])
 
 
-def _fixed(material: Material, pairs: Pairs, name: str) -> Noisy | None:
-    """Every pair at every level of `SIGMAS`, each with noise of its own."""
-    if not len(pairs):
-        return None
-    image, text = pairs.take(material.encoded, torch.arange(len(pairs)).repeat_interleave(len(SIGMAS)))
+def _fixed(material: Material, pairs: Pairs, name: str) -> list[Noisy]:
+    """Every pair at every level of `SIGMAS`, each with noise of its own; pairs of one shape together."""
+    return [
+        _noised(material, pairs, places, f"{name}/{shape}" if number else name)
+        for number, (shape, places) in enumerate(pairs.by_shape(material.encoded).items())
+    ]
+
+
+def _noised(material: Material, pairs: Pairs, places: torch.Tensor, name: str) -> Noisy:
+    image, text = pairs.take(material.encoded, places.repeat_interleave(len(SIGMAS)))
     noise = torch.randn(image.shape, generator=stream(SEED, name, 0))
-    return Noisy(image, noise, torch.tensor(SIGMAS).repeat(len(pairs)), text)
+    return Noisy(image.float(), noise, torch.tensor(SIGMAS).repeat(len(places)), text)

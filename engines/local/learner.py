@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from loradeck.engines.base import TrainSpec
 from loradeck.engines.local.families import Family
 from loradeck.engines.local.lora import Adapter
-from loradeck.engines.local.material import Material
+from loradeck.engines.local.material import Material, Pairs, Shape
 from loradeck.engines.local.options import Options
-from loradeck.engines.local.seeds import noise_levels, rows, stream
+from loradeck.engines.local.seeds import batches, noise_levels, stream
+from loradeck.engines.local.texts import join, moved, part
+
+if TYPE_CHECKING:
+    from loradeck.engines.local.families import Text
+
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class Noisy:
-    """What a pass is made of: `image` and `noise` ``(b, c, h, w)``, `sigma` ``(b,)``, `text` ``(b, l, d)``."""
+    """What a pass is made of: `image` and `noise` ``(b, c, h, w)``, `sigma` ``(b,)``, `text` of b prompts."""
 
     image: torch.Tensor
     noise: torch.Tensor
     sigma: torch.Tensor
-    text: torch.Tensor
+    text: Text
 
     @property
     def mixed(self) -> torch.Tensor:
@@ -35,6 +43,23 @@ class Noisy:
     def target(self) -> torch.Tensor:
         """The flow that is learned: noise minus image."""
         return self.noise - self.image
+
+    def joined(self, other: Noisy) -> Noisy:
+        """These rows, then the other's, which have the same shape."""
+        return Noisy(
+            torch.cat([self.image, other.image]),
+            torch.cat([self.noise, other.noise]),
+            torch.cat([self.sigma, other.sigma]),
+            join([self.text, other.text]),
+        )
+
+    def cut(self, count: int) -> Iterator[Noisy]:
+        """So many parts, as equal as can be, in order; the last ones may be empty."""
+        for number in range(count):
+            start, stop = (len(self.sigma) * edge // count for edge in (number, number + 1))
+            yield Noisy(
+                self.image[start:stop], self.noise[start:stop], self.sigma[start:stop], part(self.text, start, stop)
+            )
 
 
 @dataclass(frozen=True)
@@ -61,60 +86,115 @@ def learning_rate(spec: TrainSpec, options: Options, step: int) -> float:
     return spec.learning_rate * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
+@dataclass(frozen=True)
+class Hold:
+    """Where and how the transformer is held: the device, the type it computes in, and how many rows fit in one pass."""
+
+    device: torch.device = CPU
+    dtype: torch.dtype = torch.float32
+    micro_batch: int | None = None
+
+
+class Flow:
+    """The transformer's prediction, with inputs brought to where it is held. Everything outside stays in float32."""
+
+    def __init__(self, family: Family, transformer: Any, hold: Hold) -> None:
+        self._family, self._transformer, self.hold = family, transformer, hold
+
+    def __call__(self, given: Noisy) -> torch.Tensor:
+        """The predicted flow ``(b, c, h, w)``, on the device."""
+        hold = self.hold
+        noisy = given.mixed.to(hold.device, hold.dtype, non_blocking=True)
+        sigma = given.sigma.to(hold.device, non_blocking=True)
+        with torch.autocast(hold.device.type, hold.dtype, enabled=hold.dtype != torch.float32):
+            return self._family.flow(self._transformer, noisy, sigma, moved(given.text, hold.device, hold.dtype))
+
+    def wanted(self, given: Noisy) -> torch.Tensor:
+        """The flow that should be predicted, on the device."""
+        return given.target.to(self.hold.device, non_blocking=True)
+
+
 class Learner:
     """The adapter with its optimiser. A step depends on the weights, the optimiser and the step's number alone."""
 
     def __init__(
-        self, family: Family, transformer: Any, adapter: Adapter, material: Material, spec: TrainSpec, options: Options
+        self,
+        family: Family,
+        transformer: Any,
+        adapter: Adapter,
+        material: Material,
+        spec: TrainSpec,
+        options: Options,
+        hold: Hold | None = None,
     ) -> None:
-        self._family, self._transformer, self.adapter = family, transformer, adapter
+        self.hold = hold or Hold()
+        self.adapter, self.flow = adapter, Flow(family, transformer, self.hold)
         self._material, self._spec, self._options = material, spec, options
+        self._learn = material.train.by_shape(material.encoded)
+        self._preserve = material.preserve.by_shape(material.encoded)
         self.optimizer = torch.optim.AdamW(
-            adapter.parameters().values(), lr=spec.learning_rate, weight_decay=options.weight_decay
+            adapter.parameters().values(),
+            lr=spec.learning_rate,
+            weight_decay=options.weight_decay,
+            fused=self.hold.device.type == "cuda",
         )
 
     def learning_rows(self, step: int) -> Noisy:
         """The rows of a step that teach the look."""
-        return self._rows("learn", step, self._spec.batch_size)
+        chosen = batches(self._spec.seed, "learn", step, list(self._learn.values()), self._spec.batch_size)
+        return self._noised("learn", step, self._material.train, chosen)
 
-    def preserving_rows(self, step: int) -> Noisy:
-        """The rows of a step that must stay as the base has them (prompts without the trigger)."""
-        return self._rows("preserve", step, self._options.preservation_batch)
+    def preserving_rows(self, step: int, shape: Shape | None = None) -> Noisy:
+        """The rows of a step that must stay as the base has them; of that shape, where there are any of it."""
+        group = self._preserve[shape] if shape in self._preserve else next(iter(self._preserve.values()))
+        chosen = batches(self._spec.seed, "preserve", step, [group], self._options.preservation_batch)
+        return self._noised("preserve", step, self._material.preserve, chosen)
 
-    def _rows(self, use: str, step: int, count: int) -> Noisy:
-        pairs = self._material.train if use == "learn" else self._material.preserve
-        chosen = rows(self._spec.seed, use, step, len(pairs), count)
+    def _noised(self, use: str, step: int, pairs: Pairs, chosen: torch.Tensor) -> Noisy:
         image, text = pairs.take(self._material.encoded, chosen)
         generator = stream(self._spec.seed, use, step)
-        sigma = noise_levels(self._options, count, generator)
-        return Noisy(image, torch.randn(image.shape, generator=generator), sigma, text)
+        sigma = noise_levels(self._options, len(chosen), generator)
+        return Noisy(image.float(), torch.randn(image.shape, generator=generator), sigma, text)
 
-    def losses(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The two losses of a step: of the look, and of preservation (0 when it is off)."""
+    def passes(self, step: int) -> list[tuple[Noisy, Noisy | None]]:
+        """The rows of a step, cut into what fits in one pass: to learn, and to preserve beside them."""
         learn = self.learning_rows(step)
-        if not self._options.preservation:
-            flow = self._family.flow(self._transformer, learn.mixed, learn.sigma, learn.text)
-            return row_losses(flow, learn.target).mean(), torch.zeros(())
-        keep = self.preserving_rows(step)
+        keep = self.preserving_rows(step, tuple(learn.image.shape[1:])) if self._options.preservation else None
+        count = math.ceil(len(learn.sigma) / (self.hold.micro_batch or len(learn.sigma)))
+        kept: list[Noisy | None] = [None] * count if keep is None else list(keep.cut(count))
+        return list(zip(learn.cut(count), kept, strict=True))
+
+    def losses(self, learn: Noisy, keep: Noisy | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sums over the rows of a pass of the two losses: of the look, and of preservation (0 without rows)."""
+        if keep is None or not len(keep.sigma):
+            return row_losses(self.flow(learn), self.flow.wanted(learn)).sum(), torch.zeros((), device=self.hold.device)
         with torch.no_grad(), self.adapter.off():
-            base_flow = self._family.flow(self._transformer, keep.mixed, keep.sigma, keep.text)
-        flow = self._family.flow(
-            self._transformer,
-            torch.cat([learn.mixed, keep.mixed]),
-            torch.cat([learn.sigma, keep.sigma]),
-            torch.cat([learn.text, keep.text]),
-        )
-        every = row_losses(flow, torch.cat([learn.target, base_flow]))
-        return every[: len(learn.sigma)].mean(), every[len(learn.sigma) :].mean()
+            base_flow = self.flow(keep)
+        if learn.image.shape[1:] != keep.image.shape[1:]:
+            of_look = row_losses(self.flow(learn), self.flow.wanted(learn)).sum()
+            return of_look, row_losses(self.flow(keep), base_flow).sum()
+        flow = self.flow(learn.joined(keep))
+        every = row_losses(flow, torch.cat([self.flow.wanted(learn), base_flow.float()]))
+        return every[: len(learn.sigma)].sum(), every[len(learn.sigma) :].sum()
 
     def step(self, step: int) -> Outcome:
-        """Learn once."""
+        """Learn once; the gradient is the same however many passes the rows take."""
         rate = learning_rate(self._spec, self._options, step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss, preservation = self.losses(step)
         self.optimizer.zero_grad(set_to_none=True)
-        (loss + self._options.preservation * preservation).backward()  # type: ignore[no-untyped-call]
+        loss, preservation = self._gradients(step)
         norm = torch.nn.utils.clip_grad_norm_(self.adapter.parameters().values(), self._options.max_grad_norm)
         self.optimizer.step()
-        return Outcome(loss.detach(), preservation.detach(), norm.detach(), rate)
+        return Outcome(loss, preservation, norm.detach(), rate)
+
+    def _gradients(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Leave the step's gradient on the weights; returns the two mean losses."""
+        spec, options = self._spec, self._options
+        total = torch.zeros(2, device=self.hold.device)
+        for learn, keep in self.passes(step):
+            of_look, of_base = self.losses(learn, keep)
+            loss, preservation = of_look / spec.batch_size, of_base / options.preservation_batch
+            (loss + options.preservation * preservation).backward()  # type: ignore[no-untyped-call]
+            total += torch.stack([loss.detach(), preservation.detach()])
+        return total[0], total[1]

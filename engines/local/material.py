@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL.Image import Image
 
 from loradeck.engines.base import DatasetFolder, DatasetItem, TrainSpec
+from loradeck.engines.local import buckets, pictures, texts
 from loradeck.engines.local.bases import Base
-from loradeck.engines.local.cache import Encoded, encode
-from loradeck.engines.local.families import Family
+from loradeck.engines.local.cache import Encoded, Encoder, Picture
 from loradeck.engines.local.options import Options
+
+if TYPE_CHECKING:
+    from loradeck.engines.local.families import Text
+
+Shape = tuple[int, ...]
 
 IMAGES_PER_HELD_OUT = 8
 """A picture is kept out of training for every so many, up to the option's number."""
@@ -36,9 +42,17 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.images)
 
-    def take(self, encoded: Encoded, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Latents ``(k, c, h, w)`` and text states ``(k, tokens, d)`` of the chosen pairs."""
-        return encoded.latents[self.images[chosen]], encoded.texts[self.prompts[chosen]]
+    def take(self, encoded: Encoded, chosen: torch.Tensor) -> tuple[torch.Tensor, Text]:
+        """Latents ``(k, c, h, w)`` and prompts of the chosen pairs, which are of one shape (see `by_shape`)."""
+        latents = torch.stack([encoded.latents[int(place)] for place in self.images[chosen]])
+        return latents, texts.take(encoded.texts, self.prompts[chosen])
+
+    def by_shape(self, encoded: Encoded) -> dict[Shape, torch.Tensor]:
+        """Places of the pairs whose latents have the same shape, in order of first appearance."""
+        found: dict[Shape, list[int]] = {}
+        for place, image in enumerate(self.images.tolist()):
+            found.setdefault(tuple(encoded.latents[image].shape), []).append(place)
+        return {shape: torch.tensor(places) for shape, places in found.items()}
 
 
 @dataclass(frozen=True)
@@ -50,8 +64,8 @@ class Material:
     held_out: Pairs
     preserve: Pairs
     sample_prompts: tuple[str, ...]
-    samples: torch.Tensor  # text states (k, tokens, d)
-    empty: torch.Tensor  # text states of "" (1, tokens, d)
+    samples: Text
+    empty: Text  # the one prompt ""
 
 
 def without_trigger(caption: str, trigger: str) -> str:
@@ -95,33 +109,41 @@ def _digest(picture: Image) -> str:
 
 
 def prepare(
-    base: Base, family: Family, pipeline: Any, spec: TrainSpec, dataset: DatasetFolder, options: Options
+    base: Base, encoder: Encoder, spec: TrainSpec, dataset: DatasetFolder, options: Options, stride: int
 ) -> Material:
-    """Choose what is held out and what is preserved, and encode everything (or read it from the run's cache)."""
+    """Choose what is held out and what is preserved, and encode everything (or read it back from the cache)."""
     learn, held = split(dataset.items, options.held_out)
-    prior = base.prior() if options.preservation else []
     images, prompts = _Table(), _Table()
     prompts.place("")
-    train = [(images.place(item.sha256, item.image), prompts.place(item.caption)) for item in learn]
-    held_out = [(images.place(item.sha256, item.image), prompts.place(item.caption)) for item in held]
+
+    def place(sha256: str, source: Path | Image) -> int:
+        return images.place(sha256, Picture(sha256, source, _size(source, spec.resolution, stride)))
+
+    train = [(place(item.sha256, item.image), prompts.place(item.caption)) for item in learn]
+    held_out = [(place(item.sha256, item.image), prompts.place(item.caption)) for item in held]
     preserve: list[tuple[int, int]] = []
     if options.preservation:
         plain = [prompts.place(without_trigger(item.caption, spec.trigger)) for item in learn]
         preserve = [(image, prompt) for (image, _), prompt in zip(train, plain, strict=True)]
-        for number, entry in enumerate(prior):
-            place = images.place(_digest(entry.picture), entry.picture)
+        for number, entry in enumerate(base.prior()):
             # An empty prompt now and then, since guidance draws against it.
-            preserve.append((place, 0 if number % 6 == 5 else prompts.place(entry.prompt)))
+            said = 0 if number % 6 == 5 else prompts.place(entry.prompt)
+            preserve.append((place(_digest(entry.picture), entry.picture), said))
     shown = spec.sample_prompts or tuple(dict.fromkeys(item.caption for item in [*held, *learn]))[:SAMPLES]
     shown_places = [prompts.place(prompt) for prompt in shown]
-    texts = [prompt for prompt, _ in prompts.entries]
-    encoded = encode(base, family, pipeline, images.entries, texts, spec.resolution, spec.run_dir / "cache")
+    encoded = encoder.encode([entry for _, entry in images.entries], [prompt for prompt, _ in prompts.entries])
     return Material(
         encoded,
         _pairs(train),
         _pairs(held_out),
         _pairs(preserve),
         shown,
-        encoded.texts[torch.tensor(shown_places, dtype=torch.long)],
-        encoded.texts[:1],
+        texts.take(encoded.texts, torch.tensor(shown_places, dtype=torch.long)),
+        texts.part(encoded.texts, 0, 1),
     )
+
+
+def _size(source: Path | Image, resolution: int, stride: int) -> tuple[int, int]:
+    """The size in pixels that a picture is learned at."""
+    width, height = pictures.size(source) if isinstance(source, Path) else source.size
+    return buckets.nearest(width, height, resolution, stride)

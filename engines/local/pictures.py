@@ -31,6 +31,15 @@ def read(path: Path) -> Image.Image:
         raise BadSpec(f"The training image {path.name} cannot be read; curate the dataset again.") from error
 
 
+def size(path: Path) -> tuple[int, int]:
+    """Width and height of a training picture, from its header. Raises BadSpec when it cannot be read."""
+    try:
+        with Image.open(path) as picture:
+            return picture.size
+    except (OSError, SyntaxError) as error:
+        raise BadSpec(f"The training image {path.name} cannot be read; curate the dataset again.") from error
+
+
 def scaled(picture: Image.Image, width: int, height: int) -> Image.Image:
     """The picture at another size: Lanczos, covering, cut around the middle where the shape differs."""
     return ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)

@@ -7,6 +7,10 @@ needs no saved generator: the step is the whole state.
 from __future__ import annotations
 
 import hashlib
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 
@@ -27,6 +31,25 @@ def rows(seed: int, name: str, step: int, count: int, size: int) -> torch.Tensor
         lap, place = divmod(position, count)
         chosen.append(int(torch.randperm(count, generator=stream(seed, f"{name}-order", lap))[place]))
     return torch.tensor(chosen)
+
+
+def batches(seed: int, name: str, step: int, groups: Sequence[torch.Tensor], size: int) -> torch.Tensor:
+    """Which things a step takes, ``(size,)``, all of one group: things of one shape, which a batch can hold together.
+
+    With one group it is `rows`. With more, a lap cuts every group into batches (a last one that is not full is filled
+    from the group's start) and takes the batches of all groups in random order.
+    """
+    if len(groups) == 1:
+        return groups[0][rows(seed, name, step, len(groups[0]), size)]
+    counts = [math.ceil(len(group) / size) for group in groups]
+    lap, place = divmod(step, sum(counts))
+    order = torch.randperm(sum(counts), generator=stream(seed, f"{name}-laps", lap))
+    batch = int(order[place])
+    ends = list(accumulate(counts))
+    number = bisect_right(ends, batch)
+    taken = batch - (ends[number] - counts[number])
+    group = groups[number]
+    return group[rows(seed, f"{name}-{number}", lap * counts[number] + taken, len(group), size)]
 
 
 def noise_levels(options: Options, count: int, generator: torch.Generator) -> torch.Tensor:

@@ -17,15 +17,18 @@ from loradeck.engines.base import DatasetFolder, Reporter, TrainResult, TrainSpe
 from loradeck.engines.errors import BadSpec
 from loradeck.engines.local import checkpoint, export, families, layout, lora_file, material, metadata, pictures
 from loradeck.engines.local.bases import Base
+from loradeck.engines.local.cache import Encoder
 from loradeck.engines.local.checkpoint import Progress
 from loradeck.engines.local.heldout import Yardstick
-from loradeck.engines.local.learner import Learner
+from loradeck.engines.local.learner import Hold, Learner
 from loradeck.engines.local.loop import Loop
 from loradeck.engines.local.lora import Adapter
+from loradeck.engines.local.material import Material
 from loradeck.engines.local.options import Options, read
-from loradeck.engines.local.pipeline import load
+from loradeck.engines.local.pipeline import Encoders, load
+from loradeck.engines.local.texts import moved
 
-FORMAT = 1
+FORMAT = 2
 """Part of a checkpoint's key: raise it when the maths of a step changes."""
 
 
@@ -39,7 +42,6 @@ def train(base: Base, spec: TrainSpec, dataset: DatasetFolder, reporter: Reporte
     done = _finished(spec, reporter)
     if done is not None:
         return done
-    reporter.progress(checkpoint.newest_step(_checkpoints(spec)), spec.steps, f"loading the {base.name} base")
     return Training(base, spec, dataset, options, reporter).run()
 
 
@@ -79,23 +81,41 @@ class Training:
         self._key = _checkpoint_key(self._base_sha256, spec, dataset, options)
         self._folder = _checkpoints(spec)
         self._family = families.get(base.family)
-        self._pipeline = load(base, self._family)
-        transformer = self._pipeline.transformer
+        self._hold = Hold()
+        self._material = self._encoded(options)
         reporter.raise_if_cancelled()
-        reporter.progress(checkpoint.newest_step(self._folder), spec.steps, "encoding images and captions")
-        self._material = material.prepare(base, self._family, self._pipeline, spec, dataset, options)
+        reporter.progress(checkpoint.newest_step(self._folder), spec.steps, f"loading the {base.name} base")
+        hold = self._hold
+        self._pipeline = load(base, self._family, hold.dtype, hold.device, without=self._family.text_parts)
+        transformer = self._pipeline.transformer
         self._adapter = Adapter(transformer, self._family, spec.rank, spec.alpha, spec.seed)
         if spec.warm_start is not None:
             start = lora_file.read(spec.warm_start, self._family, transformer, base.name)
             self._adapter.warm_start(start)
-        self._learner = Learner(self._family, transformer, self._adapter, self._material, spec, options)
+        self._learner = Learner(self._family, transformer, self._adapter, self._material, spec, options, hold)
+
+    def _encoded(self, options: Options) -> Material:
+        """Everything encoded; what earlier runs encoded is read back, and the encoders are gone afterwards."""
+        spec, step = self._spec, checkpoint.newest_step(self._folder)
+
+        def tell(done: int, of: int) -> None:
+            self._reporter.raise_if_cancelled()
+            self._reporter.progress(step, spec.steps, f"encoding images and captions ({done} of {of})")
+
+        encoders = Encoders(self._base, self._family, self._hold.dtype, self._hold.device)
+        folder = (spec.cache or spec.run_dir / "cache") / self._base.name
+        encoder = Encoder(self._base, self._base_sha256, self._family, encoders.open, folder, tell)
+        try:
+            return material.prepare(self._base, encoder, spec, self._dataset, options, self._family.stride)
+        finally:
+            encoders.close()
 
     def run(self) -> TrainResult:
         """Train from the last checkpoint, or from the start, to the end, and export."""
         known = self._reporter.journal.get("states") or {}
         progress = checkpoint.load_newest(self._folder, self._learner, self._key, known)
         self._tell_start(progress)
-        yardstick = Yardstick(self._family, self._pipeline.transformer, self._material)
+        yardstick = Yardstick(self._learner.flow, self._material)
         loop = Loop(self._spec, self._learner, yardstick, self._reporter, self._keep, self._show)
         return self._finish(loop.run(progress))
 
@@ -148,8 +168,8 @@ class Training:
     def _draw(self, prompts: tuple[str, ...], seeds: list[int], paths: list[Path]) -> None:
         drawn = self._family.draw(
             self._pipeline,
-            self._material.samples,
-            self._material.empty,
+            moved(self._material.samples, self._hold.device, self._hold.dtype),
+            moved(self._material.empty, self._hold.device, self._hold.dtype),
             seeds,
             self._base.sizes[0],
             self._base.draw_steps,

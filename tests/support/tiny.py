@@ -19,6 +19,10 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from loradeck.engines.base import DatasetFolder, DatasetItem, DrawJob, TrainSpec
 from loradeck.engines.local.bases import Base, PriorPicture, Recipe
+from loradeck.engines.local.cache import Encoder
+from loradeck.engines.local.families import Family
+from loradeck.engines.local.material import Material, prepare
+from loradeck.engines.local.options import Options
 
 SIDE = 32
 TEXT_WIDTH = 16
@@ -161,6 +165,14 @@ def spec(run_dir: Path, **changes: object) -> TrainSpec:
         "sample_prompts": ("zorvex, a red disc",),
     }
     return TrainSpec(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def encoded(
+    base: Base, family: Family, pipeline: object, spec: TrainSpec, dataset: DatasetFolder, options: Options
+) -> Material:
+    """What a training sees, encoded with a pipeline that is in memory already."""
+    encoder = Encoder(base, "tiny", family, lambda: pipeline, spec.run_dir / "cache", lambda done, of: None)
+    return prepare(base, encoder, spec, dataset, options, family.stride)
 
 
 def job(out: Path, prompt: str = "a red disc", seed: int = 1, width: int = 64, height: int = 64) -> DrawJob:

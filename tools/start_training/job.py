@@ -37,6 +37,7 @@ def run(job: Job) -> TrainedResult:
             trigger=spec["trigger"],
             profile=spec["profile"],
             warm_start=Path(find_lora(job.store, parent).path) if parent else None,
+            cache=job.store.workspace.cache,
             advanced=spec["advanced"],
         ),
         dataset,

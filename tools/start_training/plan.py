@@ -76,6 +76,7 @@ def train_spec(
     trigger: str,
     profile: str,
     warm_start: Path | None,
+    cache: Path | None,
     advanced: dict[str, Any],
 ) -> TrainSpec:
     """What the engine is handed for a plan."""
@@ -97,5 +98,6 @@ def train_spec(
         sample_every=plan.sample_every,
         sample_prompts=tuple(plan.sample_prompts),
         warm_start=warm_start,
+        cache=cache,
         advanced=advanced,
     )

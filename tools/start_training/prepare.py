@@ -125,6 +125,7 @@ def _prepared(
         trigger=trigger,
         profile=dataset.profile,
         warm_start=Path(parent.path) if parent else None,
+        cache=bench.store.workspace.cache,
         advanced=args.advanced,
     )
     remarks = _remarks(engine, spec)

@@ -1,11 +1,12 @@
-"""Model families: what differs between FLUX.2 klein and the others, behind one small interface.
+"""Model families: what differs between FLUX.1, FLUX.2, klein and Z-Image, behind one small interface.
 
-A family is a module with a ``FAMILY`` object. Everything else in the local engine is shared.
+A family is a module with a ``FAMILY`` object; most of it comes from `families.common`. Everything else in the local
+engine is shared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,20 +15,44 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+    Text = dict[str, torch.Tensor]
+    """What a text encoder leaves of prompts, by name; the first dimension of every tensor counts the prompts."""
+
 
 class Family(Protocol):
     """The maths and the names of one architecture. `pipeline` is a diffusers pipeline of that family."""
 
-    def load(self, weights: Path) -> Any:
-        """The pipeline in a folder, in float32, frozen and in eval mode."""
+    @property
+    def stride(self) -> int:
+        """Pixels along one side of what becomes one token; picture sides are multiples of it."""
+
+    @property
+    def most_references(self) -> int:
+        """How many reference pictures a drawing takes; 0 where the family draws from words alone."""
+
+    @property
+    def text_parts(self) -> tuple[str, ...]:
+        """The pipeline's parts that only the encoding of prompts needs."""
+
+    def load(
+        self,
+        weights: Path,
+        dtype: torch.dtype | None = None,
+        without: Collection[str] = (),
+        single_file: Path | None = None,
+    ) -> Any:
+        """The pipeline in a folder, frozen and in eval mode (float32 by default).
+
+        Parts named in `without` are left out (None); the transformer comes from `single_file` where one is given.
+        """
 
     def encode_images(self, pipeline: Any, pixels: torch.Tensor) -> torch.Tensor:
-        """Pixels ``(b, 3, H, W)`` in -1 to 1 to the latents ``(b, c, h, w)`` that the transformer sees."""
+        """Pixels ``(b, 3, H, W)`` in -1 to 1 to latents ``(b, c, h, w)``, normalised as the transformer sees them."""
 
-    def encode_prompts(self, pipeline: Any, prompts: Sequence[str], max_tokens: int) -> torch.Tensor:
-        """Text states ``(b, max_tokens, d)``, just as the pipeline makes them."""
+    def encode_prompts(self, pipeline: Any, prompts: Sequence[str], max_tokens: int) -> Text:
+        """What the transformer is told of prompts, just as the pipeline makes it, padded to `max_tokens`."""
 
-    def flow(self, transformer: Any, noisy: torch.Tensor, sigma: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+    def flow(self, transformer: Any, noisy: torch.Tensor, sigma: torch.Tensor, text: Text) -> torch.Tensor:
         """The predicted flow (noise minus image), shaped like ``noisy``; ``sigma`` is ``(b,)`` in 0 to 1."""
 
     def targets(self, transformer: Any) -> list[str]:
@@ -45,15 +70,19 @@ class Family(Protocol):
     def draw(
         self,
         pipeline: Any,
-        text: torch.Tensor,
-        empty: torch.Tensor,
+        text: Text,
+        empty: Text,
         seeds: Sequence[int],
         size: tuple[int, int],
         steps: int,
         guidance: float,
         on_step: Callable[[], None],
+        references: Sequence[Image] = (),
     ) -> list[Image]:
-        """One picture a seed from text states; ``size`` is (width, height) in native pixels."""
+        """One picture a seed from encoded prompts (one each); ``size`` is (width, height) in native pixels.
+
+        `empty` is the empty prompt, encoded; families without a negative prompt do without it.
+        """
 
 
 def get(name: str) -> Family:

@@ -7,14 +7,16 @@ reads 9/18/27. Text is encoded by the pipeline itself here, so that training and
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import Flux2KleinPipeline
-from diffusers.utils import logging as diffusers_logging
+from diffusers import Flux2KleinPipeline, Flux2Transformer2DModel
 from PIL.Image import Image
-from transformers.utils import logging as transformers_logging
+
+from loradeck.engines.local.families.common import DiffusersFamily, at_every_step, generators
+
+if TYPE_CHECKING:
+    from loradeck.engines.local.families import Text
 
 PREFIX = "diffusion_model."
 
@@ -26,44 +28,37 @@ FUSED = {
 }
 
 
-class Klein:
+class Klein(DiffusersFamily):
     """FLUX.2 klein (any size)."""
 
-    def load(self, weights: Path) -> Any:
-        """The pipeline in a folder, in float32, frozen and in eval mode."""
-        diffusers_logging.disable_progress_bar()
-        transformers_logging.disable_progress_bar()
-        pipeline = Flux2KleinPipeline.from_pretrained(weights, dtype=torch.float32, local_files_only=True)
-        for part in (pipeline.transformer, pipeline.vae, pipeline.text_encoder):
-            part.requires_grad_(False).eval()
-        pipeline.set_progress_bar_config(disable=True)
-        return pipeline
+    pipeline_class = Flux2KleinPipeline
+    transformer_class = Flux2Transformer2DModel
+    most_references = 10
 
     @torch.no_grad()
     def encode_images(self, pipeline: Any, pixels: torch.Tensor) -> torch.Tensor:
         """The mode of the posterior, patchified and normalised with the VAE's running statistics."""
         vae = pipeline.vae
-        latents = pipeline._patchify_latents(vae.encode(pixels).latent_dist.mode())
+        latents = pipeline._patchify_latents(vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode())
         mean = vae.bn.running_mean.view(1, -1, 1, 1)
         deviation = torch.sqrt(vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps)
         normalised: torch.Tensor = (latents - mean) / deviation
         return normalised
 
     @torch.no_grad()
-    def encode_prompts(self, pipeline: Any, prompts: Sequence[str], max_tokens: int) -> torch.Tensor:
-        """Layers 9, 18 and 27 of the Qwen3 encoder side by side, through the pipeline's `encode_prompt`."""
-        states: torch.Tensor = pipeline.encode_prompt(prompt=list(prompts), max_sequence_length=max_tokens)[0]
-        return states
+    def encode_prompts(self, pipeline: Any, prompts: Sequence[str], max_tokens: int) -> Text:
+        """`states` ``(m, tokens, d)``: layers 9, 18 and 27 of Qwen3 side by side, by the pipeline's `encode_prompt`."""
+        return {"states": pipeline.encode_prompt(prompt=list(prompts), max_sequence_length=max_tokens)[0]}
 
-    def flow(self, transformer: Any, noisy: torch.Tensor, sigma: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+    def flow(self, transformer: Any, noisy: torch.Tensor, sigma: torch.Tensor, text: Text) -> torch.Tensor:
         """One pass; klein takes the timestep as sigma itself (t / 1000) and no guidance."""
         tokens = transformer(
             hidden_states=Flux2KleinPipeline._pack_latents(noisy),
             timestep=sigma,
             guidance=None,
-            encoder_hidden_states=text,
-            txt_ids=Flux2KleinPipeline._prepare_text_ids(text),
-            img_ids=Flux2KleinPipeline._prepare_latent_ids(noisy),
+            encoder_hidden_states=text["states"],
+            txt_ids=Flux2KleinPipeline._prepare_text_ids(text["states"]).to(noisy.device),
+            img_ids=Flux2KleinPipeline._prepare_latent_ids(noisy).to(noisy.device),
             return_dict=False,
         )[0]
         # The ids are the plain row-major grid, so that unpacking by ids is a reshape.
@@ -112,29 +107,26 @@ class Klein:
     def draw(
         self,
         pipeline: Any,
-        text: torch.Tensor,
-        empty: torch.Tensor,
+        text: Text,
+        empty: Text,
         seeds: Sequence[int],
         size: tuple[int, int],
         steps: int,
         guidance: float,
         on_step: Callable[[], None],
+        references: Sequence[Image] = (),
     ) -> list[Image]:
         """The pipeline's own sampling; every picture has a generator of its own, whatever it is drawn with."""
-
-        def told(*_: Any) -> dict[str, Any]:
-            on_step()
-            return {}
-
         pictures: list[Image] = pipeline(
-            prompt_embeds=text,
-            negative_prompt_embeds=empty.expand(len(seeds), -1, -1),
-            generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+            image=list(references) or None,
+            prompt_embeds=text["states"],
+            negative_prompt_embeds=empty["states"].expand(len(seeds), -1, -1),
+            generator=generators(seeds),
             width=size[0],
             height=size[1],
             num_inference_steps=steps,
             guidance_scale=guidance,
-            callback_on_step_end=told,
+            callback_on_step_end=at_every_step(on_step),
         ).images
         return pictures
 

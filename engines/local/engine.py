@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 
 from loradeck.engines.base import (
@@ -23,8 +22,8 @@ from loradeck.engines.base import (
     TrainResult,
     TrainSpec,
 )
-from loradeck.engines.errors import BadSpec, BadWeights, NotInstalled, OutOfMemory
-from loradeck.engines.local import layout, lora_header, options
+from loradeck.engines.errors import BadSpec, BadWeights, NotInstalled
+from loradeck.engines.local import layout, lora_header, memory, options
 from loradeck.engines.local.bases import Base
 from loradeck.packages import how_to_install
 
@@ -147,9 +146,7 @@ class LocalEngine:
         self._require_packages()
         from loradeck.engines.local import training
 
-        with _memory_told(
-            "Close other programs and resume it, or start a new training with batch_size 1, then rank 8."
-        ):
+        with memory.told("Close other programs and resume it, or start a new training with batch_size 1, then rank 8."):
             return training.train(base, spec, dataset, reporter)
 
     def draw(self, request: DrawRequest, reporter: Reporter) -> DrawResult:
@@ -158,7 +155,7 @@ class LocalEngine:
         self._require_packages()
         from loradeck.engines.local import drawing
 
-        with _memory_told("Close other programs and call again: pictures that are done are kept."):
+        with memory.told("Close other programs and call again: pictures that are done are kept."):
             return drawing.draw(base, request, reporter)
 
     def _require_packages(self) -> None:
@@ -199,16 +196,3 @@ def _too_small(rank: int, start: int) -> list[str]:
     if rank >= start:
         return []
     return [f"The LoRA to start from has rank {start}; set rank to {start} or more, or leave it out."]
-
-
-@contextmanager
-def _memory_told(remedy: str) -> Iterator[None]:
-    """Turn the ways in which memory runs out into OutOfMemory."""
-    try:
-        yield
-    except MemoryError as error:
-        raise OutOfMemory(f"This machine ran out of memory. {remedy}") from error
-    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU allocator raises the plain class
-        if "out of memory" not in str(error).lower() and "can't allocate memory" not in str(error).lower():
-            raise
-        raise OutOfMemory(f"This machine ran out of memory. {remedy}") from error

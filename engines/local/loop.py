@@ -9,10 +9,13 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from loradeck.engines.base import Reporter, TrainSpec
-from loradeck.engines.errors import Cancelled, Diverged
+from loradeck.engines.errors import Cancelled, Diverged, OutOfMemory
+from loradeck.engines.local import memory
 from loradeck.engines.local.checkpoint import Progress
 from loradeck.engines.local.heldout import Yardstick
 from loradeck.engines.local.learner import Learner, Outcome
+
+REMEDY = "Close other programs and resume it, or start a new training with batch_size 1, then rank 8."
 
 FLUSH = 5
 """Steps whose numbers are read from the device together."""
@@ -68,60 +71,67 @@ class Loop:
         self._spec, self._learner, self._yardstick, self._reporter = spec, learner, yardstick, reporter
         self._keep, self._show = keep, show
         self._numbers = Numbers(reporter)
+        self._now = Progress()
         self._kept = -1
 
     def run(self, progress: Progress) -> Progress:
-        """Train to the end; returns the last progress. Raises Cancelled (after a checkpoint) and Diverged."""
-        self._kept = progress.step
-        if progress.step == 0:
-            progress = self._measure(progress)
-        if self._shows(progress.step):
-            self._show(progress.step)  # a resume may come from a state whose samples were never drawn
-        while progress.step < self._spec.steps:
-            try:
-                self._reporter.raise_if_cancelled()
-            except Cancelled:
-                self._checkpoint(self._told(progress))
-                raise
-            progress = self._advance(progress)
-        return progress
+        """Train to the end; returns the last progress.
 
-    def _advance(self, progress: Progress) -> Progress:
+        Raises Cancelled and OutOfMemory after a checkpoint of the last step, and Diverged.
+        """
+        self._now, self._kept = progress, progress.step
+        try:
+            if progress.step == 0:
+                self._measure()
+            if self._shows(progress.step):
+                self._show(progress.step)  # a resume may come from a state whose samples were never drawn
+            while self._now.step < self._spec.steps:
+                self._reporter.raise_if_cancelled()
+                self._advance()
+        except (Cancelled, OutOfMemory):
+            self._tell()
+            self._checkpoint()
+            raise
+        return self._now
+
+    def _advance(self) -> None:
         """One step, and whatever is due after it."""
         began = time.perf_counter()
-        outcome = self._learner.step(progress.step)
-        done = progress.step + 1
+        with memory.told(REMEDY):
+            outcome = self._learner.step(self._now.step)
+        done = self._now.step + 1
         self._numbers.add(done, outcome, time.perf_counter() - began)
-        progress = replace(progress, step=done)
+        self._now = replace(self._now, step=done)
         last = done == self._spec.steps
         if last or done % FLUSH == 0:
-            progress = self._told(progress)
+            self._tell()
         self._reporter.progress(done, self._spec.steps, "training")
         if last or done % max(1, self._spec.steps // LOOKS) == 0:
-            progress = self._measure(progress)
+            self._measure()
         if last or done % self._spec.checkpoint_every == 0:
-            progress = self._told(progress)
-            self._checkpoint(progress)
+            self._tell()
+            self._checkpoint()
         if self._shows(done):
             self._show(done)
-        return progress
 
     def _shows(self, step: int) -> bool:
         """True when samples are due after this step."""
         return step == self._spec.steps or step % self._spec.sample_every == 0
 
-    def _told(self, progress: Progress) -> Progress:
+    def _tell(self) -> None:
         loss = self._numbers.flush()
-        return progress if loss is None else replace(progress, final_loss=loss)
+        if loss is not None:
+            self._now = replace(self._now, final_loss=loss)
 
-    def _measure(self, progress: Progress) -> Progress:
-        values = self._yardstick.measure()
-        self._reporter.metrics(progress.step, values)
+    def _measure(self) -> None:
+        with memory.told(REMEDY):
+            values = self._yardstick.measure()
+        self._reporter.metrics(self._now.step, values)
         held_out = values.get("held_out_loss")
-        first = held_out if progress.held_out_first is None else progress.held_out_first
-        return replace(progress, held_out_first=first, held_out_last=held_out)
+        first = held_out if self._now.held_out_first is None else self._now.held_out_first
+        self._now = replace(self._now, held_out_first=first, held_out_last=held_out)
 
-    def _checkpoint(self, progress: Progress) -> None:
-        if progress.step != self._kept:
-            self._keep(progress)
-            self._kept = progress.step
+    def _checkpoint(self) -> None:
+        if self._now.step != self._kept:
+            self._keep(self._now)
+            self._kept = self._now.step

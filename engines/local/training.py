@@ -15,13 +15,13 @@ import torch
 from loradeck.engines import files
 from loradeck.engines.base import DatasetFolder, Reporter, TrainResult, TrainSpec
 from loradeck.engines.errors import BadSpec
-from loradeck.engines.local import checkpoint, export, families, layout, lora_file, material, metadata, pictures
+from loradeck.engines.local import checkpoint, export, families, layout, lora_file, material, memory, metadata, pictures
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.cache import Encoder
 from loradeck.engines.local.checkpoint import Progress
 from loradeck.engines.local.heldout import Yardstick
 from loradeck.engines.local.learner import Hold, Learner
-from loradeck.engines.local.loop import Loop
+from loradeck.engines.local.loop import REMEDY, Loop
 from loradeck.engines.local.lora import Adapter
 from loradeck.engines.local.material import Material
 from loradeck.engines.local.options import Options, read
@@ -166,16 +166,17 @@ class Training:
             self._reporter.sample(step, path, prompt)
 
     def _draw(self, prompts: tuple[str, ...], seeds: list[int], paths: list[Path]) -> None:
-        drawn = self._family.draw(
-            self._pipeline,
-            moved(self._material.samples, self._hold.device, self._hold.dtype),
-            moved(self._material.empty, self._hold.device, self._hold.dtype),
-            seeds,
-            self._base.sizes[0],
-            self._base.draw_steps,
-            self._base.recipe.guidance,
-            lambda: None,
-        )
+        with memory.told(REMEDY):
+            drawn = self._family.draw(
+                self._pipeline,
+                moved(self._material.samples, self._hold.device, self._hold.dtype),
+                moved(self._material.empty, self._hold.device, self._hold.dtype),
+                seeds,
+                self._base.sizes[0],
+                self._base.draw_steps,
+                self._base.recipe.guidance,
+                lambda: None,
+            )
         for picture, path, prompt, seed in zip(drawn, paths, prompts, seeds, strict=True):
             pictures.write_png(picture, path, {"prompt": prompt, "seed": str(seed)})
 

@@ -19,7 +19,7 @@ from loradeck.engines.local.frozen import FrozenLinear
 
 BOUNDS: dict[frozen.Format, float] = {"int8": 0.01, "fp8": 0.04, "nf4": 0.10}
 FORMATS = pytest.mark.parametrize("fmt", BOUNDS)
-KINDS = pytest.mark.parametrize("kind", small.KINDS, ids=lambda kind: kind.name)
+KINDS = pytest.mark.parametrize("kind", small.KINDS, ids=str)
 
 
 @pytest.fixture(scope="module")

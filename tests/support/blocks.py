@@ -102,6 +102,9 @@ class Kind:
     make: Callable[[int], Any]
     flow: Callable[[Any], torch.Tensor]
 
+    def __str__(self) -> str:
+        return self.name
+
     def frozen(self, last: int = 2) -> Any:
         """A frozen transformer, the same every time, with `last` blocks of its last kind."""
         torch.manual_seed(0)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from loradeck.home import workspace
+
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -24,14 +26,4 @@ class Settings:
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the environment. An unknown log level counts as WARNING, so that no typo stops a server."""
     level = environ.get("LORADECK_LOG_LEVEL", "WARNING").upper()
-    return Settings(home=_home(environ), log_level=level if level in LEVELS else "WARNING")
-
-
-def _home(environ: Mapping[str, str]) -> Path:
-    """LORADECK_HOME, else the platform's data folder."""
-    chosen = environ.get("LORADECK_HOME", "").strip()
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    from platformdirs import user_data_path
-
-    return user_data_path("loradeck", appauthor=False)
+    return Settings(home=workspace(environ), log_level=level if level in LEVELS else "WARNING")

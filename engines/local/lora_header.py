@@ -1,17 +1,12 @@
-"""What a LoRA file tells before it is loaded: the header of a .safetensors file is JSON, and read without torch."""
+"""What a LoRA file tells before it is loaded, read from its header without torch."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from loradeck.engines.errors import BadWeights
-
-LENGTH_BYTES = 8
-MOST_BYTES = 100_000_000
-"""The format's own limit; a larger number is another format's first bytes."""
-
+from loradeck.engines.local import tensor_file
 
 BASE_SHA256 = "loradeck.base_sha256"
 """The key of a LoRA's metadata that names the weights of its base."""
@@ -39,12 +34,9 @@ def read(path: Path) -> Header:
     if not path.is_file():
         raise BadWeights(f"The LoRA to start from, {path.name}, is not there; list_loras shows which are.")
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(LENGTH_BYTES), "little")
-            header = json.loads(file.read(min(length, MOST_BYTES)))
-        metadata = dict(header.pop("__metadata__", {}))
-        ranks = [entry["shape"][0] for key, entry in header.items() if key.endswith(".lora_A.weight")]
-        return Header(max(ranks, default=0), metadata)
+        header = tensor_file.read(path)
+        ranks = [entry["shape"][0] for key, entry in header.tensors.items() if key.endswith(".lora_A.weight")]
+        return Header(max(ranks, default=0), header.metadata)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise BadWeights(
             f"The LoRA to start from, {path.name}, is not a whole .safetensors file; leave continue_from out, or "

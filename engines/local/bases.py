@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loradeck.engines.errors import NotInstalled
+from loradeck.engines.local import layout
 from loradeck.engines.local.options import NAMES as OPTION_NAMES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from loradeck.engines.local.weights.sources import Source
+
+IDENTITY = frozenset({"character", "motion"})
+"""Profiles that teach one identity; the others teach a look."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,8 @@ class Recipe:
     """What suits one base when the caller names no number; `advanced` holds the engine's finer options.
 
     `steps` is for a set of `images` pictures. `guidance` is for drawing with a LoRA: a look overshoots at the base's
-    own. The seconds were measured on two CPU cores.
+    own. `for_identity` holds what is otherwise where an identity is taught. The seconds of the preview were measured on
+    two CPU cores.
     """
 
     steps: int = 300
@@ -33,6 +40,11 @@ class Recipe:
     seconds_per_step: float = 0.25
     seconds_per_picture: float = 1.5
     seconds_to_load: float = 12.0
+    for_identity: Mapping[str, Any] = field(default_factory=dict)
+
+    def for_profile(self, profile: str) -> Recipe:
+        """The recipe for what a profile teaches."""
+        return replace(self, **self.for_identity) if profile in IDENTITY else self
 
 
 @dataclass(frozen=True)
@@ -48,8 +60,8 @@ class Base:
     """One base model: a family's maths, where the weights lie, and what suits it.
 
     `sizes` are the native picture sizes in pixels (width, height); `max_tokens` what prompts are padded to.
-    `prior` gives pictures for preservation, the same every time. `single_file` holds the transformer where it comes as
-    one file of its own.
+    `prior` gives pictures for preservation, the same every time. The transformer comes from `single_file` where there
+    is one; `source` and `revision` tell where the weights are from, where they did not come with this package.
     """
 
     name: str
@@ -64,11 +76,18 @@ class Base:
     preview: bool = False
     prior: Callable[[], list[PriorPicture]] = list
     single_file: Path | None = None
+    source: Source | None = None
+    revision: str | None = None
 
     @property
     def resolution(self) -> int:
         """The side in pixels that training sees by default: the first native size's shorter one."""
         return min(self.sizes[0])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 that names the weights (see `layout.digest`). Raises NotInstalled where they are not whole."""
+        return layout.digest(self.weights, self.single_file)
 
 
 def shipped() -> dict[str, Callable[[], Base]]:
@@ -110,7 +129,7 @@ def read_recipe(facts: Mapping[str, Any]) -> Recipe:
     """A card's `lora_recipe`: fields of `Recipe`, advanced options beside them; other keys are notes for people."""
     named = {CARD_NAMES.get(key, key): value for key, value in facts.items()}
     finer = {key: value for key, value in named.items() if key in OPTION_NAMES}
-    known = {item.name for item in fields(Recipe)} - {"advanced"}
+    known = {item.name for item in fields(Recipe)} - {"advanced", "for_identity"}
     recipe = {key: value for key, value in named.items() if key in known}
     return Recipe(advanced=finer, **recipe)
 

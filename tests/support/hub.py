@@ -1,0 +1,153 @@
+"""A hub of models on a real socket, as much of huggingface.co's as a download meets: info, tree, files and refusals."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+COMMIT = "c0ffee" * 6 + "beef"
+TOKEN = "hf_right"
+
+INFO = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(/revision/[^/]+)?")
+TREE = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)/tree/[^/]+")
+FILE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/[^/]+/(?P<name>.+)")
+
+
+@dataclass
+class Hub:
+    """What the hub serves and how it behaves; `asked` lists every file that was sent, with the byte it began at."""
+
+    repository: str
+    files: dict[str, bytes]
+    gated: bool = False
+    accepted: bool = True
+    down: int = 0
+    cuts: dict[str, int] = field(default_factory=dict)  # connections still to be cut in the middle of a file
+    asked: list[tuple[str, int]] = field(default_factory=list)
+    endpoint: str = ""
+
+    @classmethod
+    def of(cls, repository: str, folder: Path, **more: bytes) -> Hub:
+        """A hub that serves a folder's files."""
+        there = {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+        return cls(repository, {**there, **more})
+
+    def names(self) -> set[str]:
+        """The files that were sent."""
+        return {name for name, _ in self.asked}
+
+
+@contextmanager
+def serving(hub: Hub) -> Iterator[Hub]:
+    """The hub answers on a port of this machine, at `hub.endpoint`, until the block ends."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"hub": hub}))
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
+    thread.start()
+    hub.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: Hub
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def _answer(self, body: bool) -> None:
+        hub, path = self.hub, self.path.partition("?")[0]
+        token = self.headers.get("authorization", "").removeprefix("Bearer ")
+        if hub.down:
+            return self._refuse(hub.down)
+        if token and token != TOKEN:
+            return self._refuse(401, message="Invalid credentials in Authorization header")
+        known = next((found for form in (TREE, FILE, INFO) if (found := form.fullmatch(path))), None)
+        if known is None or known["repo"] != hub.repository:
+            return self._refuse(404 if token else 401, "RepoNotFound", "Repository not found")
+        if known.re is FILE:
+            return self._file(known["name"], token, body)
+        return self._json(self._tree() if known.re is TREE else self._info())
+
+    def _info(self) -> dict[str, Any]:
+        siblings = [
+            {"rfilename": name, "size": len(data), "blobId": _oid(data)} for name, data in self.hub.files.items()
+        ]
+        return {"id": self.hub.repository, "sha": COMMIT, "gated": self.hub.gated and "auto", "siblings": siblings}
+
+    def _tree(self) -> list[dict[str, Any]]:
+        return [
+            {"type": "file", "path": name, "size": len(data), "oid": _oid(data)}
+            for name, data in self.hub.files.items()
+        ]
+
+    def _file(self, name: str, token: str, body: bool) -> None:
+        hub = self.hub
+        if hub.gated and not (token and hub.accepted):
+            return self._refuse(403 if token else 401, "GatedRepo", "Access to this model is restricted")
+        if name not in hub.files:
+            return self._refuse(404, "EntryNotFound", "Entry not found")
+        data = hub.files[name]
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("range", ""))
+        start = int(asked[1]) if asked else 0
+        self.send_response(206 if asked else 200)
+        if asked:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{_oid(data)}"')
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        if not body:
+            return None
+        hub.asked.append((name, start))
+        if hub.cuts.get(name, 0):
+            hub.cuts[name] -= 1
+            self.wfile.write(data[start : (start + len(data)) // 2])
+            self.wfile.flush()
+            self.close_connection = True
+            return None
+        self.wfile.write(data[start:])
+        return None
+
+    def _json(self, answer: Any) -> None:
+        text = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def _refuse(self, status: int, code: str = "", message: str = "") -> None:
+        self.send_response(status)
+        if code:
+            self.send_header("X-Error-Code", code)
+        if message:
+            self.send_header("X-Error-Message", message)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing on standard error."""
+
+
+def _oid(data: bytes) -> str:
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()

@@ -194,6 +194,8 @@ def _bar(told: Callable[[int], None]) -> type:
         def update(self, n: float | None = 1) -> None:
             if self._bytes:
                 counts[id(self)] = counts.get(id(self), 0) + int(n or 0)
-                told(max(counts.values()))
+            told(
+                max(counts.values(), default=0)
+            )  # between files too: what stops a download is heard there at the latest
 
     return Bar

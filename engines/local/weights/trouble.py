@@ -17,6 +17,9 @@ UNAUTHORISED, FORBIDDEN = 401, 403
 
 KEPT = "files that are whole are kept"
 
+FULL_IN_RUST = f"os error {errno.ENOSPC}"
+"""How Rust's standard library ends the sentence about a full disk."""
+
 
 @contextmanager
 def explained(source: Source, has_token: bool) -> Iterator[None]:
@@ -39,6 +42,8 @@ def explained(source: Source, has_token: bool) -> Iterator[None]:
         raise NotInstalled(_unwritten(source, error)) from None
     except network:  # type: ignore[misc]
         raise NotInstalled(_unreachable(source)) from None
+    except RuntimeError as error:  # all that hf_xet, which gets large files, says of a network or a disk
+        raise NotInstalled(_full(source) if FULL_IN_RUST in str(error) else _unreachable(source)) from None
 
 
 def _refused(source: Source, error: Exception, has_token: bool) -> str:
@@ -84,13 +89,17 @@ def _unreachable(source: Source) -> str:
     )
 
 
+def _full(source: Source) -> str:
+    return (
+        f"The disk became full while getting {source.title}; free some room, or set HF_HOME to a folder on a larger "
+        f"disk, and call again: {KEPT}."
+    )
+
+
 def _unwritten(source: Source, error: OSError) -> str:
     """The sentence for a file that cannot be kept, or that arrived with another length than announced."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            f"The disk became full while getting {source.title}; free some room, or set HF_HOME to a folder on a "
-            f"larger disk, and call again: {KEPT}."
-        )
+        return _full(source)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return (
             f"The cache of huggingface_hub may not be written, so {source.title} cannot be kept; make it writable, or "

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 from support import tiny
 from support.hub import COMMIT, TOKEN, Hub, serving
 
 from loradeck.engines.errors import Cancelled, NotInstalled
-from loradeck.engines.local import full_size, layout
+from loradeck.engines.local import families, full_size, layout
 from loradeck.engines.local.engine import LocalEngine
+from loradeck.engines.local.pipeline import load
 from loradeck.engines.local.weights import fetch as fetching
-from loradeck.engines.local.weights import sources
+from loradeck.engines.local.weights import single_file, sources
 from loradeck.engines.local.weights.fetch import fetch
 from loradeck.engines.local.weights.find import Found, find
 from loradeck.engines.local.weights.places import Places
@@ -288,16 +290,67 @@ def test_a_single_file_beside_the_workspaces_folder_is_found(alone: Path, pipeli
     assert find(SOURCE, places) == Found(own, "workspace", single_file=file)
 
 
-def test_diffusers_opens_what_was_found_as_a_single_file(alone: Path, pipeline: Path, places: Places) -> None:
-    from diffusers import Flux2Transformer2DModel
+RENAMED = {
+    "x_embedder": "img_in",
+    "context_embedder": "txt_in",
+    "time_guidance_embed.timestep_embedder.linear_1": "time_in.in_layer",
+    "time_guidance_embed.timestep_embedder.linear_2": "time_in.out_layer",
+    "stream_modulation.linear": "stream_modulation.lin",
+    "modulation_img.linear": "modulation_img.lin",
+    "modulation_txt.linear": "modulation_txt.lin",
+    "norm_out.linear": "final_layer.adaLN_modulation.1",
+    "proj_out": "final_layer.linear",
+    "single_transformer_blocks": "single_blocks",
+    "transformer_blocks": "double_blocks",
+    "attn.to_qkv_mlp_proj": "linear1",
+    "attn.norm_q.weight": "norm.query_norm.scale",
+    "attn.norm_k.weight": "norm.key_norm.scale",
+    "attn.norm_added_q.weight": "txt_attn.norm.query_norm.scale",
+    "attn.norm_added_k.weight": "txt_attn.norm.key_norm.scale",
+    "attn.to_out.0": "img_attn.proj",
+    "attn.to_out": "linear2",
+    "attn.to_add_out": "txt_attn.proj",
+    "ff.linear_in": "img_mlp.0",
+    "ff.linear_out": "img_mlp.2",
+    "ff_context.linear_in": "txt_mlp.0",
+    "ff_context.linear_out": "txt_mlp.2",
+}
+FUSED = {"img_attn.qkv": ("to_q", "to_k", "to_v"), "txt_attn.qkv": ("add_q_proj", "add_k_proj", "add_v_proj")}
 
-    laid_in_cache(places, pipeline)
-    found = find(SOURCE, named(places, alone))
-    opened = Flux2Transformer2DModel.from_single_file(
-        str(found.single_file), config=str(found.folder), subfolder="transformer", local_files_only=True
-    )
+
+def as_its_makers_name_it(tensors: dict[str, Any]) -> dict[str, Any]:
+    """FLUX.2's transformer as Black Forest Labs keep it: q, k and v in one matrix, shift before scale at the end."""
+    held = dict(tensors)
+    for name in [name for name in tensors if name.endswith(("attn.to_q.weight", "attn.add_q_proj.weight"))]:
+        block, _, _ = name.partition("attn.")
+        for fused, parts in FUSED.items():
+            pieces = [held.pop(f"{block}attn.{part}.weight", None) for part in parts]
+            if pieces[0] is not None:
+                held[f"{block}{fused}.weight"] = torch.cat(pieces)
+    scale, shift = held["norm_out.linear.weight"].chunk(2)
+    held["norm_out.linear.weight"] = torch.cat([shift, scale])
+    renamed = {}
+    for name, tensor in held.items():
+        for ours, theirs in RENAMED.items():
+            name = name.replace(ours, theirs)
+        if name.startswith("double_blocks"):
+            name = name.replace(".norm.query", ".img_attn.norm.query").replace(".norm.key", ".img_attn.norm.key")
+            name = name.replace("txt_attn.img_attn", "txt_attn")
+        renamed[name] = tensor
+    return renamed
+
+
+@pytest.mark.parametrize("form", [dict, as_its_makers_name_it], ids=["diffusers", "makers"])
+def test_a_single_file_opens_as_the_same_transformer(
+    alone: Path, pipeline: Path, places: Places, form: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
     kept = load_file(alone)
-    assert all(tensor.equal(kept[name]) for name, tensor in opened.state_dict().items())
+    rewritten(alone, form)
+    laid_in_cache(places, pipeline)
+    base = full_size.opened(SOURCE.name, named(places, alone))
+    opened = load(base, families.get(base.family)).transformer.state_dict()
+    assert set(opened) == set(kept)
+    assert all(tensor.equal(kept[name]) for name, tensor in opened.items())
 
 
 def test_a_single_file_without_the_rest_tells_what_to_get(alone: Path, places: Places) -> None:
@@ -350,6 +403,38 @@ def test_a_file_that_takes_no_guidance_is_no_transformer_that_is_told_it(
     config.write_text(json.dumps({**json.loads(config.read_text()), "guidance_embeds": True}))
     laid_in_cache(places, pipeline)
     assert "takes no guidance" in refused(SOURCE, named(places, alone))
+
+
+FLUX1_CONFIG = {
+    "_class_name": "FluxTransformer2DModel",
+    "num_attention_heads": 2,
+    "attention_head_dim": 3,
+    "in_channels": 4,
+    "guidance_embeds": True,
+}
+Z_IMAGE_CONFIG = {"_class_name": "ZImageTransformer2DModel", "dim": 6, "in_channels": 1, "all_patch_size": [2]}
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        (FLUX1_CONFIG, ["double_blocks.0.img_mod.lin.weight", "img_in.weight", "guidance_in.in_layer.weight"]),
+        (Z_IMAGE_CONFIG, ["noise_refiner.0.attention.qkv.weight", "x_embedder.weight"]),
+    ],
+    ids=["flux1", "z-image"],
+)
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
+def test_other_models_are_known_by_their_makers_names_with_comfyuis_prefix_too(
+    tmp_path: Path, config: dict[str, Any], names: list[str], prefix: str
+) -> None:
+    file, told = tmp_path / "model.safetensors", tmp_path / "config.json"
+    told.write_text(json.dumps(config))
+    save_file({prefix + name: torch.zeros(6, 4) for name in names}, file)
+    single_file.check_format(file)
+    single_file.check_model(file, told, "the model")
+    save_file({prefix + name: torch.zeros(6, 4) for name in names[1:]}, file)
+    with pytest.raises(NotInstalled, match="holds no transformer of the model"):
+        single_file.check_model(file, told, "the model")
 
 
 def test_a_file_that_was_cut_off_is_told(alone: Path, pipeline: Path, places: Places) -> None:

@@ -250,7 +250,8 @@ def compiler() -> Compiler:
     return Compiler()
 
 
-@pytest.mark.parametrize(("kind", "graphs"), [(small.FLUX, 3), (small.FLUX2, 2), (small.Z_IMAGE, 3)], ids=str)
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "graphs"), [(small.FLUX, 3), (small.Z_IMAGE, 3)], ids=str)
 def test_blocks_of_a_class_share_what_was_compiled(kind: small.Kind, graphs: int, compiler: Compiler) -> None:
     """One a class, and one more for the first block of FLUX.1's singles and of Z-Image, whose input differs."""
     wanted = small.step(kind, fresh(kind, 4))

@@ -81,11 +81,15 @@ class Defaults:
 
 @dataclass(frozen=True)
 class DatasetItem:
-    """One training pair; `sha256` is of the image file's bytes."""
+    """One training pair; `sha256` is of the image file's bytes.
+
+    `mask` is a picture of the same shape that says what counts (white) and what does not (black), where there is one.
+    """
 
     image: Path
     caption: str
     sha256: str
+    mask: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,8 @@ class TrainSpec:
 
     `run_dir` is where the engine writes `checkpoints/`, `samples/` and the final file; `warm_start` is a
     LoRA file to start from; `resolution` is the side in pixels that training sees; `cache` is a folder for what later
-    runs on the same images need not compute again (the run's own where there is none).
+    runs on the same images need not compute again (the run's own where there is none). `test_prompts` are drawn once,
+    at the last step. `dated` (ISO 8601) is the file's date where a training is done again; else it is the first start.
     """
 
     run_id: str
@@ -123,8 +128,10 @@ class TrainSpec:
     checkpoint_every: int
     sample_every: int
     sample_prompts: tuple[str, ...] = ()
+    test_prompts: tuple[str, ...] = ()
     warm_start: Path | None = None
     cache: Path | None = None
+    dated: str | None = None
     advanced: dict[str, Any] = field(default_factory=dict)
 
 

@@ -237,13 +237,13 @@ def test_measuring_leaves_chance_alone(
 
 
 def test_held_out_images_are_not_trained_on_whatever_their_order(dataset: DatasetFolder) -> None:
-    learn, held = training.material.split(dataset.items, 2)
-    turned_learn, turned_held = training.material.split(dataset.items[::-1], 2)
+    learn, held = training.material.split(dataset.items, None)
+    turned_learn, turned_held = training.material.split(dataset.items[::-1], None)
     assert len(held) == 1  # one for every eight
     assert held == turned_held
     assert {item.sha256 for item in learn} == {item.sha256 for item in turned_learn}
     assert not {item.sha256 for item in held} & {item.sha256 for item in learn}
-    assert training.material.split(dataset.items[:5], 2)[1] == []
+    assert training.material.split(dataset.items[:5], None)[1] == []
 
 
 def test_samples_are_pngs_of_the_fixed_prompts_and_seeds(whole: tuple[TrainResult, MemoryReporter]) -> None:

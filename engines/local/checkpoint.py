@@ -1,7 +1,7 @@
 """Checkpoints: a LoRA file that any tool can load, and beside it all that a resume needs.
 
 `step-000100.safetensors` is the LoRA after 100 steps, exported as the final one is. `step-000100.state` holds the
-raw matrices, the optimiser and the step (safetensors too). Chance needs no saving: see `seeds`.
+raw matrices, their average, the optimiser and the step (safetensors too). Chance needs no saving: see `seeds`.
 The state is written last, so that a state that is there has its LoRA beside it.
 """
 
@@ -54,6 +54,7 @@ def save_state(folder: Path, learner: Learner, progress: Progress, key: str) -> 
     tensors = {f"weight/{name}": weight.detach() for name, weight in learner.adapter.parameters().items()}
     for index, state in learner.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in state.items()}
+    tensors |= {f"average/{name}": value for name, value in learner.average.tensors().items()}
     metadata = {"key": key, "progress": json.dumps(asdict(progress))}
     path = state_path(folder, progress.step)
     files.write_bytes(path, save({name: value.contiguous() for name, value in tensors.items()}, metadata))
@@ -93,6 +94,7 @@ def _load(path: Path, learner: Learner, key: str) -> Progress:
     with torch.no_grad():
         for name, weight in learner.adapter.parameters().items():
             weight.copy_(tensors[f"weight/{name}"])
+    learner.average.restore({name.removeprefix("average/"): value for name, value in tensors.items()})
     optimizer = learner.optimizer.state_dict()
     optimizer["state"] = _optimizer_state(tensors)
     learner.optimizer.load_state_dict(optimizer)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from loradeck.engines.base import TrainSpec
+from loradeck.engines.local.averaging import Average
 from loradeck.engines.local.families import Family
 from loradeck.engines.local.lora import Adapter
 from loradeck.engines.local.material import Material, Pairs, Shape
 from loradeck.engines.local.options import Options
 from loradeck.engines.local.seeds import batches, noise_levels, stream
-from loradeck.engines.local.texts import join, moved, part
+from loradeck.engines.local.texts import either, join, moved, part
 
 if TYPE_CHECKING:
     from loradeck.engines.local.families import Text
@@ -26,12 +27,16 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Noisy:
-    """What a pass is made of: `image` and `noise` ``(b, c, h, w)``, `sigma` ``(b,)``, `text` of b prompts."""
+    """What a pass is made of: `image` and `noise` ``(b, c, h, w)``, `sigma` ``(b,)``, `text` of b prompts.
+
+    `weight` ``(b, 1, h, w)`` is how much each latent counts in the loss, where some count more than others.
+    """
 
     image: torch.Tensor
     noise: torch.Tensor
     sigma: torch.Tensor
     text: Text
+    weight: torch.Tensor | None = None
 
     @property
     def mixed(self) -> torch.Tensor:
@@ -45,7 +50,7 @@ class Noisy:
         return self.noise - self.image
 
     def joined(self, other: Noisy) -> Noisy:
-        """These rows, then the other's, which have the same shape."""
+        """These rows, then the other's, which have the same shape; for the forward pass, which knows no weights."""
         return Noisy(
             torch.cat([self.image, other.image]),
             torch.cat([self.noise, other.noise]),
@@ -58,7 +63,11 @@ class Noisy:
         for number in range(count):
             start, stop = (len(self.sigma) * edge // count for edge in (number, number + 1))
             yield Noisy(
-                self.image[start:stop], self.noise[start:stop], self.sigma[start:stop], part(self.text, start, stop)
+                self.image[start:stop],
+                self.noise[start:stop],
+                self.sigma[start:stop],
+                part(self.text, start, stop),
+                None if self.weight is None else self.weight[start:stop],
             )
 
 
@@ -72,9 +81,10 @@ class Outcome:
     learning_rate: float
 
 
-def row_losses(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Mean squared error of every row in float32, ``(b,)``."""
-    return (predicted.float() - wanted.float()).square().flatten(1).mean(1)
+def row_losses(predicted: torch.Tensor, wanted: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
+    """Mean squared error of every row in float32, ``(b,)``, weighed where there are weights."""
+    error = (predicted.float() - wanted.float()).square()
+    return (error if weight is None else error * weight).flatten(1).mean(1)
 
 
 def learning_rate(spec: TrainSpec, options: Options, step: int) -> float:
@@ -113,6 +123,11 @@ class Flow:
         """The flow that should be predicted, on the device."""
         return given.target.to(self.hold.device, non_blocking=True)
 
+    def errors(self, predicted: torch.Tensor, given: Noisy) -> torch.Tensor:
+        """How far a prediction of the rows is from what is wanted, ``(b,)``, on the device."""
+        weight = None if given.weight is None else given.weight.to(self.hold.device, non_blocking=True)
+        return row_losses(predicted, self.wanted(given), weight)
+
 
 class Learner:
     """The adapter with its optimiser. A step depends on the weights, the optimiser and the step's number alone."""
@@ -132,6 +147,7 @@ class Learner:
         self._material, self._spec, self._options = material, spec, options
         self._learn = material.train.by_shape(material.encoded)
         self._preserve = material.preserve.by_shape(material.encoded)
+        self.average = Average(adapter.parameters(), options.ema)
         self.optimizer = torch.optim.AdamW(
             adapter.parameters().values(),
             lr=spec.learning_rate,
@@ -142,7 +158,14 @@ class Learner:
     def learning_rows(self, step: int) -> Noisy:
         """The rows of a step that teach the look."""
         chosen = batches(self._spec.seed, "learn", step, list(self._learn.values()), self._spec.batch_size)
-        return self._noised("learn", step, self._material.train, chosen)
+        rows = self._noised("learn", step, self._material.train, chosen)
+        return self._without_captions(step, rows) if self._options.caption_dropout else rows
+
+    def _without_captions(self, step: int, rows: Noisy) -> Noisy:
+        """The rows with the empty prompt in the place of some of theirs, by a chance of its own."""
+        chance = torch.rand(len(rows.sigma), generator=stream(self._spec.seed, "caption-dropout", step))
+        silent = chance < self._options.caption_dropout
+        return replace(rows, text=either(silent, self._material.empty, rows.text))
 
     def preserving_rows(self, step: int, shape: Shape | None = None) -> Noisy:
         """The rows of a step that must stay as the base has them; of that shape, where there are any of it."""
@@ -154,7 +177,8 @@ class Learner:
         image, text = pairs.take(self._material.encoded, chosen)
         generator = stream(self._spec.seed, use, step)
         sigma = noise_levels(self._options, len(chosen), generator)
-        return Noisy(image.float(), torch.randn(image.shape, generator=generator), sigma, text)
+        noise = torch.randn(image.shape, generator=generator)
+        return Noisy(image.float(), noise, sigma, text, self._material.weights(pairs, chosen))
 
     def passes(self, step: int) -> list[tuple[Noisy, Noisy | None]]:
         """The rows of a step, cut into what fits in one pass: to learn, and to preserve beside them."""
@@ -167,15 +191,14 @@ class Learner:
     def losses(self, learn: Noisy, keep: Noisy | None) -> tuple[torch.Tensor, torch.Tensor]:
         """Sums over the rows of a pass of the two losses: of the look, and of preservation (0 without rows)."""
         if keep is None or not len(keep.sigma):
-            return row_losses(self.flow(learn), self.flow.wanted(learn)).sum(), torch.zeros((), device=self.hold.device)
+            return self.flow.errors(self.flow(learn), learn).sum(), torch.zeros((), device=self.hold.device)
         with torch.no_grad(), self.adapter.off():
             base_flow = self.flow(keep)
         if learn.image.shape[1:] != keep.image.shape[1:]:
-            of_look = row_losses(self.flow(learn), self.flow.wanted(learn)).sum()
+            of_look = self.flow.errors(self.flow(learn), learn).sum()
             return of_look, row_losses(self.flow(keep), base_flow).sum()
-        flow = self.flow(learn.joined(keep))
-        every = row_losses(flow, torch.cat([self.flow.wanted(learn), base_flow.float()]))
-        return every[: len(learn.sigma)].sum(), every[len(learn.sigma) :].sum()
+        flow, count = self.flow(learn.joined(keep)), len(learn.sigma)
+        return self.flow.errors(flow[:count], learn).sum(), row_losses(flow[count:], base_flow).sum()
 
     def step(self, step: int) -> Outcome:
         """Learn once; the gradient is the same however many passes the rows take."""
@@ -186,6 +209,7 @@ class Learner:
         loss, preservation = self._gradients(step)
         norm = torch.nn.utils.clip_grad_norm_(self.adapter.parameters().values(), self._options.max_grad_norm)
         self.optimizer.step()
+        self.average.follow(step)
         return Outcome(loss, preservation, norm.detach(), rate)
 
     def _gradients(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,6 +14,7 @@ from loradeck.engines.local import memory
 from loradeck.engines.local.checkpoint import Progress
 from loradeck.engines.local.heldout import Yardstick
 from loradeck.engines.local.learner import Learner, Outcome
+from loradeck.engines.local.scoring import Scorer
 
 REMEDY = "Close other programs and resume it, or start a new training with batch_size 1, then rank 8."
 
@@ -56,7 +57,8 @@ class Numbers:
 class Loop:
     """Runs a learner from where it stands to the end.
 
-    `keep` writes a checkpoint of a progress; `show` draws the samples of a step.
+    `keep` writes a checkpoint of a progress; `show` draws the samples of a step. The stable loss is measured at every
+    look and checkpoint, the rest of the score at checkpoints.
     """
 
     def __init__(
@@ -64,12 +66,13 @@ class Loop:
         spec: TrainSpec,
         learner: Learner,
         yardstick: Yardstick,
+        scorer: Scorer,
         reporter: Reporter,
         keep: Callable[[Progress], None],
         show: Callable[[int], None],
     ) -> None:
         self._spec, self._learner, self._yardstick, self._reporter = spec, learner, yardstick, reporter
-        self._keep, self._show = keep, show
+        self._scorer, self._keep, self._show = scorer, keep, show
         self._numbers = Numbers(reporter)
         self._now = Progress()
         self._kept = -1
@@ -106,9 +109,10 @@ class Loop:
         if last or done % FLUSH == 0:
             self._tell()
         self._reporter.progress(done, self._spec.steps, "training")
-        if last or done % max(1, self._spec.steps // LOOKS) == 0:
-            self._measure()
-        if last or done % self._spec.checkpoint_every == 0:
+        keeps = last or done % self._spec.checkpoint_every == 0
+        if keeps or done % max(1, self._spec.steps // LOOKS) == 0:
+            self._measure(scored=keeps)
+        if keeps:
             self._tell()
             self._checkpoint()
         if self._shows(done):
@@ -123,10 +127,12 @@ class Loop:
         if loss is not None:
             self._now = replace(self._now, final_loss=loss)
 
-    def _measure(self) -> None:
-        with memory.told(REMEDY):
+    def _measure(self, *, scored: bool = False) -> None:
+        with memory.told(REMEDY), self._learner.average.in_place():
             values = self._yardstick.measure()
-        self._reporter.metrics(self._now.step, values)
+            score = self._scorer.score(values) if scored else {}
+            norm = self._learner.adapter.norm()
+        self._reporter.metrics(self._now.step, {**values, **score, "lora_norm": norm})
         held_out = values.get("held_out_loss")
         first = held_out if self._now.held_out_first is None else self._now.held_out_first
         self._now = replace(self._now, held_out_first=first, held_out_last=held_out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -103,6 +104,15 @@ class Adapter:
             found[f"{name}.lora_A.weight"] = layer.lora_A[ADAPTER].weight.detach()
             found[f"{name}.lora_B.weight"] = layer.lora_B[ADAPTER].weight.detach() * self._scale
         return found
+
+    @torch.no_grad()
+    def norm(self) -> float:
+        """Frobenius norm of the change to all matrices together; of B A without making it, as the trace of products."""
+        total = 0.0
+        for layer in self._layers.values():
+            down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
+            total += float(((up.T @ up) * (down @ down.T)).sum())
+        return self._scale * math.sqrt(max(0.0, total))
 
     def portable(self) -> dict[str, torch.Tensor]:
         """The LoRA under the key names that other tools read."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
+from importlib.metadata import version
 
 import torch
 from safetensors.torch import save
@@ -14,6 +16,9 @@ from safetensors.torch import save
 from loradeck.engines.base import DatasetFolder, TrainSpec
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.lora_header import BASE_SHA256
+from loradeck.engines.local.options import Options
+
+PACKAGES = ("loradeck", "torch", "diffusers", "peft", "transformers")
 
 
 def describe(
@@ -47,6 +52,14 @@ def describe(
         BASE_SHA256: base_digest,
         "loradeck.dataset_fingerprint": dataset.fingerprint,
         "loradeck.alpha_trained": repr(spec.alpha),
+    }
+
+
+def how_trained(options: Options) -> dict[str, str]:
+    """The finer options that were in force, and the versions of what trained: with the rest, what the bytes hang on."""
+    return {
+        "loradeck.options": json.dumps(asdict(options)),
+        "loradeck.versions": json.dumps({name: version(name) for name in PACKAGES}),
     }
 
 

@@ -18,19 +18,27 @@ class Options:
     """How to train, beyond what every engine shares.
 
     `preservation` weighs the loss that holds prompts without the trigger to the base (0 is off);
-    `preservation_batch` rows a step. `timesteps` says how noise levels are picked, `shift` is for "shifted".
-    `held_out` pictures are kept out of training to measure on. `threads` 0 leaves torch's own number.
+    `preservation_batch` rows a step; `preservation_prior` adds the base's own pictures to the set's (where it has any).
+    `timesteps` says how noise levels are picked, `shift` is for "shifted". `held_out` pictures are kept out of training
+    to measure on; None is one for every eight, two at most. `ema` is the decay of the averaged weights, which are
+    measured and exported (0 is off). `caption_dropout` is the share of rows that see the empty prompt. `masked_loss` weighs the
+    loss by the images' masks, where black counts `mask_background`. `threads` 0 leaves torch's own number.
     """
 
     preservation: float = 1.0
     preservation_batch: int = 2
+    preservation_prior: bool = True
     timesteps: str = "uniform"
     shift: float = 2.0
     schedule: str = "cosine"
     warmup_steps: int = 10
     weight_decay: float = 1e-4
     max_grad_norm: float = 1.0
-    held_out: int = 2
+    held_out: int | None = None
+    ema: float = 0.0
+    caption_dropout: float = 0.0
+    masked_loss: bool = False
+    mask_background: float = 0.0
     threads: int = 2
 
 
@@ -47,9 +55,14 @@ def _whole(low: int, high: int) -> Check:
     return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
 RULES: dict[str, tuple[Check, str]] = {
     "preservation": (_number(0, 100), "a number from 0 (off) to 100"),
     "preservation_batch": (_whole(1, 64), "a whole number from 1 to 64"),
+    "preservation_prior": (_is_bool, "true or false"),
     "timesteps": (lambda value: value in TIMESTEPS, f"one of {', '.join(TIMESTEPS)}"),
     "shift": (_number(0.1, 20), "a number from 0.1 to 20"),
     "schedule": (lambda value: value in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
@@ -57,6 +70,10 @@ RULES: dict[str, tuple[Check, str]] = {
     "weight_decay": (_number(0, 1), "a number from 0 to 1"),
     "max_grad_norm": (_number(1e-6, 1e6), "a positive number"),
     "held_out": (_whole(0, 20), "a whole number from 0 to 20"),
+    "ema": (_number(0, 0.99999), "a number from 0 (off) to 0.99999"),
+    "caption_dropout": (_number(0, 1), "a number from 0 (off) to 1"),
+    "masked_loss": (_is_bool, "true or false"),
+    "mask_background": (_number(0, 1), "a number from 0 to 1"),
     "threads": (_whole(0, 256), "a whole number from 0 (torch's own choice) to 256"),
 }
 

@@ -66,6 +66,11 @@ def thumbnail(path: Path, side: int = 128) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode("ascii")
 
 
+def brightness(path: Path) -> float:
+    """Mean luma of a picture, 0 to 255. Raises BadSpec when it cannot be read."""
+    return float(np.asarray(read(path).convert("L"), dtype=np.float32).mean())
+
+
 def read_story(path: Path) -> tuple[tuple[int, int], dict[str, str]]:
     """Size (width, height) and text of a PNG that is there already."""
     with Image.open(path) as picture:

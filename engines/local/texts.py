@@ -26,6 +26,13 @@ def part(text: Text, start: int, stop: int) -> Text:
     return {name: value[start:stop] for name, value in text.items()}
 
 
+def either(first: torch.Tensor, one: Text, others: Text) -> Text:
+    """The prompts of `others` with the one prompt of `one` where `first`, ``(k,)``, is true."""
+    return {
+        name: torch.where(first.view(-1, *[1] * (value.dim() - 1)), one[name], value) for name, value in others.items()
+    }
+
+
 def moved(text: Text, device: torch.device, dtype: torch.dtype) -> Text:
     """The same on a device; whole numbers (lengths, masks) keep their type and stay where a loop reads them: here."""
     return {

@@ -8,14 +8,25 @@ import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from loradeck.engines import files
 from loradeck.engines.base import DatasetFolder, Reporter, TrainResult, TrainSpec
 from loradeck.engines.errors import BadSpec
-from loradeck.engines.local import checkpoint, export, families, layout, lora_file, material, memory, metadata, pictures
+from loradeck.engines.local import (
+    checkpoint,
+    export,
+    families,
+    layout,
+    lora_file,
+    masks,
+    material,
+    memory,
+    metadata,
+    pictures,
+)
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.cache import Encoder
 from loradeck.engines.local.checkpoint import Progress
@@ -26,9 +37,15 @@ from loradeck.engines.local.lora import Adapter
 from loradeck.engines.local.material import Material
 from loradeck.engines.local.options import Options, read
 from loradeck.engines.local.pipeline import Encoders, load
-from loradeck.engines.local.texts import moved
+from loradeck.engines.local.scoring import Scorer
+from loradeck.engines.local.texts import moved, part
 
-FORMAT = 2
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from loradeck.engines.local.families import Text
+
+FORMAT = 3
 """Part of a checkpoint's key: raise it when the maths of a step changes."""
 
 
@@ -67,6 +84,7 @@ def _checkpoint_key(base_sha256: str, spec: TrainSpec, dataset: DatasetFolder, o
     decides: list[Any] = [FORMAT, base_sha256, asdict(options), start, dataset.fingerprint, spec.trigger, spec.seed]
     decides += [spec.steps, spec.rank, spec.alpha, spec.learning_rate, spec.batch_size, spec.resolution]
     decides += [[item.sha256, item.caption] for item in dataset.items]
+    decides += [masks.digest(dataset)] if options.masked_loss else []
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
 
 
@@ -77,6 +95,7 @@ class Training:
         self, base: Base, spec: TrainSpec, dataset: DatasetFolder, options: Options, reporter: Reporter
     ) -> None:
         self._base, self._spec, self._dataset, self._reporter = base, spec, dataset, reporter
+        self._options = options
         self._base_sha256 = layout.digest(base.weights)
         self._key = _checkpoint_key(self._base_sha256, spec, dataset, options)
         self._folder = _checkpoints(spec)
@@ -116,12 +135,14 @@ class Training:
         progress = checkpoint.load_newest(self._folder, self._learner, self._key, known)
         self._tell_start(progress)
         yardstick = Yardstick(self._learner.flow, self._material)
-        loop = Loop(self._spec, self._learner, yardstick, self._reporter, self._keep, self._show)
+        scorer = Scorer(self._learner.flow, self._adapter, self._material)
+        loop = Loop(self._spec, self._learner, yardstick, scorer, self._reporter, self._keep, self._show)
         return self._finish(loop.run(progress))
 
     def _tell_start(self, progress: Progress) -> None:
         if self._reporter.journal.get("started") is None:
-            self._reporter.journal.put("started", datetime.now(UTC).isoformat(timespec="seconds"))
+            started = self._spec.dated or datetime.now(UTC).isoformat(timespec="seconds")
+            self._reporter.journal.put("started", started)
         kept_out = len(self._material.held_out)
         if progress.step:
             self._reporter.event(f"Going on from the checkpoint at step {progress.step}.")
@@ -133,10 +154,19 @@ class Training:
                 f"Training on {len(self._material.train)} images ({kept_out} held out to measure on), "
                 f"{len(self._material.preserve)} pairs keep prompts without the trigger as they are."
             )
+            if self._options.masked_loss:
+                self._reporter.event(masks.told(self._dataset))
+            self._reporter.metrics(0, {"image_brightness": self._brightness_of_the_set()})
+
+    def _brightness_of_the_set(self) -> float:
+        """Mean luma of the training pictures that are measured too, 0 to 255: what samples can be held against."""
+        images = [item.image for item in self._dataset.items[: len(self._material.in_train)]]
+        return sum(pictures.brightness(image) for image in images) / len(images)
 
     def _metadata(self, step: int) -> dict[str, str]:
         started = str(self._reporter.journal.get("started"))
-        return metadata.describe(self._base, self._base_sha256, self._spec, self._dataset, step, started)
+        story = metadata.describe(self._base, self._base_sha256, self._spec, self._dataset, step, started)
+        return {**story, **metadata.how_trained(self._options)}
 
     def _keep(self, progress: Progress) -> None:
         """Write both files of a checkpoint, remember the state's hash, then tell."""
@@ -149,36 +179,56 @@ class Training:
         self._reporter.checkpoint(progress.step, checkpoint.lora_path(self._folder, progress.step), sha256)
 
     def _export(self, step: int) -> str:
-        return export.write(self._adapter, checkpoint.lora_path(self._folder, step), self._metadata(step))
+        return self._write(checkpoint.lora_path(self._folder, step), self._metadata(step))
+
+    def _write(self, path: Path, story: dict[str, str]) -> str:
+        """Write the LoRA that is to be used, which is the averaged one where weights are averaged."""
+        with self._learner.average.in_place():
+            return export.write(self._adapter, path, story)
+
+    def _shown(self, step: int) -> tuple[str, ...]:
+        """The prompts that are drawn at a step: at the last one the test scenes too."""
+        material = self._material
+        return material.sample_prompts + (material.test_prompts if step == self._spec.steps else ())
 
     def _sample_paths(self, step: int) -> list[Path]:
-        folder, count = self._spec.run_dir / "samples", len(self._material.sample_prompts)
+        folder, count = self._spec.run_dir / "samples", len(self._shown(step))
         return [folder / f"step-{step:06d}-{number + 1}.png" for number in range(count)]
 
     def _show(self, step: int) -> None:
         """Draw the sample prompts at the run's fixed seeds; a sample that exists is kept."""
-        prompts = self._material.sample_prompts
-        paths = self._sample_paths(step)
+        prompts, paths = self._shown(step), self._sample_paths(step)
         if not all(path.exists() for path in paths):
             seeds = [self._spec.seed + i for i in range(len(prompts))]
             self._draw(prompts, seeds, paths)
         for path, prompt in zip(paths, prompts, strict=True):
             self._reporter.sample(step, path, prompt)
+        self._tell_brightness(step, prompts, paths)
+
+    def _tell_brightness(self, step: int, prompts: tuple[str, ...], paths: list[Path]) -> None:
+        """How bright the samples are that call the look (all, where none does)."""
+        calling = [path for path, prompt in zip(paths, prompts, strict=True) if self._spec.trigger in prompt] or paths
+        values = [pictures.brightness(path) for path in calling]
+        self._reporter.metrics(step, {"sample_brightness": sum(values) / len(values)})
 
     def _draw(self, prompts: tuple[str, ...], seeds: list[int], paths: list[Path]) -> None:
-        with memory.told(REMEDY):
-            drawn = self._family.draw(
-                self._pipeline,
-                moved(self._material.samples, self._hold.device, self._hold.dtype),
-                moved(self._material.empty, self._hold.device, self._hold.dtype),
-                seeds,
-                self._base.sizes[0],
-                self._base.draw_steps,
-                self._base.recipe.guidance,
-                lambda: None,
-            )
+        said = part(self._material.samples, 0, len(prompts))
+        with memory.told(REMEDY), self._learner.average.in_place():
+            drawn = self._pictures(said, seeds)
         for picture, path, prompt, seed in zip(drawn, paths, prompts, seeds, strict=True):
             pictures.write_png(picture, path, {"prompt": prompt, "seed": str(seed)})
+
+    def _pictures(self, said: Text, seeds: list[int]) -> list[Image]:
+        return self._family.draw(
+            self._pipeline,
+            moved(said, self._hold.device, self._hold.dtype),
+            moved(self._material.empty, self._hold.device, self._hold.dtype),
+            seeds,
+            self._base.sizes[0],
+            self._base.draw_steps,
+            self._base.recipe.guidance,
+            lambda: None,
+        )
 
     def _finish(self, progress: Progress) -> TrainResult:
         spec = self._spec
@@ -189,7 +239,7 @@ class Training:
         path = spec.run_dir / f"{file_name(spec.name)}.safetensors"
         result = TrainResult(
             lora_path=path,
-            sha256=export.write(self._adapter, path, story),
+            sha256=self._write(path, story),
             steps=progress.step,
             rank=spec.rank,
             base_model=self._base.name,

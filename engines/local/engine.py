@@ -6,6 +6,7 @@ import difflib
 import os
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
+from typing import Any
 
 from loradeck.engines.base import (
     Ability,
@@ -115,9 +116,7 @@ class LocalEngine:
             wrong += _too_small(spec.rank, start.rank)
         if wrong:
             raise BadSpec(" ".join(wrong))
-        if spec.advanced.get("preservation") == 0:
-            return ["Preservation is off: prompts without the trigger will take on the look too."]
-        return []
+        return _remarks(spec.advanced)
 
     def estimate(self, spec: TrainSpec | DrawRequest) -> Cost:
         """Minutes and disk, from what was measured on two CPU cores; it costs no money."""
@@ -127,7 +126,7 @@ class LocalEngine:
             todo = sum(1 for job in spec.jobs if not job.out.exists())
             seconds = recipe.seconds_to_load + recipe.seconds_per_picture * todo
             return Cost(minutes=seconds / 60, usd=0.0, vram_gb=0.0, basis="measured on two CPU cores")
-        drawn = (len(spec.sample_prompts) or 2) * (2 + spec.steps // spec.sample_every)
+        drawn = (len(spec.sample_prompts) or 2) * (2 + spec.steps // spec.sample_every) + len(spec.test_prompts)
         learning = spec.steps * recipe.seconds_per_step * spec.batch_size / recipe.batch_size
         seconds = recipe.seconds_to_load + learning + drawn * recipe.seconds_per_picture
         values = 8_000 * spec.rank * (spec.steps // spec.checkpoint_every + STATE_COPIES * 2)
@@ -173,6 +172,19 @@ class LocalEngine:
     def upscale(self, request: EditRequest, reporter: Reporter) -> DrawResult:  # noqa: ARG002
         """Not a thing this engine can do."""
         raise BadSpec(f"The local engine has no upscaler for {request.base_model}; ask for the size you need in draw.")
+
+
+def _remarks(advanced: Mapping[str, Any]) -> list[str]:
+    """What the finer options cost the look."""
+    said = []
+    if advanced.get("preservation") == 0:
+        said.append("Preservation is off: prompts without the trigger will take on the look too.")
+    elif advanced.get("caption_dropout"):
+        said.append(
+            "caption_dropout teaches the look to the empty prompt, which preservation holds to the base; turn one of "
+            'them off ("preservation": 0) unless both are meant.'
+        )
+    return said
 
 
 def _out_of_range(spec: TrainSpec) -> list[str]:

@@ -1,9 +1,9 @@
 """Masks: which part of a picture the loss looks at.
 
 A mask is a grey picture beside the training image, as kohya's sd-scripts and ai-toolkit take them: white counts, black
-counts as much as the background is given. It is scaled and cut as its image is, then averaged over each latent's pixels.
-As in ai-toolkit a picture's weights are brought to a mean of 1, so that a small face teaches as fast as a large
-one; kohya leaves them as they are.
+counts as much as the background is given. It is scaled and cut as its image is, then averaged over the pixels of each
+latent (kohya's "area"). The weights of a picture are brought to a mean of 1 (ai-toolkit: those of a batch), so that a
+small face teaches as fast as a large one; kohya leaves them as they are.
 """
 
 from __future__ import annotations

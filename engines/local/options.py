@@ -21,8 +21,8 @@ class Options:
     `preservation_batch` rows a step; `preservation_prior` adds the base's own pictures to the set's (where it has any).
     `timesteps` says how noise levels are picked, `shift` is for "shifted". `held_out` pictures are kept out of training
     to measure on; None is one for every eight, two at most. `ema` is the decay of the averaged weights, which are
-    measured and exported (0 is off). `caption_dropout` is the share of rows that see the empty prompt. `masked_loss` weighs the
-    loss by the images' masks, where black counts `mask_background`. `threads` 0 leaves torch's own number.
+    measured and exported (0 is off). `caption_dropout` is the share of rows that see the empty prompt. `masked_loss`
+    weighs the loss by the images' masks, where black counts `mask_background`. `threads` 0 leaves torch's own number.
     """
 
     preservation: float = 1.0

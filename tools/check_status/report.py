@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def seconds_left(store: Store, run: RunRecord) -> float | None:
 
 
 def _facts(store: Store, run: RunRecord, held_out: list[tuple[int, float]]) -> RunFacts:
-    plan = run.spec.get("plan")
+    plan, told = run.spec.get("plan"), partial(runs.metric, store, run.id)
     return RunFacts(
         run_id=run.id,
         state=RunState(run.state),
@@ -88,7 +89,16 @@ def _facts(store: Store, run: RunRecord, held_out: list[tuple[int, float]]) -> R
         error_kind=runs.journal_get(store, run.id, runs.ERROR_KIND),
         step=run.step,
         steps=run.steps,
+        kind=RunKind(run.kind),
+        base_model=run.base_model,
         held_out=held_out,
+        in_train=told("in_train_loss"),
+        grad_norm=told("grad_norm"),
+        lora_norm=told("lora_norm"),
+        sample_brightness=told("sample_brightness"),
+        set_brightness=dict(told("image_brightness")).get(0),
+        asked=run.spec.get("asked") or {},
+        lora_id=((run.result or {}).get("lora") or {}).get("lora_id"),
         plan=TrainingPlan.model_validate(plan) if plan and run.kind == RunKind.TRAIN else None,
         queued_seconds=_seconds_since(run.created_at),
         claimed=run.token is not None,

@@ -1,15 +1,42 @@
-"""A LoRA's card: what it learned, from what, and which rules were set aside for it. Markdown beside the file."""
+"""A LoRA's card: what it learned, from what and how well, which rules were set aside, how to use and repeat it.
+
+Markdown beside the file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from loradeck.state import runs
 from loradeck.state.files import write_text
-from loradeck.state.records import DatasetRecord, ImageRecord, LoraRecord
+from loradeck.state.records import DatasetRecord, ImageRecord, LoraRecord, RunRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import Waiver
+from loradeck.tools.contracts import Artefact
 from loradeck.tools.datasets import kept_images
+from loradeck.tools.start_training.checkpoints import Choice
+from loradeck.tools.start_training.usage import usage
+
+BARS = "▁▂▃▄▅▆▇█"
+MOST_ROWS = 12
+CURVES = {"held out": "held_out_loss", "in training": "in_train_loss", "leak": "leak", "trigger gain": "trigger_gain"}
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a card is written from. `curves` are (step, value) by the name of their metric."""
+
+    lora: LoraRecord
+    run: RunRecord
+    images: int
+    set_name: str | None
+    credits: Sequence[str]
+    curves: Mapping[str, Sequence[tuple[int, float]]]
+    best: Choice | None
+    pictures: Sequence[Artefact]
 
 
 def card_path(lora: LoraRecord) -> Path:
@@ -17,12 +44,16 @@ def card_path(lora: LoraRecord) -> Path:
     return Path(lora.path).with_suffix(".md")
 
 
-def write_card(store: Store, lora: LoraRecord, images: int, waived: Sequence[Waiver]) -> Path:
+def write_card(
+    store: Store, lora: LoraRecord, run: RunRecord, images: int, best: Choice | None, pictures: Sequence[Artefact]
+) -> Path:
     """Write the card, atomically; returns where it lies. Raises DiskFull, WorkspaceReadOnly or StateError."""
     dataset = store.find(DatasetRecord, lora.dataset_id) if lora.dataset_id else None
     credits = credited(kept_images(store, dataset.id)) if dataset is not None else []
+    curves = {name: runs.metric(store, run.id, name) for name in CURVES.values()}
+    set_name = dataset.name if dataset is not None else None
     path = card_path(lora)
-    write_text(path, _text(lora, dataset, images, credits, waived))
+    write_text(path, text(Story(lora, run, images, set_name, credits, curves, best, pictures)))
     return path
 
 
@@ -36,25 +67,109 @@ def credited(images: Sequence[ImageRecord]) -> list[str]:
     return [f"{line} ({count} images)" for line, count in sorted(counts.items(), key=lambda item: -item[1])]
 
 
-def _text(
-    lora: LoraRecord,
-    dataset: DatasetRecord | None,
-    images: int,
-    credits: Sequence[str],
-    waived: Sequence[Waiver],
-) -> str:
-    about = [
-        ("trigger", f"`{lora.trigger}`"),
-        ("base model", lora.base_model),
-        ("rank", str(lora.rank)),
-        ("steps", str(lora.steps)),
-        ("trained on", f"{images} images of {dataset.name if dataset else 'a dataset that is gone'}"),
-        ("fingerprint of what passed", f"`{lora.fingerprint}`"),
-        ("goes on from", lora.parent_lora_id or "nothing"),
-        ("SHA-256", f"`{lora.sha256}`"),
+def text(story: Story) -> str:
+    """The card's Markdown."""
+    parts = [
+        [f"# {story.lora.name} v{story.lora.version}", *_about(story)],
+        ["## How to use it", *usage(story.lora)],
+        ["## How it learned", *_learned(story)],
+        ["## Images", *_listed(story.credits or ["not recorded"])],
+        ["## Rules set aside", *_listed(_waived(story.run) or ["None: everything held."])],
+        ["## Parameters", *_parameters(story)],
+        ["## Train it again", *_again(story)],
     ]
-    lines = [f"# {lora.name} v{lora.version}", "", *(f"- {name}: {value}" for name, value in about), ""]
-    lines += ["## Images", "", *(f"- {line}" for line in credits or ["not recorded"]), ""]
-    lines += ["## Rules set aside", ""]
-    lines += [f"- {waiver.rule_id}: {waiver.reason}" for waiver in waived] or ["None: everything held."]
-    return "\n".join(lines) + "\n"
+    return "\n".join("\n\n".join(part) + "\n" for part in parts)
+
+
+def _listed(lines: Sequence[str]) -> list[str]:
+    return ["\n".join(f"- {line}" for line in lines)]
+
+
+def _about(story: Story) -> list[str]:
+    lora = story.lora
+    return _listed(
+        [
+            f"trigger: `{lora.trigger}`",
+            f"base model: {lora.base_model}",
+            f"rank: {lora.rank}",
+            f"steps: {lora.steps}",
+            f"trained on: {story.images} images of {story.set_name or 'a dataset that is gone'}",
+            f"fingerprint of what passed: `{lora.fingerprint}`",
+            f"goes on from: {lora.parent_lora_id or 'nothing'}",
+            f"SHA-256: `{lora.sha256}`",
+        ]
+    )
+
+
+def _waived(run: RunRecord) -> list[str]:
+    return [f"{waiver['rule_id']}: {waiver['reason']}" for waiver in run.waived]
+
+
+def _learned(story: Story) -> list[str]:
+    held_out = story.curves["held_out_loss"]
+    lines = []
+    if held_out:
+        values = [value for _, value in held_out]
+        low_step, low = min(held_out, key=lambda point: point[1])
+        lines.append(
+            f"Held-out loss at fixed noise: {values[0]:.4f} at step {held_out[0][0]}, lowest {low:.4f} at step "
+            f"{low_step}, {values[-1]:.4f} at step {held_out[-1][0]}. `{sparkline(values)}`"
+        )
+        lines.append(_table(story.curves))
+    else:
+        lines.append("No picture was held out, so that there is no held-out loss.")
+    if story.best is not None:
+        lines.append(f"Best checkpoint: step {story.best.step}: {story.best.why}. This file is that of the last step.")
+    shown = [f"{artefact.kind.replace('_', ' ')}: `{_short(artefact.path)}`" for artefact in story.pictures]
+    return [*lines, *(_listed(shown) if shown else [])]
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """The values as bars, the lowest one the shortest."""
+    low, high = min(values), max(values)
+    height = (high - low) or 1.0
+    return "".join(BARS[round((value - low) / height * (len(BARS) - 1))] for value in values)
+
+
+def _table(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
+    """The curves by step, those that were measured; of many steps evenly spaced ones, the last among them."""
+    columns = {title: dict(curves[name]) for title, name in CURVES.items() if curves[name]}
+    steps = [step for step, _ in curves["held_out_loss"]]
+    every = -(-len(steps) // MOST_ROWS)
+    rows = [f"| step | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 1)]
+    for step in steps[::-1][::every][::-1]:
+        cells = [f"{column[step]:.4f}" if step in column else "" for column in columns.values()]
+        rows.append(f"| {step} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _parameters(story: Story) -> list[str]:
+    plan: dict[str, Any] = story.run.spec["plan"]
+    left_out = {"told", "waived", "images", "sample_prompts", "continue_from"}
+    numbers = [f"{name}: {value}" for name, value in plan.items() if name not in left_out]
+    finer = json.loads(story.lora.meta.get("loradeck.options", "null")) or story.run.spec["advanced"]
+    versions = json.loads(story.lora.meta.get("loradeck.versions", "{}"))
+    return _listed(
+        [
+            *numbers,
+            *(f"{name}: {value}" for name, value in finer.items()),
+            *(f"{name} {version}" for name, version in versions.items()),
+        ]
+    )
+
+
+def _again(story: Story) -> list[str]:
+    """How to get the same file from the run's record."""
+    run = story.run
+    return [
+        f"The run {run.id} keeps the images and captions that it saw (`runs/{run.id}/dataset`) and every number. In "
+        "the workspace's folder",
+        f"```\npython -m loradeck.tools.start_training.again . {run.id}\nLORADECK_HOME=. loradeck worker --once\n```",
+        "trains it again and adds the result as a further version. On a CPU, with the versions and threads named "
+        "above, its file has the SHA-256 of this one; on a GPU the two differ by rounding.",
+    ]
+
+
+def _short(path: str) -> str:
+    """The end of a path: run and file."""
+    return "/".join(Path(path).parts[-2:])

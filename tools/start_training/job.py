@@ -12,6 +12,7 @@ from loradeck.tools.library import find_lora, lora_row, register_lora
 from loradeck.tools.reporter import patiently
 from loradeck.tools.start_training import checkpoints
 from loradeck.tools.start_training.card import card_path, write_card
+from loradeck.tools.start_training.checkpoints import Told
 from loradeck.tools.start_training.plan import train_spec
 from loradeck.tools.start_training.snapshot import read
 from loradeck.tools.wording import PREVIEW_NOTE
@@ -38,6 +39,7 @@ def run(job: Job) -> TrainedResult:
             profile=spec["profile"],
             warm_start=Path(find_lora(job.store, parent).path) if parent else None,
             cache=job.store.workspace.cache,
+            dated=spec.get("dated"),
             advanced=spec["advanced"],
         ),
         dataset,
@@ -45,9 +47,11 @@ def run(job: Job) -> TrainedResult:
     )
     job.reporter.progress(plan.steps, plan.steps, "Keeping the LoRA, drawing the loss chart and the sample grid.")
     lora = _register(job, trained)
-    waived = [Waiver(**waiver) for waiver in job.run.waived]
-    patiently(lambda: write_card(job.store, lora, len(dataset.items), waived))
-    return _result(job, trained, lora, dataset, _pictures(job, run_dir))
+    pictures = _pictures(job, run_dir)
+    patiently(lambda: checkpoints.keep_scores(job.store, job.run.id))
+    kept = checkpoints.told(job.store, job.run.id)
+    patiently(lambda: write_card(job.store, lora, job.run, len(dataset.items), kept.best, pictures))
+    return _result(job, trained, lora, dataset, kept, pictures)
 
 
 def _register(job: Job, trained: TrainResult) -> LoraRecord:
@@ -89,15 +93,14 @@ def _pictures(job: Job, run_dir: Path) -> list[Artefact]:
 
 
 def _result(
-    job: Job, trained: TrainResult, lora: LoraRecord, dataset: DatasetFolder, pictures: list[Artefact]
+    job: Job, trained: TrainResult, lora: LoraRecord, dataset: DatasetFolder, kept: Told, pictures: list[Artefact]
 ) -> TrainedResult:
-    kept = checkpoints.told(job.store, job.run.id)
     points = [_artefact("checkpoint", Path(point.path), point.step) for point in kept.listed]
     note = " It works on the preview base alone." if trained.preview else ""
     return TrainedResult(
         summary=(
             f"The LoRA {lora.id} ({lora.name}-v{lora.version}) was trained for {trained.steps} steps on "
-            f"{len(dataset.items)} images{_fall(trained)}.{note}"
+            f"{len(dataset.items)} images{_fall(trained)}.{_best(kept, trained)}{note}"
         ),
         next_step=(
             f'render_deck_visuals(deck=..., loras=[{{"lora_id": "{lora.id}"}}]); '
@@ -114,7 +117,7 @@ def _result(
         artefacts=[_artefact("lora", Path(lora.path)), _artefact("card", card_path(lora)), *pictures, *points],
         checkpoints=kept.count,
         checkpoints_in=kept.folder,
-        best_step=kept.best_step,
+        best_step=kept.best.step if kept.best else None,
         waived=[Waiver(**waiver) for waiver in job.run.waived],
         preview_note=PREVIEW_NOTE if trained.preview else None,
     )
@@ -125,6 +128,13 @@ def _fall(trained: TrainResult) -> str:
     if trained.held_out_first is None or trained.held_out_last is None:
         return ""
     return f"; its held-out loss went from {trained.held_out_first:.4f} to {trained.held_out_last:.4f}"
+
+
+def _best(kept: Told, trained: TrainResult) -> str:
+    """The checkpoint that is better than the last, and why."""
+    if kept.best is None or kept.best.step == trained.steps:
+        return ""
+    return f" The best checkpoint is step {kept.best.step}: {kept.best.why}."
 
 
 def _artefact(kind: str, path: Path, step: int | None = None) -> Artefact:

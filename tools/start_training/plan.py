@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from loradeck import prompts
 from loradeck.engines.base import Defaults, TrainSpec
 from loradeck.tools.contracts import StartTrainingArgs, TrainingPlan
 
@@ -63,6 +64,15 @@ def sample_prompts(captions: Sequence[str], trigger: str) -> list[str]:
     return list(dict.fromkeys(prompt for prompt in (*asked, plain) if prompt))
 
 
+def test_scene(profile: str, trigger: str) -> str:
+    """The scene that is drawn once the training has ended: the same for every LoRA of a profile, and in no set.
+
+    Looks of one kind can be held against each other by it.
+    """
+    scenes = dict(line.removeprefix("- ").split(": ", 1) for line in prompts.text("test_scenes").splitlines())
+    return f"{trigger}, {scenes[profile]}"
+
+
 def _shortened(caption: str) -> str:
     return " ".join(caption.split()[:PROMPT_WORDS])
 
@@ -77,6 +87,7 @@ def train_spec(
     profile: str,
     warm_start: Path | None,
     cache: Path | None,
+    dated: str | None = None,
     advanced: dict[str, Any],
 ) -> TrainSpec:
     """What the engine is handed for a plan."""
@@ -97,7 +108,9 @@ def train_spec(
         checkpoint_every=plan.checkpoint_every,
         sample_every=plan.sample_every,
         sample_prompts=tuple(plan.sample_prompts),
+        test_prompts=(test_scene(profile, trigger),),
         warm_start=warm_start,
         cache=cache,
+        dated=dated,
         advanced=advanced,
     )

@@ -18,6 +18,7 @@ from loradeck.tools.errors import BadArgument, NotYet, Refused
 from loradeck.tools.library import find_lora
 from loradeck.tools.rulebook.tables import NEVER_WAIVED
 from loradeck.tools.start_training.plan import make_plan, train_spec
+from loradeck.tools.start_training.snapshot import mask_hashes
 from loradeck.tools.start_training.told import what_to_know
 from loradeck.tools.workbench import Workbench
 
@@ -34,7 +35,10 @@ class Blocked:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training that may start. `sources` are (image file, caption, SHA-256 of the judged image)."""
+    """A training that may start. `sources` are (image file, caption, SHA-256 of the judged image).
+
+    `asked` are the arguments of the call, for a call that differs in one of them.
+    """
 
     dataset: DatasetRecord
     fingerprint: str
@@ -46,12 +50,16 @@ class Prepared:
     advanced: dict[str, Any]
     parent: LoraRecord | None
     sources: list[Source]
+    asked: dict[str, Any]
 
     def identity(self) -> dict[str, Any]:
         """What makes two calls the same training: the set that passed, and everything that decides the weights."""
         numbers = self.plan.model_dump(mode="json", exclude={"told", "waived", "passes_over_set"})
         start = self.parent.sha256 if self.parent else None
-        return {"fingerprint": self.fingerprint, "name": self.name, **numbers, "advanced": self.advanced, "from": start}
+        same = {"fingerprint": self.fingerprint, "name": self.name, **numbers, "advanced": self.advanced, "from": start}
+        if self.advanced.get("masked_loss"):
+            same["masks"] = mask_hashes(image for image, _, _ in self.sources)
+        return same
 
     def spec(self) -> dict[str, Any]:
         """What the job needs, as JSON."""
@@ -63,6 +71,7 @@ class Prepared:
             "preview": self.preview,
             "advanced": self.advanced,
             "parent_lora_id": self.parent.id if self.parent else None,
+            "asked": self.asked,
         }
 
     def columns(self) -> dict[str, Any]:
@@ -141,6 +150,7 @@ def _prepared(
         advanced=args.advanced,
         parent=parent,
         sources=sources,
+        asked=args.model_dump(mode="json", exclude_unset=True, exclude={"quote_id", "max_cost_usd"}),
     )
 
 

@@ -14,14 +14,18 @@ from loradeck.engines.base import DatasetFolder, DatasetItem
 from loradeck.state.files import atomic, sha256_file, told, write_text
 from loradeck.tools.errors import Refused
 
+MASKS = "masks"
+"""The folder of masks beside the images."""
+
 
 @dataclass(frozen=True)
 class Pair:
-    """One image by its file name, with the SHA-256 of its bytes and of its caption's UTF-8 text."""
+    """One image by its file name, with the SHA-256 of its bytes, its caption's UTF-8 text and its mask's bytes."""
 
     file: str
     image: str
     caption: str
+    mask: str | None = None
 
     def as_row(self) -> dict[str, str]:
         """As kept in the run's row."""
@@ -31,6 +35,20 @@ class Pair:
 def text_hash(text: str) -> str:
     """SHA-256 of a caption."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def mask_path(image: Path) -> Path:
+    """Where the mask of an image lies if it has one: `masks/` beside it, under the image's own name.
+
+    A folder of masks named as the images is what kohya's sd-scripts (`conditioning_data_dir`) and ai-toolkit
+    (`mask_path`) take.
+    """
+    return image.parent / MASKS / f"{image.stem}.png"
+
+
+def mask_hashes(images: Iterable[Path]) -> list[str | None]:
+    """SHA-256 of the mask of each image, None for one without."""
+    return [sha256_file(path) if (path := mask_path(image)).is_file() else None for image in images]
 
 
 def take(folder: Path, sources: Iterable[tuple[Path, str, str | None]]) -> list[Pair]:
@@ -53,8 +71,19 @@ def take(folder: Path, sources: Iterable[tuple[Path, str, str | None]]) -> list[
         if judged is not None and found != judged:
             raise Refused(_changed(source.name))
         write_text(copy.with_suffix(".txt"), caption)
-        pairs.append(Pair(source.name, found, text_hash(caption)))
+        pairs.append(Pair(source.name, found, text_hash(caption), _take_mask(source, copy)))
     return pairs
+
+
+def _take_mask(source: Path, copy: Path) -> str | None:
+    """Set aside the mask of an image that has one, and say its hash."""
+    mask, kept = mask_path(source), mask_path(copy)
+    if not mask.is_file():
+        return None
+    with told(kept):
+        kept.parent.mkdir(exist_ok=True)
+    _link(mask, kept)
+    return sha256_file(kept)
 
 
 def read(folder: Path, pairs: Sequence[dict[str, Any]], trigger: str, fingerprint: str) -> DatasetFolder:
@@ -69,8 +98,18 @@ def read(folder: Path, pairs: Sequence[dict[str, Any]], trigger: str, fingerprin
         caption = sidecar.read_text(encoding="utf-8")
         if text_hash(caption) != pair.caption:
             raise Refused(_changed(sidecar.name))
-        items.append(DatasetItem(image, caption, pair.image))
+        items.append(DatasetItem(image, caption, pair.image, _mask(image, pair)))
     return DatasetFolder(folder, tuple(items), trigger, fingerprint)
+
+
+def _mask(image: Path, pair: Pair) -> Path | None:
+    """The mask that was set aside for an image, which must be what it was."""
+    if pair.mask is None:
+        return None
+    path = mask_path(image)
+    if not path.is_file() or sha256_file(path) != pair.mask:
+        raise Refused(_changed(f"{MASKS}/{path.name}"))
+    return path
 
 
 def _link(source: Path, copy: Path) -> None:

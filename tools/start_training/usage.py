@@ -1,0 +1,51 @@
+"""How to draw with a LoRA elsewhere: in ComfyUI and in diffusers, by base model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from loradeck.state.records import LoraRecord
+
+PIPELINES = {
+    "flux1-dev": ("FluxPipeline", "black-forest-labs/FLUX.1-dev"),
+    "flux2-dev": ("Flux2Pipeline", "black-forest-labs/FLUX.2-dev"),
+    "flux2-klein-4b": ("Flux2KleinPipeline", "black-forest-labs/FLUX.2-klein-base-4B"),
+    "flux2-klein-9b": ("Flux2KleinPipeline", "black-forest-labs/FLUX.2-klein-base-9B"),
+    "z-image": ("ZImagePipeline", "Tongyi-MAI/Z-Image-Turbo"),
+    "z-image-base": ("ZImagePipeline", "Tongyi-MAI/Z-Image"),
+}
+"""diffusers' pipeline class and the repository of each base."""
+GENERAL = ("DiffusionPipeline", "FOLDER_OR_REPOSITORY_OF_THE_BASE")
+PREVIEW = ("Flux2KleinPipeline", "FOLDER_OF_THE_PREVIEW_BASE")
+SNIPPET = """```python
+import torch
+from diffusers import {pipeline}
+
+pipe = {pipeline}.from_pretrained("{weights}", torch_dtype=torch.bfloat16).to("cuda")
+pipe.load_lora_weights("{file}")
+pipe("{trigger}...").images[0].save("picture.png")
+```"""
+
+
+def usage(lora: LoraRecord) -> list[str]:
+    """Paragraphs of Markdown."""
+    pipeline, weights = PREVIEW if lora.preview else PIPELINES.get(lora.base_model, GENERAL)
+    file = Path(lora.path).name
+    trigger = f"{lora.trigger}, " if lora.trigger else ""
+    first = f"Put `{lora.trigger}` first in the prompt. " if lora.trigger else ""
+    return [
+        f"{first}{_comfy(lora, file)}",
+        SNIPPET.format(pipeline=pipeline, weights=weights, file=file, trigger=trigger),
+    ]
+
+
+def _comfy(lora: LoraRecord, file: str) -> str:
+    if lora.preview:
+        return (
+            "This LoRA is for loradeck's embedded preview base alone, which no other tool has: draw with it here. In "
+            "diffusers it loads on the folder `engines/local/preview/weights` of the package:"
+        )
+    return (
+        f"ComfyUI: put `{file}` into `models/loras` and a LoraLoaderModelOnly node (strength 1.0) between the loader "
+        f"of {lora.base_model} and the sampler. diffusers:"
+    )

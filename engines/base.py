@@ -250,6 +250,12 @@ class Reporter(Protocol):
     def metrics(self, step: int, values: dict[str, float]) -> None:
         """Numbers measured at a step: loss, held_out_loss, grad_norm, learning_rate ..."""
 
+    def pause(self, step: int, steps: int, message: str) -> None:
+        """The work waits for something that a person can mend, and the message says what it is.
+
+        The next `progress` says that it goes on. It returns at once, even where it cannot be written down.
+        """
+
     def event(self, message: str, level: Literal["info", "warning", "error"] = "info") -> None:
         """A line for a person."""
 

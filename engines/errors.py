@@ -6,8 +6,10 @@ The tree::
     +-- NotInstalled       a package, weights or a key is missing; the message says what to install or set
     +-- BadSpec            the spec asks for what this engine cannot do
     +-- BadWeights         a file is no LoRA, or is one for another base
-    +-- CannotWrite        the disk is full or the run's folder may not be written
+    +-- CannotWrite        a file of the run cannot be written: its folder may not be, or the drive fails
+    |   +-- NoRoom         the disk is full
     +-- OutOfMemory        the machine or chip ran out of memory
+    +-- PeerLost           another process of a training on several GPUs ended; the last good step stands
     +-- Diverged           a loss became NaN or infinite; the last good checkpoint stands (TRN-FINITE)
     +-- Cancelled          the person said stop; what was done is kept
     +-- ProviderError      a hosted service refused or failed
@@ -15,6 +17,8 @@ The tree::
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from loradeck import LoradeckError
 
@@ -39,8 +43,23 @@ class CannotWrite(EngineError):
     """A file of the run cannot be written."""
 
 
+class NoRoom(CannotWrite):
+    """The disk is full.
+
+    `folder` is where the file was to be, `needed` its bytes where they are known.
+    """
+
+    def __init__(self, message: str, folder: Path, needed: int | None = None) -> None:
+        super().__init__(message)
+        self.folder, self.needed = folder, needed
+
+
 class OutOfMemory(EngineError):
     """Memory ran out."""
+
+
+class PeerLost(EngineError):
+    """Another process of the same training ended."""
 
 
 class Diverged(EngineError):

@@ -139,10 +139,10 @@ class Worker:
         """The last write of a worker."""
         dumped = None if result is None else result.model_dump(mode="json")
         level = {"failed": "error", "lost": "warning"}.get(state, "info")
+        self.reporter.flush()
 
         def write() -> None:
             with runs.owned(self.store, self.run.id, self.token):
-                self.reporter.flush()
                 runs.add_event(self.store, self.run.id, message, level)
                 runs.finish(self.store, self.run.id, self.token, state, message=message, result=dumped, error=error)
 
@@ -190,7 +190,7 @@ def run_queue(home: Path, once: bool = False, stopping: threading.Event | None =
         except StateError as error:  # a database in use or a full disk passes, and the queue is there for long
             log.warning("looking at the queue again: %s", error)
             continue
-        if once and not store.count(RunRecord, "state in ('queued', 'preparing', 'running')"):
+        if once and not store.count(RunRecord, "state in ('queued', 'preparing', 'running', 'paused')"):
             break
     return launched
 

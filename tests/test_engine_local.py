@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import errno
+import hashlib
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +16,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 from support import tiny
-from support.reporter import Crash, MemoryJournal, MemoryReporter
+from support.reporter import Crash, MemoryReporter
 
 from loradeck.engines import files
 from loradeck.engines.base import DatasetFolder, DrawRequest, TrainResult
@@ -29,8 +26,6 @@ from loradeck.engines.local.engine import LocalEngine
 from loradeck.engines.local.heldout import Yardstick
 from loradeck.engines.local.learner import Learner, Outcome
 from loradeck.packages import how_to_install
-
-TESTS = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -63,22 +58,6 @@ def whole(engine: LocalEngine, dataset: DatasetFolder, home: Path) -> tuple[Trai
 def same_weights(first: Path, second: Path) -> bool:
     one, two = load_file(first), load_file(second)
     return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
-
-
-@pytest.mark.slow
-def test_a_killed_process_is_gone_on_from_by_another_with_the_same_weights(
-    engine: LocalEngine, whole: tuple[TrainResult, MemoryReporter], tmp_path: Path
-) -> None:
-    program = [sys.executable, "-m", "support.train_and_die", str(tmp_path), "5"]
-    ended = subprocess.run(program, env={**os.environ, "PYTHONPATH": str(TESTS)}, check=False, timeout=120)
-    assert ended.returncode == 9
-    assert [path.name for path in (tmp_path / "run" / "checkpoints").glob("*.state")] == ["step-000003.state"]
-    again = MemoryReporter(MemoryJournal(tmp_path / "journal.json"))
-    result = engine.train(tiny.spec(tmp_path / "run"), tiny.dataset(tmp_path / "images"), again)
-    assert again.events[0][1] == "Going on from the checkpoint at step 3."
-    assert [step for step, _, message in again.steps if message == "training"] == [4, 5, 6, 7, 8]
-    assert min(step for step, _, _ in again.steps) == 3  # never back at 0 while it loads
-    assert same_weights(result.lora_path, whole[0].lora_path)
 
 
 @pytest.mark.parametrize("drawing", [4, 8])
@@ -154,8 +133,47 @@ def test_a_broken_newest_checkpoint_is_passed_over_for_the_one_before(
         newest.write_bytes(content)
     again = MemoryReporter(first.journal)
     result = engine.train(tiny.spec(tmp_path), dataset, again)
-    assert again.events[0][1] == "Going on from the checkpoint at step 3."
+    assert again.events[:2] == [
+        ("warning", "The state of the checkpoint at step 6 is not as it was written and was passed over."),
+        ("info", "Going on from the checkpoint at step 3."),
+    ]
     assert same_weights(result.lora_path, whole[0].lora_path)
+
+
+def test_when_all_checkpoints_are_broken_the_training_starts_again_and_says_so(
+    engine: LocalEngine, dataset: DatasetFolder, whole: tuple[TrainResult, MemoryReporter], tmp_path: Path
+) -> None:
+    first = MemoryReporter(crash_at=7)
+    with pytest.raises(Crash):
+        engine.train(tiny.spec(tmp_path), dataset, first)
+    for step in (3, 6):
+        path = checkpoint.state_path(tmp_path / "checkpoints", step)
+        path.write_bytes(path.read_bytes()[:-1])
+    again = MemoryReporter(first.journal)
+    result = engine.train(tiny.spec(tmp_path), dataset, again)
+    level, told = again.events[0]
+    assert level == "warning"
+    assert re.search(r"at steps 6 and 3 are not as they were written.*starts again from the beginning", told)
+    assert same_weights(result.lora_path, whole[0].lora_path)
+
+
+def test_a_later_state_that_was_passed_over_never_pushes_out_a_whole_one(tmp_path: Path) -> None:
+    for step in (1, 3, 6, 4):
+        checkpoint.state_path(tmp_path, step).touch()
+    checkpoint.drop_old(tmp_path, 4)  # the training had gone back from 6 to 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000003.state", "step-000004.state"]
+
+
+def test_a_file_that_does_not_read_back_as_written_never_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "step-000006.state"
+    assert files.write_proved(path, b"whole") == hashlib.sha256(b"whole").hexdigest()
+    honest = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", lambda self, data: honest(self, data[:-1]))
+    with pytest.raises(CannotWrite, match=r"step-000006\.state was written, and the disk gave back other bytes"):
+        files.write_proved(path, b"newer")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(path.name, b"whole")]
 
 
 def test_checkpoints_of_other_settings_are_refused(engine: LocalEngine, dataset: DatasetFolder, tmp_path: Path) -> None:
@@ -329,30 +347,6 @@ def test_a_warm_start_from_a_file_that_is_no_lora_is_refused_before_work(
     path.write_bytes(content)
     with pytest.raises(BadWeights, match=r"other\.safetensors, is not a whole \.safetensors file"):
         engine.check(tiny.spec(tmp_path, warm_start=path))
-
-
-def test_a_full_disk_is_a_sentence_and_the_run_goes_on_later(
-    engine: LocalEngine,
-    dataset: DatasetFolder,
-    whole: tuple[TrainResult, MemoryReporter],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    reporter = MemoryReporter()
-    honest = Path.replace
-
-    def full(self: Path, target: Path) -> Path:
-        if Path(target).name == "step-000006.state":
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return honest(self, target)
-
-    monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(CannotWrite, match=r"No space left .* free some room"):
-        engine.train(tiny.spec(tmp_path), dataset, reporter)
-    assert not list(tmp_path.rglob(".tmp-*"))
-    monkeypatch.undo()
-    result = engine.train(tiny.spec(tmp_path), dataset, MemoryReporter(reporter.journal))
-    assert same_weights(result.lora_path, whole[0].lora_path)
 
 
 @contextmanager

@@ -12,14 +12,15 @@ from support.engine import TinyEngine
 from support.reporter import Crash
 
 from loradeck.engines.base import Engine
+from loradeck.engines.local import checkpoint
 from loradeck.engines.local.engine import LocalEngine
 from loradeck.state import runs
 from loradeck.state.records import CheckpointRecord, SampleRecord
 from loradeck.state.store import Store
 from loradeck.tools import reporter
-from loradeck.tools.reporter import StoreJournal, StoreReporter
+from loradeck.tools.reporter import StoreReporter
 
-Moment = tuple[type, str, Callable[..., bool]]
+Moment = tuple[Any, str, Callable[..., bool]]
 
 
 def local(folder: Path) -> Engine:
@@ -32,9 +33,9 @@ def written(name: str) -> Moment:
     return Path, "replace", lambda _, target: Path(target).name == name
 
 
-def remembered(name: str) -> Moment:
-    """The moment when the journal has just come to hold the hash of a state."""
-    return StoreJournal, "put", lambda _, key, value: key == "states" and name in value
+def dropped(step: int) -> Moment:
+    """The moment when a state has just taken the place of older ones."""
+    return checkpoint, "drop_old", lambda _, there: there == step
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def die_after(moment: Moment, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         pytest.param(local, written("step-000006.safetensors"), id="local, after the LoRA of the checkpoint"),
         pytest.param(local, written("step-000006.state"), id="local, after its state"),
-        pytest.param(local, remembered("step-000006.state"), id="local, before its row"),
+        pytest.param(local, dropped(6), id="local, before its row"),
         pytest.param(local, written("step-000008.state"), id="local, after the last state"),
         pytest.param(lambda _: TinyEngine(), written("step-000006.json"), id="tiny, after its state"),
     ],

@@ -7,6 +7,7 @@ token, so that a worker whose run was taken over writes nothing more.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,18 +17,23 @@ from typing import Any, Literal, TypeVar
 from loradeck.engines.base import Journal
 from loradeck.engines.errors import Cancelled
 from loradeck.state import runs
-from loradeck.state.errors import DatabaseBusy, LeaseLost
+from loradeck.state.errors import DatabaseBusy, DiskFull, LeaseLost
 from loradeck.state.files import now
 from loradeck.state.records import CheckpointRecord, SampleRecord
 from loradeck.state.store import Store
 
+log = logging.getLogger("loradeck.reporter")
 TELL_SECONDS = 0.5
 PATIENCE_SECONDS = 300.0
+ROOM_SECONDS = 2.0
 Written = TypeVar("Written")
 
 
 def patiently(write: Callable[[], Written]) -> Written:
-    """Do a write that must not be missed: a database that another program holds is waited for, up to five minutes."""
+    """Do a write that must not be missed.
+
+    A database that another program holds is waited for, up to five minutes; a full disk until there is room.
+    """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
@@ -35,6 +41,9 @@ def patiently(write: Callable[[], Written]) -> Written:
         except DatabaseBusy:
             if time.monotonic() > deadline:
                 raise
+        except DiskFull as error:
+            log.warning("waiting for room: %s", error)
+            time.sleep(ROOM_SECONDS)
 
 
 class StoreJournal:
@@ -83,8 +92,17 @@ class StoreReporter:
         if time.monotonic() - self._told >= TELL_SECONDS or step >= steps:
             try:
                 self._write()
-            except DatabaseBusy:
+            except (DatabaseBusy, DiskFull):
                 self._told = time.monotonic()  # told with the next word; no reason to stop a training
+
+    def pause(self, step: int, steps: int, message: str) -> None:
+        """The work waits, and a person can mend it; where the same disk holds the database, the log says it alone."""
+        log.warning("%s", message)
+        self._standing = {"state": "paused", "step": step, "steps": steps, "message": message}
+        try:
+            self._write(lambda: runs.add_event(self._store, self._run_id, message, "warning"))
+        except (DatabaseBusy, DiskFull) as error:
+            log.warning("not written down: %s", error)
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
         """Numbers measured at a step; written with the next progress, checkpoint or event, or by `flush`."""
@@ -92,13 +110,7 @@ class StoreReporter:
 
     def event(self, message: str, level: Literal["info", "warning", "error"] = "info") -> None:
         """A line for a person."""
-
-        def write() -> None:
-            with runs.owned(self._store, self._run_id, self._token):
-                self._write()
-                runs.add_event(self._store, self._run_id, message, level)
-
-        patiently(write)
+        patiently(lambda: self._write(lambda: runs.add_event(self._store, self._run_id, message, level)))
 
     def checkpoint(self, step: int, path: Path, sha256: str) -> None:
         """A checkpoint is whole on the disk, and so is the row that says so, before this returns."""
@@ -124,19 +136,15 @@ class StoreReporter:
         patiently(self._write)
 
     def _keep(self, record: CheckpointRecord | SampleRecord) -> None:
-        def write() -> None:
-            with runs.owned(self._store, self._run_id, self._token):
-                self._write()
-                self._store.add(record)
+        patiently(lambda: self._write(lambda: self._store.add(record)))
 
-        patiently(write)
-
-    def _write(self) -> None:
-        """One transaction for all that was gathered; it stays gathered when the transaction fails."""
+    def _write(self, also: Callable[[], None] = lambda: None) -> None:
+        """One transaction for all that was gathered and `also`; it stays gathered when the transaction fails."""
         with runs.owned(self._store, self._run_id, self._token):
             if self._standing:
                 runs.update(self._store, self._run_id, self._token, **self._standing)
             for step, values in self._metrics.items():
                 runs.add_metrics(self._store, self._run_id, step, values)
+            also()
         self._standing, self._metrics = {}, {}
         self._told = time.monotonic()

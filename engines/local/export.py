@@ -16,7 +16,6 @@ from loradeck.engines.local.metadata import with_hashes
 
 
 def write(adapter: Adapter, path: Path, metadata: dict[str, str]) -> str:
-    """Write the adapter as it stands, atomically; returns the file's SHA-256."""
+    """Write the adapter as it stands, atomically and proved; returns the file's SHA-256."""
     tensors = adapter.portable()
-    files.write_bytes(path, save(tensors, with_hashes(tensors, metadata)))
-    return files.sha256_file(path)
+    return files.write_proved(path, save(tensors, with_hashes(tensors, metadata)))

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageOps, PngImagePlugin
 
 from loradeck.engines.errors import BadSpec
-from loradeck.engines.files import atomic
+from loradeck.engines.files import write_bytes
 
 
 def pixels(picture: Image.Image, width: int, height: int) -> torch.Tensor:
@@ -46,15 +46,16 @@ def scaled(picture: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def write_png(picture: Image.Image, path: Path, story: Mapping[str, str]) -> None:
-    """Write a PNG atomically, with text that says how it was made. Raises CannotWrite."""
+    """Write a PNG atomically, with text that says how it was made. Raises NoRoom and CannotWrite."""
     info = PngImagePlugin.PngInfo()
     for key, value in story.items():
         if value.isascii():
             info.add_text(key, value)
         else:
             info.add_itxt(key, value)
-    with atomic(path) as temporary:
-        picture.save(temporary, format="PNG", pnginfo=info)
+    content = io.BytesIO()
+    picture.save(content, format="PNG", pnginfo=info)
+    write_bytes(path, content.getvalue())
 
 
 def thumbnail(path: Path, side: int = 128) -> str:

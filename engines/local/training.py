@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ from loradeck.engines.local.loop import REMEDY, Loop
 from loradeck.engines.local.lora import Adapter
 from loradeck.engines.local.material import Material
 from loradeck.engines.local.options import Options, read
+from loradeck.engines.local.patience import Patience
 from loradeck.engines.local.pipeline import Encoders, load
 from loradeck.engines.local.scoring import Scorer
 from loradeck.engines.local.texts import moved, part
@@ -50,7 +52,7 @@ FORMAT = 3
 
 
 def train(base: Base, spec: TrainSpec, dataset: DatasetFolder, reporter: Reporter) -> TrainResult:
-    """Learn a LoRA. Raises BadSpec, BadWeights, Cancelled, Diverged and CannotWrite."""
+    """Learn a LoRA. Raises BadSpec, BadWeights, Cancelled, Diverged and CannotWrite; a full disk is waited for."""
     options = read(spec.advanced, base.recipe.advanced)
     if not dataset.items:
         raise BadSpec("The dataset holds no image to train on; add some with curate_dataset.")
@@ -101,6 +103,7 @@ class Training:
         self._folder = _checkpoints(spec)
         self._family = families.get(base.family)
         self._hold = Hold()
+        self._patience = Patience(reporter, spec.steps)
         self._material = self._encoded(options)
         reporter.raise_if_cancelled()
         reporter.progress(checkpoint.newest_step(self._folder), spec.steps, f"loading the {base.name} base")
@@ -125,14 +128,16 @@ class Training:
         folder = (spec.cache or spec.run_dir / "cache") / self._base.name
         encoder = Encoder(self._base, self._base_sha256, self._family, encoders.open, folder, tell)
         try:
-            return material.prepare(self._base, encoder, spec, self._dataset, options, self._family.stride)
+            prepare = partial(material.prepare, self._base, encoder, spec, self._dataset, options, self._family.stride)
+            return self._patience.through(prepare, "the encoded images and captions", step)
         finally:
             encoders.close()
 
     def run(self) -> TrainResult:
         """Train from the last checkpoint, or from the start, to the end, and export."""
-        known = self._reporter.journal.get("states") or {}
-        progress = checkpoint.load_newest(self._folder, self._learner, self._key, known)
+        progress, broken = checkpoint.load_newest(self._folder, self._learner, self._key)
+        if broken:
+            self._reporter.event(_passed_over(broken, progress.step), "warning")
         self._tell_start(progress)
         yardstick = Yardstick(self._learner.flow, self._material)
         scorer = Scorer(self._learner.flow, self._adapter, self._material)
@@ -148,7 +153,9 @@ class Training:
             self._reporter.event(f"Going on from the checkpoint at step {progress.step}.")
             # told again: a kill may have come between the state and its telling
             path = checkpoint.lora_path(self._folder, progress.step)
-            self._reporter.checkpoint(progress.step, path, self._export(progress.step))
+            write = partial(self._export, progress.step)
+            sha256 = self._patience.through(write, f"the LoRA of step {progress.step}", progress.step)
+            self._reporter.checkpoint(progress.step, path, sha256)
         else:
             self._reporter.event(
                 f"Training on {len(self._material.train)} images ({kept_out} held out to measure on), "
@@ -169,13 +176,16 @@ class Training:
         return {**story, **metadata.how_trained(self._options)}
 
     def _keep(self, progress: Progress) -> None:
-        """Write both files of a checkpoint, remember the state's hash, then tell."""
+        """Write a checkpoint, now or when there is room for it."""
+        step = progress.step
+        self._patience.through(lambda: self._checkpoint(progress), f"the checkpoint at step {step}", step)
+
+    def _checkpoint(self, progress: Progress) -> None:
+        """Write both files of a checkpoint, drop older states, then tell."""
         self._reporter.flush()  # once the state is there, a resume measures none of the steps before it
         sha256 = self._export(progress.step)
-        state = checkpoint.save_state(self._folder, self._learner, progress, self._key)
-        known = self._reporter.journal.get("states") or {}
-        name = checkpoint.state_path(self._folder, progress.step).name
-        self._reporter.journal.put("states", {**known, name: state})
+        checkpoint.save_state(self._folder, self._learner, progress, self._key)
+        checkpoint.drop_old(self._folder, progress.step)
         self._reporter.checkpoint(progress.step, checkpoint.lora_path(self._folder, progress.step), sha256)
 
     def _export(self, step: int) -> str:
@@ -200,7 +210,7 @@ class Training:
         prompts, paths = self._shown(step), self._sample_paths(step)
         if not all(path.exists() for path in paths):
             seeds = [self._spec.seed + i for i in range(len(prompts))]
-            self._draw(prompts, seeds, paths)
+            self._draw(step, prompts, seeds, paths)
         for path, prompt in zip(paths, prompts, strict=True):
             self._reporter.sample(step, path, prompt)
         self._tell_brightness(step, prompts, paths)
@@ -211,12 +221,13 @@ class Training:
         values = [pictures.brightness(path) for path in calling]
         self._reporter.metrics(step, {"sample_brightness": sum(values) / len(values)})
 
-    def _draw(self, prompts: tuple[str, ...], seeds: list[int], paths: list[Path]) -> None:
+    def _draw(self, step: int, prompts: tuple[str, ...], seeds: list[int], paths: list[Path]) -> None:
         said = part(self._material.samples, 0, len(prompts))
         with memory.told(REMEDY), self._learner.average.in_place():
             drawn = self._pictures(said, seeds)
         for picture, path, prompt, seed in zip(drawn, paths, prompts, seeds, strict=True):
-            pictures.write_png(picture, path, {"prompt": prompt, "seed": str(seed)})
+            write = partial(pictures.write_png, picture, path, {"prompt": prompt, "seed": str(seed)})
+            self._patience.through(write, f"the samples of step {step}", step)
 
     def _pictures(self, said: Text, seeds: list[int]) -> list[Image]:
         return self._family.draw(
@@ -239,7 +250,7 @@ class Training:
         path = spec.run_dir / f"{file_name(spec.name)}.safetensors"
         result = TrainResult(
             lora_path=path,
-            sha256=self._write(path, story),
+            sha256=self._patience.through(lambda: self._write(path, story), "the finished LoRA", progress.step),
             steps=progress.step,
             rank=spec.rank,
             base_model=self._base.name,
@@ -253,6 +264,16 @@ class Training:
         self._reporter.journal.put("result", {"run_id": spec.run_id, "file": path.name, "result": told})
         self._reporter.event(f"The LoRA is written: {path.name}.")
         return result
+
+
+def _passed_over(broken: list[int], step: int) -> str:
+    """What became of the checkpoints that could not be gone on from."""
+    which = " and ".join(str(one) for one in broken)
+    if len(broken) == 1:
+        told = f"The state of the checkpoint at step {which} is not as it was written and was passed over"
+    else:
+        told = f"The states of the checkpoints at steps {which} are not as they were written and were passed over"
+    return told + ("." if step else "; the training starts again from the beginning.")
 
 
 def file_name(name: str) -> str:

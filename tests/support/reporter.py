@@ -42,6 +42,7 @@ class MemoryReporter:
         self.events: list[tuple[str, str]] = []
         self.checkpoints: list[tuple[int, Path, str]] = []
         self.samples: list[tuple[int, Path, str]] = []
+        self.pauses: list[tuple[int, str]] = []
 
     @property
     def journal(self) -> MemoryJournal:
@@ -51,6 +52,9 @@ class MemoryReporter:
         self.steps.append((step, steps, message))
         if self.crash_at is not None and step >= self.crash_at:
             raise Crash(f"killed at step {step}")
+
+    def pause(self, step: int, steps: int, message: str) -> None:
+        self.pauses.append((step, message))
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
         self.numbers.append((step, dict(values)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import Flux2KleinPipeline
-from support import tiny
+from support import parity, tiny
 
 from loradeck.engines.local import material
 from loradeck.engines.local.families.klein import FAMILY
@@ -28,14 +28,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Flux2KleinPipeline:
 
 @pytest.fixture
 def learner(tmp_path: Path) -> Learner:
-    torch.set_num_threads(1)
-    base = tiny.base(tmp_path / "weights")
-    loaded = FAMILY.load(base.weights)
-    spec, dataset = tiny.spec(tmp_path), tiny.dataset(tmp_path / "images")
-    options = Options(preservation=1.0)
-    prepared = tiny.encoded(base, FAMILY, loaded, spec, dataset, options)
-    adapter = Adapter(loaded.transformer, FAMILY, spec.rank, spec.alpha, spec.seed)
-    return Learner(FAMILY, loaded.transformer, adapter, prepared, spec, options)
+    return parity.learner(tiny.base(tmp_path / "weights"), tmp_path)
 
 
 def official_loss(transformer: torch.nn.Module, given: Noisy) -> torch.Tensor:

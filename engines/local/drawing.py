@@ -141,6 +141,7 @@ class Drawer:
                     f"{self.base.name} or draw on {lora.base_model}."
                 )
             file = lora_file.read(lora.path, self._family, transformer, self.base.name)
+            self._told += file.told(lora.path.name)
             if lora_header.is_of_other_weights(file.metadata, self._base_sha256):
                 self._told.append(
                     f"{lora.path.name} was trained on an earlier {self.base.name} base and its look may be off on "
@@ -150,7 +151,7 @@ class Drawer:
             state = {f"transformer.{key}": value for key, value in file.weights.items()}
             with warnings.catch_warnings():  # peft warns of a second adapter; stacking them is the point
                 warnings.simplefilter("ignore", UserWarning)
-                self._pipeline.load_lora_weights(state, adapter_name=name)
+                transformer.load_lora_adapter(state, adapter_name=name, _pipeline=self._pipeline)
             self._on.append(name)
             story.append((lora.path.name, lora.strength, files.sha256_file(lora.path)))
         if self._on:

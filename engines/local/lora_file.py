@@ -12,18 +12,25 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from loradeck.engines.errors import BadWeights
+from loradeck.engines.local import lora_dialects
 from loradeck.engines.local.families import Family
 
 ADAPTER_METADATA = "lora_adapter_metadata"
 """Where diffusers keeps an adapter's alpha, when it is not folded in."""
 
+DOWN, UP = ".lora_A.weight", ".lora_B.weight"
+
 
 @dataclass(frozen=True)
 class LoraFile:
-    """The matrices of a LoRA by `<module>.lora_A.weight` / `.lora_B.weight`, scale 1, float32, and its metadata."""
+    """The matrices of a LoRA by `<module>.lora_A.weight` / `.lora_B.weight`, scale 1, float32, and its metadata.
+
+    `left_out` names the file's tensors that are not among them; empty where the whole file was read.
+    """
 
     weights: dict[str, torch.Tensor]
     metadata: dict[str, str]
+    left_out: tuple[str, ...] = ()
 
     @property
     def modules(self) -> list[str]:
@@ -35,20 +42,40 @@ class LoraFile:
         """The largest rank in the file."""
         return max(self.weights[f"{name}.lora_A.weight"].shape[0] for name in self.modules)
 
+    def told(self, name: str) -> list[str]:
+        """A sentence where not all of the file called `name` acts; nothing where all does."""
+        if not self.left_out:
+            return []
+        others = len(self.left_out) - 1
+        return [
+            f"{name} holds more than is used here: {self.left_out[0]} and {others} others (text encoders, norms, "
+            "unknown parts) are left out, so that its look may be weaker; raise its strength if it is."
+        ]
+
 
 def read(path: Path, family: Family, transformer: Any, base_name: str) -> LoraFile:
-    """Read a LoRA and check that it fits the base. Raises BadWeights with the reason."""
+    """Read a LoRA, whichever tool wrote it, and check that it fits the base. Raises BadWeights with the reason."""
     tensors, metadata = _open(path)
+    kind = lora_dialects.other_kind(tensors)
+    if kind is not None:
+        raise BadWeights(
+            f"{path.name} is a {kind}, which this engine cannot draw with; get it as a plain LoRA, or train one with "
+            "start_training."
+        )
     try:
-        weights = family.from_portable(tensors)
-    except (ValueError, KeyError) as error:
+        plain, left_out = lora_dialects.plain(tensors)
+        rows = lora_dialects.rows(plain)
+        weights = family.from_portable(plain)
+    except (ValueError, KeyError, NotImplementedError) as error:
         raise BadWeights(
             f"{path.name} holds weights whose names do not belong to a LoRA for {base_name}; choose a LoRA that was "
             f"trained on {base_name}."
         ) from error
     weights = _scaled(weights, metadata)
     _check_fit(path.name, weights, transformer, base_name)
-    return LoraFile(weights, metadata)
+    if lora_dialects.rows(weights) < rows:  # diffusers passes over names that it does not know
+        left_out.append("matrices that diffusers does not know")
+    return LoraFile(weights, metadata, tuple(left_out))
 
 
 def _open(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -65,12 +92,18 @@ def _open(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def _scaled(weights: dict[str, torch.Tensor], metadata: dict[str, str]) -> dict[str, torch.Tensor]:
-    """Fold in an alpha that only diffusers' adapter metadata tells."""
+    """Fold in an alpha that only diffusers' adapter metadata tells, over the rank that each matrix has."""
     told: dict[str, Any] = json.loads(metadata.get(ADAPTER_METADATA, "{}"))
-    alpha, rank = told.get("transformer.lora_alpha"), told.get("transformer.r")
-    if not alpha or not rank or alpha == rank:
+    alpha = told.get("transformer.lora_alpha")
+    if not alpha:
         return weights
-    return {key: value * (alpha / rank) if ".lora_B." in key else value for key, value in weights.items()}
+    own: dict[str, float] = told.get("transformer.alpha_pattern") or {}
+    power = 0.5 if told.get("transformer.use_rslora") else 1.0
+    scaled = dict(weights)
+    for module in {key.removesuffix(UP) for key in weights if key.endswith(UP)}:
+        rank = weights[module + DOWN].shape[0]
+        scaled[module + UP] = weights[module + UP] * (own.get(module, alpha) / rank**power)
+    return scaled
 
 
 def _check_fit(name: str, weights: dict[str, torch.Tensor], transformer: Any, base_name: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from loradeck.engines.errors import BadWeights
 from loradeck.engines.local import tensor_file
+from loradeck.engines.local.lora_dialects import DOWN, ELSEWHERE
 
 BASE_SHA256 = "loradeck.base_sha256"
 """The key of a LoRA's metadata that names the weights of its base."""
@@ -14,7 +15,7 @@ BASE_SHA256 = "loradeck.base_sha256"
 
 @dataclass(frozen=True)
 class Header:
-    """The largest rank in a LoRA file (0 where it names its matrices in another way than ours), and its metadata."""
+    """The largest rank in a LoRA file (0 where it holds no LoRA by any name that is read here), and its metadata."""
 
     rank: int
     metadata: dict[str, str]
@@ -35,8 +36,8 @@ def read(path: Path) -> Header:
         raise BadWeights(f"The LoRA to start from, {path.name}, is not there; list_loras shows which are.")
     try:
         header = tensor_file.read(path)
-        ranks = [entry["shape"][0] for key, entry in header.tensors.items() if key.endswith(".lora_A.weight")]
-        return Header(max(ranks, default=0), header.metadata)
+        down = [key for key in header.tensors if key.endswith(DOWN) and not key.startswith(ELSEWHERE)]
+        return Header(max((header.tensors[key]["shape"][0] for key in down), default=0), header.metadata)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise BadWeights(
             f"The LoRA to start from, {path.name}, is not a whole .safetensors file; leave continue_from out, or "

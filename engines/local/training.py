@@ -114,6 +114,8 @@ class Training:
         if spec.warm_start is not None:
             start = lora_file.read(spec.warm_start, self._family, transformer, base.name)
             self._adapter.warm_start(start)
+            for sentence in start.told(spec.warm_start.name):
+                reporter.event(sentence, "warning")
         self._learner = Learner(self._family, transformer, self._adapter, self._material, spec, options, hold)
 
     def _encoded(self, options: Options) -> Material:

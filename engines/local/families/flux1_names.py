@@ -112,11 +112,13 @@ def _modules(name: str) -> Modules:
 
 def _cut(up: torch.Tensor, modules: Modules) -> list[torch.Tensor]:
     """The rows of a fused matrix that belong to each module. Raises ValueError."""
+    if len(modules) == 1:
+        return [up]
     shares = [ROWS.get(module.rpartition(".")[2], 1) for module in modules]
     width, left = divmod(up.shape[0], sum(shares))
     if left:
         raise ValueError(f"{up.shape[0]} rows cannot be cut into {len(modules)} parts")
-    return list(torch.split(up, [width * share for share in shares])) if len(modules) > 1 else [up]
+    return list(torch.split(up, [width * share for share in shares]))
 
 
 def matrices(double: int, single: int) -> Iterator[tuple[str, Modules]]:

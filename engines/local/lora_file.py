@@ -46,10 +46,11 @@ class LoraFile:
         """A sentence where not all of the file called `name` acts; nothing where all does."""
         if not self.left_out:
             return []
-        others = len(self.left_out) - 1
+        first, *others = self.left_out
+        more = f" and {len(others)} others" if others else ""
         return [
-            f"{name} holds more than is used here: {self.left_out[0]} and {others} others (text encoders, norms, "
-            "unknown parts) are left out, so that its look may be weaker; raise its strength if it is."
+            f"{name} holds more than is used here: it goes without {first}{more} (text encoders, norms, unknown parts), "
+            "so that its look may be weaker; raise its strength if it is."
         ]
 
 
@@ -71,11 +72,10 @@ def read(path: Path, family: Family, transformer: Any, base_name: str) -> LoraFi
             f"{path.name} holds weights whose names do not belong to a LoRA for {base_name}; choose a LoRA that was "
             f"trained on {base_name}."
         ) from error
-    weights = _scaled(weights, metadata)
     _check_fit(path.name, weights, transformer, base_name)
     if lora_dialects.rows(weights) < rows:  # diffusers passes over names that it does not know
         left_out.append("matrices that diffusers does not know")
-    return LoraFile(weights, metadata, tuple(left_out))
+    return LoraFile(_scaled(weights, metadata), metadata, tuple(left_out))
 
 
 def _open(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

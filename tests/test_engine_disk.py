@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import subprocess
 import threading
@@ -186,8 +187,13 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
 def fill(ballast: Path) -> None:
     """Take all the room there is."""
     with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
-        while file.write(bytes(4096)):
-            continue
+        _write_on(file)
+
+
+def _write_on(file: io.FileIO) -> None:
+    """Write until there is an end of it."""
+    while file.write(bytes(4096)):
+        continue
 
 
 def test_on_a_disk_that_really_is_full_a_training_waits_and_goes_on(

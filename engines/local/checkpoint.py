@@ -62,7 +62,9 @@ def save_state(folder: Path, learner: Learner, progress: Progress, key: str) -> 
 
     Raises NoRoom and CannotWrite; the states that are there stay.
     """
-    tensors = {f"weight/{name}": weight for name, weight in learner.adapter.parameters().items()}
+    tensors: dict[str, torch.Tensor] = {
+        f"weight/{name}": weight for name, weight in learner.adapter.parameters().items()
+    }
     for index, state in learner.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in state.items()}
     tensors |= {f"average/{name}": value for name, value in learner.average.tensors().items()}
@@ -146,14 +148,20 @@ def _put(state: _State, learner: Learner, key: str) -> Progress:
             "instead of resuming."
         )
     tensors = state.tensors
-    with torch.no_grad():
-        for name, weight in learner.adapter.parameters().items():
-            weight.copy_(tensors[f"weight/{name}"])
-    learner.average.restore({name.removeprefix("average/"): value for name, value in tensors.items()})
-    optimizer = learner.optimizer.state_dict()
-    optimizer["state"] = _optimizer_state(tensors)
-    learner.optimizer.load_state_dict(optimizer)
+    whole = learner.adapter.restore(_named("weight", tensors))
+    if whole:
+        learner.average.restore(_named("average", tensors))
+        optimizer = learner.optimizer.state_dict()
+        optimizer["state"] = _optimizer_state(tensors)
+        learner.optimizer.load_state_dict(optimizer)
+    else:
+        learner.average.restore(learner.adapter.parameters())
     return Progress(**json.loads(state.notes["progress"]))
+
+
+def _named(kind: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of one kind, by the names that the learner gave them."""
+    return {name.removeprefix(f"{kind}/"): value for name, value in tensors.items() if name.startswith(f"{kind}/")}
 
 
 def _optimizer_state(tensors: dict[str, torch.Tensor]) -> dict[int, dict[str, Any]]:

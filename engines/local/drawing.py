@@ -15,7 +15,7 @@ from PIL.Image import Image
 from loradeck.engines import files
 from loradeck.engines.base import DrawJob, DrawRequest, DrawResult, LoraRef, Picture, Reporter
 from loradeck.engines.errors import BadSpec, BadWeights
-from loradeck.engines.local import families, layout, lora_file, lora_header, pictures
+from loradeck.engines.local import families, lora_file, lora_header, pictures
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.pipeline import load
 from loradeck.engines.local.texts import join
@@ -71,7 +71,7 @@ class Drawer:
 
     @cached_property
     def _base_sha256(self) -> str:
-        return layout.digest(self.base.weights)
+        return self.base.digest
 
     def draw(self, request: DrawRequest, reporter: Reporter) -> DrawResult:
         """Draw what is not there yet. Raises BadSpec, BadWeights, Cancelled and CannotWrite."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import Any
+from pathlib import Path
 
 from loradeck.engines.base import (
     Ability,
@@ -24,14 +23,23 @@ from loradeck.engines.base import (
     TrainSpec,
 )
 from loradeck.engines.errors import BadSpec, BadWeights, NotInstalled
-from loradeck.engines.local import layout, lora_header, memory, options
+from loradeck.engines.local import layout, lora_header, memory, options, planner
 from loradeck.engines.local.bases import Base
+from loradeck.engines.local.costs import BASES as COSTS
+from loradeck.engines.local.machine import Machine, detect
+from loradeck.engines.local.planner import Plan
+from loradeck.engines.local.shelf import Fetch, Shelf, from_hub
+from loradeck.engines.local.weights import sources
+from loradeck.engines.local.weights.sources import Source
 from loradeck.packages import how_to_install
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors")
 
 MAX_STEPS_FACTOR = 1.5
 """A large set gets at most so many times the recipe's steps, a small one no less than half of them."""
+
+SIDES, SIDE_STEP = (256, 2048), 64
+"""Resolutions that full-size bases are trained at, in pixels."""
 
 BYTES_PER_VALUE = 4
 STATE_COPIES = 3  # weights and the two moments of the optimiser
@@ -42,32 +50,49 @@ class LocalEngine:
 
     Args:
         bases: what it can work on, each read when it is needed.
+        known: what suits the bases whose weights may be missing here.
+        fetch: gets missing weights.
+        machine: looks at the machine, with the disk that a folder lies on.
     """
 
     name = "local"
 
-    def __init__(self, bases: Mapping[str, Callable[[], Base]]) -> None:
-        self._bases = bases
+    def __init__(
+        self,
+        bases: Mapping[str, Callable[[], Base]],
+        known: Mapping[str, Base] | None = None,
+        fetch: Fetch = from_hub,
+        machine: Callable[[Path], Machine] = detect,
+    ) -> None:
+        self._shelf = Shelf(bases, known, fetch)
+        self._machine = machine
 
     @property
     def capabilities(self) -> Capabilities:
         """What it can do; answered without loading anything."""
         abilities: frozenset[Ability] = frozenset({"train", "draw"})
         infos = tuple(
-            BaseModelInfo(name, abilities, needs="two CPU cores, 2 GB of memory", preview=name == "preview")
-            for name in self._bases
+            BaseModelInfo(name, abilities, needs=self._needs(name), preview=name == "preview")
+            for name in self._shelf.names
         )
         return Capabilities(abilities, infos, advanced=options.NAMES)
 
+    def _needs(self, name: str) -> str:
+        """What a base asks of a machine, in a few words."""
+        if name in self._shelf.shipped:
+            return "two CPU cores, 2 GB of memory"
+        source = self._shelf.facts(name).source
+        return "a GPU" if source is None else f"a GPU, {source.gigabytes:.0f} GB of weights ({source.licence.name})"
+
     def available(self) -> Availability:
-        """Ready when the training packages are installed and the base's weights are there."""
+        """Ready when the training packages are installed and the shipped base is whole; others may be got later."""
         missing = [name for name in PACKAGES if find_spec(name) is None]
         if missing:
             why = f"the packages {', '.join(missing)} are not installed."
             return Availability(False, why, f"Install them with {how_to_install(missing)}.")
-        for name in self._bases:
+        for name in self._shelf.shipped:
             try:
-                absent = layout.absent(self._base(name).weights)
+                absent = layout.absent(self._shelf.open(name).weights)
             except NotInstalled as error:
                 return Availability(False, f"the {name} base is not complete.", str(error))
             if absent:
@@ -75,18 +100,25 @@ class LocalEngine:
                 return Availability(False, why, "Install loradeck again, which brings its files.")
         return Availability(True)
 
-    def _base(self, name: str) -> Base:
-        """The base of that name. Raises BadSpec for one that is not ours, NotInstalled without weights."""
-        if name in self._bases:
-            return self._bases[name]()
-        near = difflib.get_close_matches(name, self._bases, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f": it works on {', '.join(self._bases)}."
-        raise BadSpec(f"The local engine does not work on the base {name!r}{hint}")
+    def _plan(self, base: Base, spec: TrainSpec) -> Plan | None:
+        """How a full-size base is trained here; None for one that fits anywhere. Raises BadSpec where it cannot be."""
+        costs = COSTS.get(base.name)
+        if costs is None:
+            return None
+        return planner.plan(
+            self._machine(spec.run_dir),
+            costs,
+            batch_size=spec.batch_size,
+            rank=spec.rank,
+            resolution=spec.resolution,
+            steps=spec.steps,
+            checkpoint_every=spec.checkpoint_every,
+        )
 
-    def defaults(self, base_model: str, images: int, profile: str) -> Defaults:  # noqa: ARG002 - one recipe fits all
-        """The base's recipe, with steps that grow a little with the set."""
-        base = self._base(base_model)
-        recipe = base.recipe
+    def defaults(self, base_model: str, images: int, profile: str) -> Defaults:
+        """The base's recipe for what the profile teaches, with steps that grow a little with the set."""
+        base = self._shelf.facts(base_model)
+        recipe = base.recipe.for_profile(profile)
         factor = min(MAX_STEPS_FACTOR, max(0.5, (images / recipe.images) ** 0.5))
         return Defaults(
             steps=max(1, round(recipe.steps * factor / 10) * 10),
@@ -100,58 +132,56 @@ class LocalEngine:
         )
 
     def check(self, spec: TrainSpec) -> list[str]:
-        """Remarks on what is taken at a price. Raises BadSpec and BadWeights where `train` would, before any work."""
-        base = self._base(spec.base_model)
-        wrong = options.faults(spec.advanced) + _out_of_range(spec)
-        if spec.resolution != base.resolution:
-            side = base.resolution
-            wrong.append(f"The base {base.name} trains at {side} pixels; set resolution to {side} or leave it out.")
-        if spec.warm_start is not None:
-            start = lora_header.read(spec.warm_start)
-            if lora_header.is_of_other_weights(start.metadata, layout.digest(base.weights)):
-                raise BadWeights(
-                    f"{spec.warm_start.name} was trained on an earlier {base.name} base, on which this training "
-                    "cannot build; start a new training without continue_from."
-                )
+        """Remarks on what is taken at a price.
+
+        Raises BadSpec, BadWeights and NotInstalled where `train` would, before any work.
+        """
+        base = self._shelf.facts(spec.base_model)
+        wrong = options.faults(spec.advanced) + _out_of_range(spec) + _wrong_side(spec, base)
+        start = None if spec.warm_start is None else lora_header.read(spec.warm_start)
+        if start is not None:
             wrong += _too_small(spec.rank, start.rank)
         if wrong:
             raise BadSpec(" ".join(wrong))
-        return _remarks(spec.advanced)
+        self._plan(base, spec)
+        missing = self._shelf.missing(spec.base_model)
+        if start is not None and missing is None:
+            _must_be_of(base.name, self._shelf.open(base.name).digest, spec.warm_start, start.metadata)
+        return _remarks(spec, base, missing)
 
     def estimate(self, spec: TrainSpec | DrawRequest) -> Cost:
-        """Minutes and disk, from what was measured on two CPU cores; it costs no money."""
-        base = self._base(spec.base_model)
-        recipe = base.recipe
+        """Minutes, memory and disk: as planned for a full-size base, else as measured on two CPU cores. It is free."""
+        base = self._shelf.facts(spec.base_model)
         if isinstance(spec, DrawRequest):
-            todo = sum(1 for job in spec.jobs if not job.out.exists())
-            seconds = recipe.seconds_to_load + recipe.seconds_per_picture * todo
-            return Cost(minutes=seconds / 60, usd=0.0, vram_gb=0.0, basis="measured on two CPU cores")
-        drawn = (len(spec.sample_prompts) or 2) * (2 + spec.steps // spec.sample_every) + len(spec.test_prompts)
-        learning = spec.steps * recipe.seconds_per_step * spec.batch_size / recipe.batch_size
-        seconds = recipe.seconds_to_load + learning + drawn * recipe.seconds_per_picture
-        values = 8_000 * spec.rank * (spec.steps // spec.checkpoint_every + STATE_COPIES * 2)
+            return _cost_of_drawing(base, spec)
+        plan = self._plan(base, spec)
+        if plan is None:
+            return _cost_of_preview(base, spec)
+        seconds = plan.seconds_per_step
+        missing = self._shelf.missing(spec.base_model)
         return Cost(
-            minutes=seconds / 60,
+            minutes=None if seconds is None else seconds * spec.steps / 60,
             usd=0.0,
-            vram_gb=0.0,
-            disk_gb=values * BYTES_PER_VALUE / 1e9,
-            basis="measured on two CPU cores",
+            vram_gb=plan.vram_gb,
+            disk_gb=plan.disk_gb + (missing.gigabytes if missing else 0.0),
+            basis=planner.told(plan),
         )
 
     def train(self, spec: TrainSpec, dataset: DatasetFolder, reporter: Reporter) -> TrainResult:
         """Learn a LoRA. Re-entrant. Raises the errors of `engines.errors`."""
-        base = self._base(spec.base_model)
         self.check(spec)
         self._require_packages()
+        base = self._shelf.ready(spec.base_model, reporter)
         from loradeck.engines.local import training
 
-        with memory.told("Close other programs and resume it, or start a new training with batch_size 1, then rank 8."):
-            return training.train(base, spec, dataset, reporter)
+        with memory.told(memory.REMEDY):
+            return training.train(base, spec, dataset, reporter, self._plan(base, spec))
 
     def draw(self, request: DrawRequest, reporter: Reporter) -> DrawResult:
         """Draw pictures. Re-entrant: pictures that exist are kept."""
-        base = self._base(request.base_model)
+        self._shelf.facts(request.base_model)
         self._require_packages()
+        base = self._shelf.ready(request.base_model, reporter)
         from loradeck.engines.local import drawing
 
         with memory.told("Close other programs and call again: pictures that are done are kept."):
@@ -174,17 +204,68 @@ class LocalEngine:
         raise BadSpec(f"The local engine has no upscaler for {request.base_model}; ask for the size you need in draw.")
 
 
-def _remarks(advanced: Mapping[str, Any]) -> list[str]:
-    """What the finer options cost the look."""
+def _cost_of_drawing(base: Base, request: DrawRequest) -> Cost:
+    recipe = base.recipe
+    todo = sum(1 for job in request.jobs if not job.out.exists())
+    seconds = recipe.seconds_to_load + recipe.seconds_per_picture * todo
+    basis = "measured on two CPU cores" if base.preview else "reckoned from the operations of a step, not measured"
+    return Cost(minutes=seconds / 60, usd=0.0, vram_gb=0.0 if base.preview else None, basis=basis)
+
+
+def _cost_of_preview(base: Base, spec: TrainSpec) -> Cost:
+    recipe = base.recipe
+    drawn = (len(spec.sample_prompts) or 2) * (2 + spec.steps // spec.sample_every)
+    learning = spec.steps * recipe.seconds_per_step * spec.batch_size / recipe.batch_size
+    seconds = recipe.seconds_to_load + learning + drawn * recipe.seconds_per_picture
+    values = 8_000 * spec.rank * (spec.steps // spec.checkpoint_every + STATE_COPIES * 2)
+    return Cost(
+        minutes=seconds / 60,
+        usd=0.0,
+        vram_gb=0.0,
+        disk_gb=values * BYTES_PER_VALUE / 1e9,
+        basis="measured on two CPU cores",
+    )
+
+
+def _remarks(spec: TrainSpec, base: Base, missing: Source | None) -> list[str]:
+    """What one should know before this training."""
     said = []
-    if advanced.get("preservation") == 0:
+    if missing is not None:
+        said.append(f"The weights of {missing.title} ({missing.gigabytes:.0f} GB) are got from {missing.page} first.")
+    caution = sources.remark(base.name)
+    if caution:
+        said.append(caution)
+    advanced = {**base.recipe.advanced, **spec.advanced}
+    if spec.advanced.get("preservation") == 0:
         said.append("Preservation is off: prompts without the trigger will take on the look too.")
-    elif advanced.get("caption_dropout"):
+    elif advanced.get("caption_dropout") and advanced.get("preservation", 1):
         said.append(
             "caption_dropout teaches the look to the empty prompt, which preservation holds to the base; turn one of "
             'them off ("preservation": 0) unless both are meant.'
         )
     return said
+
+
+def _must_be_of(base: str, digest: str, path: Path | None, metadata: dict[str, str]) -> None:
+    """Raise BadWeights for a LoRA of other weights of the same base."""
+    if path is not None and lora_header.is_of_other_weights(metadata, digest):
+        raise BadWeights(
+            f"{path.name} was trained on an earlier {base} base, on which this training cannot build; start a new "
+            "training without continue_from."
+        )
+
+
+def _wrong_side(spec: TrainSpec, base: Base) -> list[str]:
+    """What is wrong with the resolution: a small base knows one, a full-size one takes a range of them."""
+    side = base.resolution
+    if base.source is None and spec.resolution != side:
+        return [f"The base {base.name} trains at {side} pixels; set resolution to {side} or leave it out."]
+    if base.source is not None and (spec.resolution % SIDE_STEP or not SIDES[0] <= spec.resolution <= SIDES[1]):
+        return [
+            f"The base {base.name} trains at {SIDES[0]} to {SIDES[1]} pixels in steps of {SIDE_STEP}; set resolution "
+            f"to 512, 768 or {side}."
+        ]
+    return []
 
 
 def _out_of_range(spec: TrainSpec) -> list[str]:

@@ -16,8 +16,6 @@ from loradeck.engines.local.heldout import Yardstick
 from loradeck.engines.local.learner import Learner, Outcome
 from loradeck.engines.local.scoring import Scorer
 
-REMEDY = "Close other programs and resume it, or start a new training with batch_size 1, then rank 8."
-
 FLUSH = 5
 """Steps whose numbers are read from the device together."""
 
@@ -100,7 +98,7 @@ class Loop:
     def _advance(self) -> None:
         """One step, and whatever is due after it."""
         began = time.perf_counter()
-        with memory.told(REMEDY):
+        with memory.told(memory.REMEDY):
             outcome = self._learner.step(self._now.step)
         done = self._now.step + 1
         self._numbers.add(done, outcome, time.perf_counter() - began)
@@ -128,7 +126,7 @@ class Loop:
             self._now = replace(self._now, final_loss=loss)
 
     def _measure(self, *, scored: bool = False) -> None:
-        with memory.told(REMEDY), self._learner.average.in_place():
+        with memory.told(memory.REMEDY), self._learner.average.in_place():
             values = self._yardstick.measure()
             score = self._scorer.score(values) if scored else {}
             norm = self._learner.adapter.norm()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from loradeck.engines.errors import BadSpec
 from loradeck.engines.local.families import Family
 from loradeck.engines.local.lora_file import LoraFile
 from loradeck.engines.local.seeds import stream
+from loradeck.engines.local.shrink import shrunk
 
 ADAPTER = "look"
 
@@ -33,7 +34,8 @@ class Adapter:
         transformer.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=targets), ADAPTER)
         modules = dict(transformer.named_modules())
         self._layers: dict[str, Any] = {name: modules[name] for name in targets}
-        for group in family.shared_inputs(transformer):
+        self._shared, self._rank = family.shared_inputs(transformer), rank
+        for group in self._shared:
             for name in group[1:]:
                 self._layers[name].lora_A[ADAPTER].weight = self._layers[group[0]].lora_A[ADAPTER].weight
         self._start(seed)
@@ -82,6 +84,30 @@ class Adapter:
                     seen.add(id(weight))
                     found[f"{name}.{part}"] = weight
         return found
+
+    @torch.no_grad()
+    def restore(self, kept: Mapping[str, torch.Tensor]) -> bool:
+        """Put back the weights that `parameters` named; False where they had a higher rank and were shrunk to fit.
+
+        What the optimiser remembers of a higher rank says nothing of this one.
+        """
+        trained = self.parameters()
+        if all(weight.shape == kept[name].shape for name, weight in trained.items()):
+            for name, weight in trained.items():
+                weight.copy_(kept[name])
+            return True
+        for names in self._groups():
+            down, ups = shrunk(kept[f"{names[0]}.lora_A"], [kept[f"{name}.lora_B"] for name in names], self._rank)
+            trained[f"{names[0]}.lora_A"].copy_(down)
+            for name, up in zip(names, ups, strict=True):
+                trained[f"{name}.lora_B"].copy_(up)
+        return False
+
+    def _groups(self) -> list[list[str]]:
+        """Every layer once, those that share a down-projection together."""
+        shared = [group for group in self._shared if group[0] in self._layers]
+        grouped = {name for group in shared for name in group}
+        return [*shared, *([name] for name in self._layers if name not in grouped)]
 
     @contextmanager
     def off(self) -> Iterator[None]:

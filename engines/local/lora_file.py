@@ -49,8 +49,8 @@ class LoraFile:
         first, *others = self.left_out
         more = f" and {len(others)} others" if others else ""
         return [
-            f"{name} holds more than is used here: it goes without {first}{more} (text encoders, norms, unknown parts), "
-            "so that its look may be weaker; raise its strength if it is."
+            f"{name} holds more than is used here: it goes without {first}{more} (text encoders, norms, unknown "
+            "parts), so that its look may be weaker; raise its strength if it is."
         ]
 
 

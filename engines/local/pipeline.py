@@ -12,6 +12,7 @@ from loradeck.engines.errors import NotInstalled
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.families import Family
 from loradeck.engines.local.learner import CPU
+from loradeck.engines.local.weights import sources
 
 
 def load(
@@ -25,8 +26,9 @@ def load(
     try:
         return family.load(base.weights, dtype, without, base.single_file).to(device)
     except (OSError, ValueError, SafetensorError) as error:
+        what_to_do = "Install loradeck again." if base.source is None else sources.how_to_get(base.source)
         raise NotInstalled(
-            f"The files of the base {base.name} are missing or broken on this machine; install loradeck again."
+            f"The files of the base {base.name} are missing or broken on this machine. {what_to_do}"
         ) from error
 
 

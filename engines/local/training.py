@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,25 +20,27 @@ from loradeck.engines.local import (
     checkpoint,
     export,
     families,
-    layout,
     lora_file,
     masks,
     material,
     memory,
     metadata,
     pictures,
+    placing,
 )
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.cache import Encoder
 from loradeck.engines.local.checkpoint import Progress
 from loradeck.engines.local.heldout import Yardstick
-from loradeck.engines.local.learner import Hold, Learner
-from loradeck.engines.local.loop import REMEDY, Loop
+from loradeck.engines.local.ladder import climb_down
+from loradeck.engines.local.learner import Learner
+from loradeck.engines.local.loop import Loop
 from loradeck.engines.local.lora import Adapter
 from loradeck.engines.local.material import Material
 from loradeck.engines.local.options import Options, read
 from loradeck.engines.local.patience import Patience
-from loradeck.engines.local.pipeline import Encoders, load
+from loradeck.engines.local.pipeline import Encoders
+from loradeck.engines.local.planner import Plan
 from loradeck.engines.local.scoring import Scorer
 from loradeck.engines.local.texts import moved, part
 
@@ -51,8 +53,13 @@ FORMAT = 3
 """Part of a checkpoint's key: raise it when the maths of a step changes."""
 
 
-def train(base: Base, spec: TrainSpec, dataset: DatasetFolder, reporter: Reporter) -> TrainResult:
-    """Learn a LoRA. Raises BadSpec, BadWeights, Cancelled, Diverged and CannotWrite; a full disk is waited for."""
+def train(
+    base: Base, spec: TrainSpec, dataset: DatasetFolder, reporter: Reporter, plan: Plan | None = None
+) -> TrainResult:
+    """Learn a LoRA as planned, or with less where memory runs out.
+
+    Raises BadSpec, BadWeights, Cancelled, Diverged, OutOfMemory and CannotWrite.
+    """
     options = read(spec.advanced, base.recipe.advanced)
     if not dataset.items:
         raise BadSpec("The dataset holds no image to train on; add some with curate_dataset.")
@@ -61,7 +68,7 @@ def train(base: Base, spec: TrainSpec, dataset: DatasetFolder, reporter: Reporte
     done = _finished(spec, reporter)
     if done is not None:
         return done
-    return Training(base, spec, dataset, options, reporter).run()
+    return climb_down(lambda fits: Training(base, spec, dataset, options, reporter, fits).run(), plan, reporter)
 
 
 def _checkpoints(spec: TrainSpec) -> Path:
@@ -90,25 +97,39 @@ def _checkpoint_key(base_sha256: str, spec: TrainSpec, dataset: DatasetFolder, o
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
 
 
+def _within(spec: TrainSpec, plan: Plan | None) -> TrainSpec:
+    """The spec at the plan's rank; alpha follows, so that the LoRA acts as strongly as before."""
+    if plan is None or plan.rank == spec.rank:
+        return spec
+    return replace(spec, rank=plan.rank, alpha=spec.alpha * plan.rank / spec.rank)
+
+
 class Training:
     """One run of one spec: what it loads and writes, with the loop in the middle."""
 
     def __init__(
-        self, base: Base, spec: TrainSpec, dataset: DatasetFolder, options: Options, reporter: Reporter
+        self,
+        base: Base,
+        spec: TrainSpec,
+        dataset: DatasetFolder,
+        options: Options,
+        reporter: Reporter,
+        plan: Plan | None = None,
     ) -> None:
-        self._base, self._spec, self._dataset, self._reporter = base, spec, dataset, reporter
-        self._options = options
-        self._base_sha256 = layout.digest(base.weights)
+        self._base, self._dataset, self._reporter = base, dataset, reporter
+        self._options, self._plan = options, plan
+        self._base_sha256 = base.digest
         self._key = _checkpoint_key(self._base_sha256, spec, dataset, options)
         self._folder = _checkpoints(spec)
         self._family = families.get(base.family)
-        self._hold = Hold()
+        self._hold = placing.hold(plan)
+        self._spec = spec = _within(spec, plan)
         self._patience = Patience(reporter, spec.steps)
         self._material = self._encoded(options)
         reporter.raise_if_cancelled()
         reporter.progress(checkpoint.newest_step(self._folder), spec.steps, f"loading the {base.name} base")
-        hold = self._hold
-        self._pipeline = load(base, self._family, hold.dtype, hold.device, without=self._family.text_parts)
+        with memory.told(memory.REMEDY):
+            self._pipeline = placing.opened(base, self._family, plan)
         transformer = self._pipeline.transformer
         self._adapter = Adapter(transformer, self._family, spec.rank, spec.alpha, spec.seed)
         if spec.warm_start is not None:
@@ -116,7 +137,9 @@ class Training:
             self._adapter.warm_start(start)
             for sentence in start.told(spec.warm_start.name):
                 reporter.event(sentence, "warning")
-        self._learner = Learner(self._family, transformer, self._adapter, self._material, spec, options, hold)
+        with memory.told(memory.REMEDY):
+            placing.arranged(transformer, plan)
+        self._learner = Learner(self._family, transformer, self._adapter, self._material, spec, options, self._hold)
 
     def _encoded(self, options: Options) -> Material:
         """Everything encoded; what earlier runs encoded is read back, and the encoders are gone afterwards."""
@@ -126,7 +149,7 @@ class Training:
             self._reporter.raise_if_cancelled()
             self._reporter.progress(step, spec.steps, f"encoding images and captions ({done} of {of})")
 
-        encoders = Encoders(self._base, self._family, self._hold.dtype, self._hold.device)
+        encoders = Encoders(self._base, self._family, self._hold.dtype, placing.encoders_device(self._plan))
         folder = (spec.cache or spec.run_dir / "cache") / self._base.name
         encoder = Encoder(self._base, self._base_sha256, self._family, encoders.open, folder, tell)
         try:
@@ -225,7 +248,7 @@ class Training:
 
     def _draw(self, step: int, prompts: tuple[str, ...], seeds: list[int], paths: list[Path]) -> None:
         said = part(self._material.samples, 0, len(prompts))
-        with memory.told(REMEDY), self._learner.average.in_place():
+        with memory.told(memory.REMEDY), self._learner.average.in_place():
             drawn = self._pictures(said, seeds)
         for picture, path, prompt, seed in zip(drawn, paths, prompts, seeds, strict=True):
             write = partial(pictures.write_png, picture, path, {"prompt": prompt, "seed": str(seed)})

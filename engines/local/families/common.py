@@ -36,7 +36,9 @@ class DiffusersFamily:
             parts["transformer"] = self.transformer_class.from_single_file(
                 str(single_file), config=str(weights), subfolder="transformer", torch_dtype=kind, local_files_only=True
             )
-        pipeline = self.pipeline_class.from_pretrained(weights, dtype=kind, local_files_only=True, **parts)
+        pipeline = self.pipeline_class.from_pretrained(
+            weights, dtype=kind, local_files_only=True, use_safetensors=True, **parts
+        )
         for part in pipeline.components.values():
             if isinstance(part, torch.nn.Module):
                 part.requires_grad_(False).eval()

@@ -96,17 +96,22 @@ def test_a_lora_has_as_many_parameters_a_rank_as_is_said(base: str) -> None:
 def test_operations_and_activations_of_a_step_are_counted_again_on_klein_4b() -> None:
     known, counted = costs.of("flux2-klein-4b"), published.step("flux2-klein-4b", 512)
     assert counted.both == pytest.approx(known.tflop[0], rel=0.005)
+    assert counted.forward == pytest.approx(known.forward_tflop(512), rel=0.02)
     share = costs.tokens(512) / costs.tokens(1024)
     assert 1.12 * counted.kept_gib == pytest.approx(known.activations * share, rel=0.01)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("base", published.TEXT_ENCODERS)
-def test_operations_and_activations_of_a_step_are_counted_again_on_every_base(base: str) -> None:
-    known, counted = costs.of(base), published.step(base, 1024)
+def test_operations_and_activations_of_a_step_are_counted_again_on_z_image() -> None:
+    known, counted = costs.of("z-image"), published.step("z-image", 1024)
     assert counted.both == pytest.approx(known.tflop[2], rel=0.002)
-    assert counted.forward / counted.both == pytest.approx(known.forward_share, abs=0.002)
+    assert counted.forward == pytest.approx(known.forward_tflop(1024), rel=0.01)
     assert 1.12 * counted.kept_gib == pytest.approx(known.activations, rel=0.015)
+
+
+@pytest.mark.parametrize("base", ["flux1-dev", "flux2-dev"])
+def test_decoding_a_picture_takes_as_much_as_is_said(base: str) -> None:
+    assert published.decoding_gib(base, 1024) == pytest.approx(takes.DECODE_GB, rel=0.02)
 
 
 @every_base
@@ -225,6 +230,13 @@ def plan_or_none(where: Machine, base: str, **changes: int) -> Plan | None:
         return None
 
 
+def pace(found: Plan) -> float:
+    """Seconds of a step, were the chip one of 1 TFLOP/s where its speed is not known."""
+    known = costs.of(found.ask.model)
+    peak = found.machine.tflops or 1.0
+    return takes.step_seconds(known, planner.arrangement(found), found.ask.resolution, peak)
+
+
 @given(any_machine(), bases, asked)
 @settings(max_examples=40, deadline=None)
 def test_a_plan_never_exceeds_the_machine_and_keeps_the_batch(where: Machine, base: str, ask: dict[str, int]) -> None:
@@ -252,7 +264,7 @@ def test_more_memory_never_gives_a_slower_plan_nor_fewer_bits(
     before, after = plan_or_none(where, base, **ask), plan_or_none(larger, base, **ask)
     if before is not None:
         assert after is not None
-        assert (after.seconds_per_step or 0) <= (before.seconds_per_step or 0)
+        assert pace(after) <= pace(before)
         order = ["full", "fp8", "int8", "nf4"]
         assert order.index(after.base) <= order.index(before.base)
 
@@ -268,7 +280,7 @@ def test_going_down_ends_and_no_rung_needs_more_memory_or_another_batch(
     rungs = down(first)
     for before, after in pairwise(rungs):
         assert after.vram_gb <= before.vram_gb
-        assert after.ram_gb <= max(before.ram_gb, where.ram_allowed)
+        assert after.ram_gb <= (max(before.ram_gb, where.ram_allowed) if where.device == "cuda" else before.ram_gb)
         assert after.batch_size * after.accumulation == ask["batch_size"]
         assert after.why[0].startswith("Memory ran out: ")
         assert planner.arrangement(after) != planner.arrangement(before)

@@ -168,7 +168,7 @@ def adapter_disk_gb(costs: Costs, rank: int, steps: int, checkpoint_every: int) 
 def step_seconds(costs: Costs, how: Arrangement, resolution: int, tflops: float) -> float:
     """Seconds of one step on a chip of that peak; blocks that are fetched are counted as fetched in idle time."""
     again = min(costs.block_count, how.checkpointed + how.swapped)
-    compute = costs.step_tflop(resolution) * (1 + costs.forward_share * again / costs.block_count)
+    compute = costs.step_tflop(resolution) + costs.forward_tflop(resolution) * again / costs.block_count
     passes = how.batch * how.accumulation * compute * FORMAT_TIME[how.base] / (tflops * EFFICIENCY)
     fetched = 2 * how.accumulation * swapped_gb(costs, how) / LINK_GB_PER_SECOND
     return passes * (1 + MICRO_STEP_TIME * (1 - 1 / how.accumulation)) + fetched

@@ -29,7 +29,6 @@ SOURCES = {
     "1.12, so that the totals are those of an earlier count (FLUX.1 27.6, FLUX.2-dev 80.6, klein 17.8 and 30.1 GiB)",
     "tflop": "torch's FLOP counter over a whole step at batch 1, rank 16; Z-Image's by the tests' own count on the "
     "meta device, which gives the other bases' numbers as well",
-    "forward_share": f"{_META}: the forward pass of the same count at 1024",
     "width": "published configuration: heads x head dimension",
     "heads": "published configuration",
     "lora": f"{_META}: inputs and outputs of every adapted layer, none of them sharing a matrix",
@@ -59,16 +58,14 @@ class Blocks:
 class Costs:
     """Facts of one base, batch 1, 512 text tokens, frozen weights and a LoRA on the family's usual layers.
 
-    `tflop` is one forward and backward pass at 512, 768 and 1024 pixels; `forward_share` what part of it at 1024 is
-    the forward pass, which a block that is checkpointed runs twice. `lora` is the LoRA's parameters per unit of rank.
-    `width` and `heads` are the transformer's, `text_width` is of the text states that it reads.
+    `tflop` is one forward and backward pass at 512, 768 and 1024 pixels. `lora` is the LoRA's parameters a unit
+    of rank. `width` and `heads` are the transformer's, `text_width` is of the text states that it reads.
     """
 
     base: str
     parameters: int
     blocks: tuple[Blocks, ...]
     tflop: tuple[float, float, float]
-    forward_share: float
     width: int
     heads: int
     lora: int
@@ -91,16 +88,28 @@ class Costs:
         return tuple(kind for kind in self.blocks for _ in range(kind.count))
 
     def step_tflop(self, resolution: int) -> float:
-        """TFLOP of a forward and backward pass for one picture of that side in pixels.
+        """TFLOP of a forward and backward pass for one picture of that side in pixels."""
+        return sum(self._parts(resolution))
 
-        Linear layers grow with the tokens and attention with their square; both shares are solved from the numbers at
-        512 and 1024 (the number at 768 then comes out within 1%).
+    def forward_tflop(self, resolution: int) -> float:
+        """TFLOP of the forward pass alone, which blocks that are checkpointed run twice.
+
+        A frozen linear layer multiplies once forward and once backward, attention twice forward and four times
+        backward.
+        """
+        linear, attention = self._parts(resolution)
+        return linear / 2 + attention / 3
+
+    def _parts(self, resolution: int) -> tuple[float, float]:
+        """TFLOP of the linear layers, which grow with the tokens, and of attention, which grows with their square.
+
+        Solved from the numbers at 512 and 1024; the one at 768 then comes out within 1%.
         """
         low, high = tokens(COUNTED_AT[0]), tokens(COUNTED_AT[-1])
         square = (self.tflop[-1] / high - self.tflop[0] / low) / (high - low)
         linear = self.tflop[0] / low - square * low
         count = tokens(resolution)
-        return linear * count + square * count**2
+        return linear * count, square * count**2
 
 
 def tokens(resolution: int) -> int:
@@ -113,7 +122,6 @@ _FLUX1 = Costs(
     parameters=11_901_408_320,
     blocks=(Blocks(19, 339_831_296, 226_492_416, 0.63), Blocks(38, 141_591_808, 113_246_208, 0.41)),
     tflop=(44.8, 89.7, 164.1),
-    forward_share=0.455,
     width=3072,
     heads=24,
     lora=2_801_664,
@@ -127,7 +135,6 @@ _FLUX2 = Costs(
     parameters=32_223_281_152,
     blocks=(Blocks(8, 981_467_648, 981_467_136, 1.25), Blocks(48, 490_733_824, 490_733_568, 1.47)),
     tflop=(179.0, 343.0, 595.0),
-    forward_share=0.476,
     width=6144,
     heads=48,
     lora=5_210_112,
@@ -141,7 +148,6 @@ _KLEIN_4B = Costs(
     parameters=3_875_544_576,
     blocks=(Blocks(5, 245_367_296, 245_366_784, 0.63), Blocks(20, 122_683_648, 122_683_392, 0.74)),
     tflop=(21.1, 42.0, 76.3),
-    forward_share=0.459,
     width=3072,
     heads=24,
     lora=1_167_360,
@@ -155,7 +161,6 @@ _KLEIN_9B = Costs(
     parameters=9_078_581_248,
     blocks=(Blocks(8, 436_208_128, 436_207_616, 0.83), Blocks(24, 218_104_064, 218_103_808, 0.98)),
     tflop=(46.7, 91.3, 162.4),
-    forward_share=0.467,
     width=4096,
     heads=32,
     lora=1_998_848,
@@ -173,7 +178,6 @@ _Z_IMAGE = Costs(
         Blocks(30, 180_910_336, 176_947_200, 1.19),
     ),
     tflop=(38.2, 75.3, 135.3),
-    forward_share=0.463,
     width=3840,
     heads=30,
     lora=1_044_480,

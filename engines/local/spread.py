@@ -6,6 +6,7 @@ it is at work. The other bases fit a card whole, and each card takes its own pic
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -56,9 +57,9 @@ def split_gb(plan: Plan, machine: Machine, base: str) -> float:
     block at work and the next. The plan's batch and checkpointing are kept.
     """
     costs, how = facts.of(base), arrangement(plan)
-    whole = takes.Arrangement(how.dtype, "full", how.checkpointed, 0, how.batch, how.accumulation, how.rank)
+    whole = replace(how, base="full", swapped=0)
     frozen, trained = takes.weights_gb(costs, whole), takes.adapter_gb(costs, whole)
-    gathered = takes.resident_gb(costs, takes.Arrangement(how.dtype, "full", 0, costs.block_count, 1, 1, how.rank))
+    gathered = takes.resident_gb(costs, replace(whole, swapped=costs.block_count))
     work = takes.activations_gb(costs, whole, plan.ask.resolution, machine.device)
     return (frozen + trained) / machine.gpus + gathered + work + takes.OVERHEAD_GB
 

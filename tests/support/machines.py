@@ -187,7 +187,7 @@ def _formulas() -> str:
 
 
 def _facts() -> str:
-    columns = ["base", "parameters", "blocks", "TFLOP at 512 / 768 / 1024", "forward", "activations at 1024, GiB",
+    columns = ["base", "parameters", "blocks", "TFLOP at 512 / 768 / 1024", "forward at 1024", "activations, GiB",
                "LoRA a rank", "text encoder", "VAE"]  # fmt: skip
     rows = [
         [
@@ -195,7 +195,7 @@ def _facts() -> str:
             f"{one.parameters / 1e9:.2f}B",
             f"{one.block_count}",
             " / ".join(f"{number:.1f}" for number in one.tflop),
-            f"{one.forward_share:.0%}",
+            f"{one.forward_tflop(RESOLUTION) / one.step_tflop(RESOLUTION):.0%}",
             f"{one.activations:.1f}",
             f"{one.lora / 1e6:.2f}M",
             f"{one.text_parameters / 1e9:.2f}B",

@@ -7,6 +7,7 @@ times backward.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from diffusers import (
 from peft import LoraConfig
 from torch import nn
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
     CLIPTextConfig,
@@ -156,10 +159,15 @@ FLUX1_TARGETS = [
 DOUBLE = (*ATTENTION, "attn.to_out.0", "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj", "attn.to_add_out")
 
 
-def meta(build: Callable[[], Any]) -> Any:
+def meta(build: Callable[[], Any], dtype: torch.dtype = torch.float32) -> Any:
     """A model without weights."""
-    with torch.device("meta"):
-        return build()
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device("meta"):
+            return build()
+    finally:
+        torch.set_default_dtype(before)
 
 
 def parameters(model: nn.Module) -> int:
@@ -191,11 +199,7 @@ def lora(base: str) -> int:
 
 def adapted(base: str, rank: int) -> Any:
     """A frozen transformer in bfloat16 with a LoRA of that type."""
-    torch.set_default_dtype(torch.bfloat16)
-    try:
-        transformer = meta(TRANSFORMERS[base]).requires_grad_(False)
-    finally:
-        torch.set_default_dtype(torch.float32)
+    transformer = meta(TRANSFORMERS[base], torch.bfloat16).requires_grad_(False)
     with torch.device("meta"):
         config = LoraConfig(r=rank, lora_alpha=rank, target_modules=targets(base, transformer))
         transformer.add_adapter(config)
@@ -301,3 +305,35 @@ def step(base: str, side: int, *, checkpointed: bool = False, rank: int = 16) ->
         kept.clear()
         (out[0] if isinstance(out, list) else out).float().square().mean().backward()
     return Step(forward / 1e12, counter.get_total_flops() / 1e12, gib)
+
+
+class _Live(TorchDispatchMode):
+    """Bytes of the tensors that live at a time, made since the mode was entered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **(kwargs or {}))
+        for storage in (leaf.untyped_storage() for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)):
+            if storage._cdata not in self._known:
+                self._known.add(storage._cdata)
+                self.now += storage.nbytes()
+                self.peak = max(self.peak, self.now)
+                weakref.finalize(storage, self._gone, storage._cdata, storage.nbytes())
+        return made
+
+    def _gone(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size
+
+
+def decoding_gib(base: str, side: int) -> float:
+    """Peak of the live tensors while a VAE in bfloat16 decodes one picture."""
+    vae = meta(VAES[base], torch.bfloat16)
+    latents = torch.zeros(1, vae.config.latent_channels, side // 8, side // 8, dtype=torch.bfloat16, device="meta")
+    with torch.no_grad(), _Live() as live:
+        vae.decode(latents)
+    return live.peak / 2**30

@@ -281,7 +281,7 @@ def _encoders(machine: Machine, costs: Costs) -> Where:
         return "cpu"
     wanted = need + takes.PROCESS_GB
     raise BadSpec(
-        f"The text encoder of {costs.base} needs about {wanted:.0f} GB of RAM, and {machine.ram_allowed:.0f} GB may be "
+        f"The text encoder of {costs.base} needs about {wanted:.1f} GB of RAM, and {machine.ram_allowed:.1f} GB may be "
         f"used here; close other programs, or choose {_smaller(costs, 'text_parameters')}."
     )
 

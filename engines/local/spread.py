@@ -25,7 +25,8 @@ PRECISION = {"bfloat16": "bf16", "float16": "fp16", "float32": "no"}
 def configuration(plan: Plan, machine: Machine, base: str) -> str | None:
     """An accelerate configuration (YAML) for all GPUs of one machine; None where there are fewer than two.
 
-    Use it as ``accelerate launch --config_file FILE ...``. Raises BadSpec for a base that is not known.
+    Use it as ``accelerate launch --config_file FILE ...``. A base that is split is held in `plan.dtype`,
+    whatever the plan for one card says.
     """
     if machine.device != "cuda" or machine.gpus < 2:
         return None

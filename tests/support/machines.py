@@ -154,7 +154,8 @@ def _small() -> str:
     lines = []
     for where in SMALL:
         plan = _planned(where, "flux2-klein-4b")
-        lines.append(f"- {where.ram_gb:.0f} GB of RAM. {plan if isinstance(plan, str) else planner.told(plan)}")
+        said = f"{where.name}: {plan}" if isinstance(plan, str) else planner.told(plan)
+        lines.append(f"- {where.ram_gb:.0f} GB of RAM. {said}")
     return f"{LESS_RAM}\n" + "\n".join(lines) + "\n"
 
 

@@ -20,7 +20,6 @@ from support.reporter import MemoryReporter
 from loradeck.engines.base import DrawRequest, LoraRef
 from loradeck.engines.errors import BadSpec, BadWeights
 from loradeck.engines.local import families, lora_file, lora_header
-from loradeck.engines.local.engine import LocalEngine
 from loradeck.engines.local.families.flux1 import FAMILY as FLUX1_FAMILY
 
 ALPHA = 6.0
@@ -224,7 +223,7 @@ def flat_clip(rank: int) -> dict[str, torch.Tensor]:
 
 def test_a_text_encoders_part_is_left_out_and_told_where_it_is_drawn(tmp_path: Path) -> None:
     base = tiny_flux1.base(tmp_path / "weights")
-    engine = LocalEngine({base.name: lambda: base})
+    engine = tiny.engine(base)
     matrices = trained_elsewhere(tiny_flux1.transformer(), FLUX1)
     both = written(kohya, matrices, tmp_path / "both.safetensors", **flat_clip(2))
     alone = written(kohya, matrices, tmp_path / "alone.safetensors")
@@ -303,6 +302,6 @@ def test_the_rank_to_continue_from_is_read_from_kohyas_names_without_the_text_en
     matrices = trained_elsewhere(tiny_flux1.transformer(), FLUX1)
     path = written(kohya, matrices, tmp_path / "theirs.safetensors", **flat_clip(9))
     assert lora_header.read(path).rank == 4
-    engine = LocalEngine({base.name: lambda: base})
+    engine = tiny.engine(base)
     with pytest.raises(BadSpec, match="set rank to 4 or more"):
         engine.check(tiny.spec(tmp_path, base_model=base.name, warm_start=path, rank=3))

@@ -10,8 +10,8 @@ from loradeck.engines.errors import OutOfMemory
 from loradeck.engines.local import memory, planner
 from loradeck.engines.local.planner import Plan
 
-KEY = "plan"
-"""Where a run's journal remembers the plan that it came down to."""
+KEY, TOLD = "plan", "plan told"
+"""Where a run's journal remembers the plan that it came down to, and that the first one was told."""
 
 Made = TypeVar("Made")
 
@@ -23,8 +23,9 @@ def climb_down(work: Callable[[Plan | None], Made], first: Plan | None, reporter
     """
     kept = reporter.journal.get(KEY)
     plan = first if kept is None else planner.restored(kept)
-    if plan is not None:
+    if plan is not None and reporter.journal.get(TOLD) is None:
         reporter.event(" ".join([planner.told(plan), *plan.why]))
+        reporter.journal.put(TOLD, True)
     while True:
         try:
             return work(plan)

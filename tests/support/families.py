@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support import tiny, tiny_flux1
+from support import tiny, tiny_flux1, tiny_flux2, tiny_zimage
 
 from loradeck.engines.local.bases import Base
 
@@ -23,4 +23,6 @@ class Family:
 TINY = {
     "klein": Family(tiny.base, tiny.pipeline),
     "flux1": Family(tiny_flux1.base, tiny_flux1.pipeline),
+    "flux2": Family(tiny_flux2.base, tiny_flux2.pipeline),
+    "zimage": Family(tiny_zimage.base, tiny_zimage.pipeline),
 }

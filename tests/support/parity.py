@@ -16,7 +16,6 @@ from support.reporter import Crash, MemoryReporter
 from loradeck.engines.base import DrawRequest, LoraRef
 from loradeck.engines.local import families
 from loradeck.engines.local.bases import Base
-from loradeck.engines.local.engine import LocalEngine
 from loradeck.engines.local.learner import Learner
 from loradeck.engines.local.lora import Adapter
 from loradeck.engines.local.options import Options
@@ -61,7 +60,7 @@ def agree(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> boo
 
 def walk(base: Base, folder: Path) -> None:
     """Train, and again with a kill and a resume; export; draw without the LoRA and with it, which must differ."""
-    engine = LocalEngine({base.name: lambda: base})
+    engine = tiny.engine(base)
     changes = {"base_model": base.name, "steps": 4, "checkpoint_every": 2, "learning_rate": 5e-2}
     changes["advanced"] = {"preservation": 0, "threads": 1}
     spec, dataset = tiny.spec(folder / "run", **changes), tiny.dataset(folder / "images")

@@ -20,7 +20,9 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 from loradeck.engines.base import DatasetFolder, DatasetItem, DrawJob, TrainSpec
 from loradeck.engines.local.bases import Base, PriorPicture, Recipe
 from loradeck.engines.local.cache import Encoder
+from loradeck.engines.local.engine import LocalEngine
 from loradeck.engines.local.families import Family
+from loradeck.engines.local.machine import Machine
 from loradeck.engines.local.material import Material, prepare
 from loradeck.engines.local.options import Options
 
@@ -173,6 +175,14 @@ def encoded(
     """What a training sees, encoded with a pipeline that is in memory already."""
     encoder = Encoder(base, "tiny", family, lambda: pipeline, spec.run_dir / "cache", lambda done, of: None)
     return prepare(base, encoder, spec, dataset, options, family.stride)
+
+
+AMPLE = Machine("cpu", "a machine with room for every base", 0.0, 0.0, 1024.0, 1024.0, 1000.0, tflops=0.2)
+
+
+def engine(base: Base) -> LocalEngine:
+    """The local engine on that base alone. It is planned for by its name, whose real base needs a large machine."""
+    return LocalEngine({base.name: lambda: base}, machine=lambda _: AMPLE)
 
 
 def job(out: Path, prompt: str = "a red disc", seed: int = 1, width: int = 64, height: int = 64) -> DrawJob:

@@ -22,19 +22,13 @@ class Flux2(Flux2Family):
     pipeline_class = Flux2Pipeline
     trained_guidance = 1.0
 
-    def load(
-        self,
-        weights: Path,
-        dtype: torch.dtype | None = None,
-        without: Collection[str] = (),
-        single_file: Path | None = None,
-    ) -> Any:
-        """The pipeline in a folder, with the bare tokenizer where the folder holds a processor of text and pictures.
+    def assembled(self, weights: Path, dtype: torch.dtype, without: Collection[str], single_file: Path | None) -> Any:
+        """The pipeline, with the bare tokenizer where the folder holds a processor of text and pictures.
 
         The processor (`PixtralProcessor`) cannot be opened without torchvision. Prompts are encoded from words alone,
         for which it does nothing but call its tokenizer.
         """
-        pipeline = super().load(weights, dtype, {*without, "tokenizer"}, single_file)
+        pipeline = super().assembled(weights, dtype, {*without, "tokenizer"}, single_file)
         if "tokenizer" not in without:
             tokenizer = AutoTokenizer.from_pretrained(weights / "tokenizer", local_files_only=True)
             pipeline.register_modules(tokenizer=tokenizer)

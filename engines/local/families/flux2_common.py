@@ -38,12 +38,7 @@ class Flux2Family(DiffusersFamily):
     @torch.no_grad()
     def encode_images(self, pipeline: Any, pixels: torch.Tensor) -> torch.Tensor:
         """The mode of the posterior, patchified and normalised with the VAE's running statistics."""
-        vae = pipeline.vae
-        latents = pipeline._patchify_latents(vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode())
-        mean = vae.bn.running_mean.view(1, -1, 1, 1)
-        deviation = torch.sqrt(vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps)
-        normalised: torch.Tensor = (latents - mean) / deviation
-        return normalised
+        return normalised_latents(pipeline.vae, pixels)
 
     @torch.no_grad()
     def encode_prompts(self, pipeline: Any, prompts: Sequence[str], max_tokens: int) -> Text:
@@ -137,6 +132,15 @@ class Flux2Family(DiffusersFamily):
             **guided,
         ).images
         return pictures
+
+
+def normalised_latents(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
+    """Pixels ``(b, 3, H, W)`` to the VAE's latents, 2 x 2 of them as channels of one, with its running statistics."""
+    latents = Flux2Pipeline._patchify_latents(vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode())
+    mean = vae.bn.running_mean.view(1, -1, 1, 1)
+    deviation = torch.sqrt(vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps)
+    normalised: torch.Tensor = (latents - mean) / deviation
+    return normalised
 
 
 def _taken(pipeline: Any, references: Sequence[Image]) -> list[Image]:

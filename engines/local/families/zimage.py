@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from diffusers import ZImagePipeline, ZImageTransformer2DModel
 from PIL.Image import Image
-from torch.nn.functional import pad
 
-from loradeck.engines.local.families.common import DiffusersFamily, at_every_step, generators
+from loradeck.engines.local.families.common import DiffusersFamily, at_every_step, filled_up, generators
 from loradeck.engines.local.families.portable import PREFIX, folded
 
 if TYPE_CHECKING:
@@ -43,14 +42,12 @@ class ZImage(DiffusersFamily):
     def encode_prompts(self, pipeline: Any, prompts: Sequence[str], max_tokens: int) -> Text:
         """The last layer of Qwen3 but one, by the pipeline's `encode_prompt`.
 
-        `states` ``(m, max_tokens, d)`` is filled up with zeros; `lengths` ``(m,)``, on the CPU, says how many tokens
-        of each prompt are words, which is all that the transformer gets.
+        The transformer gets a prompt's own tokens alone, whose number is in `lengths` (see `filled_up`).
         """
         said, _ = pipeline.encode_prompt(
             prompt=list(prompts), do_classifier_free_guidance=False, max_sequence_length=max_tokens
         )
-        states = torch.stack([pad(one, (0, 0, 0, max_tokens - len(one))) for one in said])
-        return {"states": states, "lengths": torch.tensor([len(one) for one in said])}
+        return filled_up(said, max_tokens)
 
     def flow(self, transformer: Any, noisy: torch.Tensor, sigma: torch.Tensor, text: Text) -> torch.Tensor:
         """One pass; the transformer's clock runs from noise (0) to picture (1), and so does what it predicts."""

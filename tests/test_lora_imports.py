@@ -297,6 +297,15 @@ def test_scales_that_only_diffusers_metadata_tells_are_each_over_their_own_rank(
     assert scales(r=2, lora_alpha=8, use_rslora=True) == pytest.approx([8 / 2**0.5, 4.0])
 
 
+def test_half_a_lora_is_told_whatever_its_metadata_says(tmp_path: Path) -> None:
+    case = flux1_case()
+    half = {"transformer.single_transformer_blocks.0.proj_out.lora_B.weight": torch.ones(32, 2)}
+    story = json.dumps({"transformer.r": 2, "transformer.lora_alpha": 8})
+    save_file(half, tmp_path / "half.safetensors", {"lora_adapter_metadata": story})
+    with pytest.raises(BadWeights, match="half of one"):
+        lora_file.read(tmp_path / "half.safetensors", case.family, case.transformer, "tiny")
+
+
 def test_the_rank_to_continue_from_is_read_from_kohyas_names_without_the_text_encoders(tmp_path: Path) -> None:
     base = tiny_flux1.base(tmp_path / "weights")
     matrices = trained_elsewhere(tiny_flux1.transformer(), FLUX1)

@@ -100,6 +100,10 @@ class Flux1(DiffusersFamily):
         """Whatever names `flux1_names` knows, at any width. Raises ValueError."""
         return names.to_modules(tensors)
 
+    def looking_at(self, references: Sequence[Image], size: tuple[int, int]) -> dict[str, Any]:  # noqa: ARG002
+        """What the pipeline is given to draw with reference pictures; FLUX.1 itself takes none."""
+        return {}
+
     def draw(
         self,
         pipeline: Any,
@@ -110,7 +114,7 @@ class Flux1(DiffusersFamily):
         steps: int,
         guidance: float,
         on_step: Callable[[], None],
-        references: Sequence[Image] = (),  # noqa: ARG002 - it takes none
+        references: Sequence[Image] = (),
     ) -> list[Image]:
         """The pipeline's own sampling; every picture has a generator of its own, whatever it is drawn with."""
         pictures: list[Image] = pipeline(
@@ -122,6 +126,7 @@ class Flux1(DiffusersFamily):
             num_inference_steps=steps,
             guidance_scale=guidance,
             callback_on_step_end=at_every_step(on_step),
+            **self.looking_at(references, size),
         ).images
         return pictures
 

@@ -107,7 +107,7 @@ def base(folder: Path, seed: int = 0) -> Base:
     if not folder.exists():
         pipeline(seed).save_pretrained(folder)
     return Base(
-        name="flux1-tiny",
+        name="tiny-flux1",
         family="flux1",
         weights=folder,
         sizes=((tiny.SIDE, tiny.SIDE), (2 * tiny.SIDE, tiny.SIDE + 16)),

@@ -85,11 +85,11 @@ def base(folder: Path, seed: int = 0) -> Base:
         parts = json.loads(index.read_text("utf-8"))
         parts["tokenizer"] = ["transformers", "PixtralProcessor"]
         index.write_text(json.dumps(parts), "utf-8")
-        images = {"image_processor_type": "PixtralImageProcessor"}  # part of what is published; prompts need none of it
-        (folder / "tokenizer" / "preprocessor_config.json").write_text(json.dumps(images), "utf-8")
+        pixels = {"image_processor_type": "PixtralImageProcessor", "processor_class": "PixtralProcessor"}
+        (folder / "tokenizer" / "preprocessor_config.json").write_text(json.dumps(pixels), "utf-8")
     return replace(
         tiny.base(folder),
-        name="flux2-dev",
+        name="tiny-flux2",
         family="flux2",
         max_tokens=MAX_TOKENS,
         architecture="Flux.2-dev/lora",

@@ -83,7 +83,7 @@ def base(folder: Path, seed: int = 0) -> Base:
         pipeline(seed).save_pretrained(folder)
     return replace(
         tiny.base(folder),
-        name="z-image",
+        name="tiny-zimage",
         family="zimage",
         max_tokens=MAX_TOKENS,
         architecture="Z-Image/lora",

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from loradeck.engines.base import TrainSpec
+from loradeck.engines.errors import OutOfMemory
+from loradeck.engines.local import memory
 from loradeck.engines.local.averaging import Average
 from loradeck.engines.local.families import Family
 from loradeck.engines.local.lora import Adapter
 from loradeck.engines.local.material import Material, Pairs, Shape
 from loradeck.engines.local.options import Options
+from loradeck.engines.local.peers import ALONE
 from loradeck.engines.local.seeds import batches, noise_levels, stream
 from loradeck.engines.local.texts import either, join, moved, part
 
@@ -147,6 +150,7 @@ class Learner:
         self._material, self._spec, self._options = material, spec, options
         self._learn = material.train.by_shape(material.encoded)
         self._preserve = material.preserve.by_shape(material.encoded)
+        self.peers = ALONE
         self.average = Average(adapter.parameters(), options.ema)
         self.optimizer = torch.optim.AdamW(
             adapter.parameters().values(),
@@ -181,9 +185,10 @@ class Learner:
         return Noisy(image.float(), noise, sigma, text, self._material.weights(pairs, chosen))
 
     def passes(self, step: int) -> list[tuple[Noisy, Noisy | None]]:
-        """The rows of a step, cut into what fits in one pass: to learn, and to preserve beside them."""
-        learn = self.learning_rows(step)
-        keep = self.preserving_rows(step, tuple(learn.image.shape[1:])) if self._options.preservation else None
+        """Our rows of a step, cut into what fits in one pass: to learn, and to preserve beside them."""
+        whole = self.learning_rows(step)
+        keep = self.preserving_rows(step, tuple(whole.image.shape[1:])) if self._options.preservation else None
+        learn, keep = self.peers.share(whole), None if keep is None else self.peers.share(keep)
         count = math.ceil(len(learn.sigma) / (self.hold.micro_batch or len(learn.sigma)))
         kept: list[Noisy | None] = [None] * count if keep is None else list(keep.cut(count))
         return list(zip(learn.cut(count), kept, strict=True))
@@ -213,12 +218,29 @@ class Learner:
         return Outcome(loss, preservation, norm.detach(), rate)
 
     def _gradients(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Leave the step's gradient on the weights; returns the two mean losses."""
+        """Leave the step's gradient on the weights, summed over all processes; returns the two mean losses."""
+        total, short = torch.zeros(2, device=self.hold.device), None
+        self.peers.meet()
+        try:
+            with memory.told(memory.REMEDY):
+                self._backward(step, total)
+        except OutOfMemory as error:
+            short = error
+        self.peers.agree(short, [*self._gradient(), total])
+        return total[0], total[1]
+
+    def _gradient(self) -> list[torch.Tensor]:
+        """The gradient of every parameter, zero where there was no row to make one."""
+        for weight in self.adapter.parameters().values():
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+        return [weight.grad for weight in self.adapter.parameters().values() if weight.grad is not None]
+
+    def _backward(self, step: int, total: torch.Tensor) -> None:
+        """Add the gradient of this process's rows to the weights, and their losses to `total`."""
         spec, options = self._spec, self._options
-        total = torch.zeros(2, device=self.hold.device)
         for learn, keep in self.passes(step):
             of_look, of_base = self.losses(learn, keep)
             loss, preservation = of_look / spec.batch_size, of_base / options.preservation_batch
             (loss + options.preservation * preservation).backward()  # type: ignore[no-untyped-call]
             total += torch.stack([loss.detach(), preservation.detach()])
-        return total[0], total[1]

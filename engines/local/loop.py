@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from loradeck.engines.base import Reporter, TrainSpec
-from loradeck.engines.errors import Cancelled, Diverged, OutOfMemory
+from loradeck.engines.errors import Cancelled, Diverged, OutOfMemory, PeerLost
 from loradeck.engines.local import memory
 from loradeck.engines.local.checkpoint import Progress
 from loradeck.engines.local.heldout import Yardstick
@@ -71,6 +71,7 @@ class Loop:
     ) -> None:
         self._spec, self._learner, self._yardstick, self._reporter = spec, learner, yardstick, reporter
         self._scorer, self._keep, self._show = scorer, keep, show
+        self._leads = learner.peers.is_first  # others learn alone: they neither measure, nor draw, nor write
         self._numbers = Numbers(reporter)
         self._now = Progress()
         self._kept = -1
@@ -78,7 +79,7 @@ class Loop:
     def run(self, progress: Progress) -> Progress:
         """Train to the end; returns the last progress.
 
-        Raises Cancelled and OutOfMemory after a checkpoint of the last step, and Diverged.
+        Raises Cancelled, OutOfMemory and PeerLost after a checkpoint of the last step, and Diverged.
         """
         self._now, self._kept = progress, progress.step
         try:
@@ -89,7 +90,7 @@ class Loop:
             while self._now.step < self._spec.steps:
                 self._reporter.raise_if_cancelled()
                 self._advance()
-        except (Cancelled, OutOfMemory):
+        except (Cancelled, OutOfMemory, PeerLost):
             self._tell()
             self._checkpoint()
             raise
@@ -117,8 +118,8 @@ class Loop:
             self._show(done)
 
     def _shows(self, step: int) -> bool:
-        """True when samples are due after this step."""
-        return step == self._spec.steps or step % self._spec.sample_every == 0
+        """True when samples of ours are due after this step."""
+        return (step == self._spec.steps or step % self._spec.sample_every == 0) and self._leads
 
     def _tell(self) -> None:
         loss = self._numbers.flush()
@@ -126,6 +127,8 @@ class Loop:
             self._now = replace(self._now, final_loss=loss)
 
     def _measure(self, *, scored: bool = False) -> None:
+        if not self._leads:
+            return
         with memory.told(memory.REMEDY), self._learner.average.in_place():
             values = self._yardstick.measure()
             score = self._scorer.score(values) if scored else {}
@@ -136,6 +139,6 @@ class Loop:
         self._now = replace(self._now, held_out_first=first, held_out_last=held_out)
 
     def _checkpoint(self) -> None:
-        if self._now.step != self._kept:
+        if self._now.step != self._kept and self._leads:
             self._keep(self._now)
             self._kept = self._now.step

@@ -22,7 +22,8 @@ class Options:
     `timesteps` says how noise levels are picked, `shift` is for "shifted". `held_out` pictures are kept out of training
     to measure on; None is one for every eight, two at most. `ema` is the decay of the averaged weights, which are
     measured and exported (0 is off). `caption_dropout` is the share of rows that see the empty prompt. `masked_loss`
-    weighs the loss by the images' masks, where black counts `mask_background`. `threads` 0 leaves torch's own number.
+    weighs the loss by the images' masks, where black counts `mask_background`. `threads` 0 leaves torch's own number;
+    `processes` learn side by side, 0 is one a GPU.
     """
 
     preservation: float = 1.0
@@ -40,6 +41,7 @@ class Options:
     masked_loss: bool = False
     mask_background: float = 0.0
     threads: int = 2
+    processes: int = 0
 
 
 NAMES = tuple(item.name for item in fields(Options))
@@ -74,6 +76,7 @@ RULES: dict[str, tuple[Check, str]] = {
     "caption_dropout": (_number(0, 1), "a number from 0 (off) to 1"),
     "masked_loss": (_is_bool, "true or false"),
     "mask_background": (_number(0, 1), "a number from 0 to 1"),
+    "processes": (_whole(0, 64), "a whole number from 0 (one a GPU) to 64"),
     "threads": (_whole(0, 256), "a whole number from 0 (torch's own choice) to 256"),
 }
 

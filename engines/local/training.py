@@ -25,6 +25,7 @@ from loradeck.engines.local import (
     material,
     memory,
     metadata,
+    peers,
     pictures,
     placing,
 )
@@ -39,6 +40,7 @@ from loradeck.engines.local.lora import Adapter
 from loradeck.engines.local.material import Material
 from loradeck.engines.local.options import Options, read
 from loradeck.engines.local.patience import Patience
+from loradeck.engines.local.peers import ALONE, Peers, Silent
 from loradeck.engines.local.pipeline import Encoders
 from loradeck.engines.local.planner import Plan
 from loradeck.engines.local.scoring import Scorer
@@ -58,7 +60,7 @@ def train(
 ) -> TrainResult:
     """Learn a LoRA as planned, or with less where memory runs out.
 
-    Raises BadSpec, BadWeights, Cancelled, Diverged, OutOfMemory and CannotWrite.
+    Raises BadSpec, BadWeights, Cancelled, Diverged, OutOfMemory, PeerLost and CannotWrite; a full disk is waited for.
     """
     options = read(spec.advanced, base.recipe.advanced)
     if not dataset.items:
@@ -68,7 +70,26 @@ def train(
     done = _finished(spec, reporter)
     if done is not None:
         return done
-    return climb_down(lambda fits: Training(base, spec, dataset, options, reporter, fits).run(), plan, reporter)
+    return climb_down(lambda fits: _learned(base, spec, dataset, options, reporter, fits), plan, reporter)
+
+
+def _learned(
+    base: Base, spec: TrainSpec, dataset: DatasetFolder, options: Options, reporter: Reporter, plan: Plan | None
+) -> TrainResult:
+    """A training with one plan, on as many processes as were asked for."""
+    training = Training(base, spec, dataset, options, reporter, plan)
+    count = peers.wanted(options.processes, placing.hold(plan).device, spec.batch_size)
+    with peers.gathered(count, partial(_follow, base, spec, dataset, options, plan)) as mine:
+        return training.run(mine)
+
+
+def _follow(
+    base: Base, spec: TrainSpec, dataset: DatasetFolder, options: Options, plan: Plan | None, mine: Peers
+) -> None:
+    """The same training in another process, which takes its share of every step."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    Training(base, spec, dataset, options, Silent(), plan).learn(mine)
 
 
 def _checkpoints(spec: TrainSpec) -> Path:
@@ -88,7 +109,11 @@ def _finished(spec: TrainSpec, reporter: Reporter) -> TrainResult | None:
 
 
 def _checkpoint_key(base_sha256: str, spec: TrainSpec, dataset: DatasetFolder, options: Options) -> str:
-    """Hash of everything that decides a step; a checkpoint of another key is never resumed."""
+    """Hash of everything that decides a step; a checkpoint of another key is never resumed.
+
+    How many processes share a step is left out: it moves no more than the last bits.
+    """
+    options = replace(options, processes=0)
     start = files.sha256_file(spec.warm_start) if spec.warm_start else ""
     decides: list[Any] = [FORMAT, base_sha256, asdict(options), start, dataset.fingerprint, spec.trigger, spec.seed]
     decides += [spec.steps, spec.rank, spec.alpha, spec.learning_rate, spec.batch_size, spec.resolution]
@@ -158,16 +183,25 @@ class Training:
         finally:
             encoders.close()
 
-    def run(self) -> TrainResult:
+    def run(self, mine: Peers = ALONE) -> TrainResult:
         """Train from the last checkpoint, or from the start, to the end, and export."""
+        return self._finish(self.learn(mine))
+
+    def learn(self, mine: Peers) -> Progress:
+        """Train from the last checkpoint, or from the start, to the end; only the first process writes and tells."""
         progress, broken = checkpoint.load_newest(self._folder, self._learner, self._key)
         if broken:
             self._reporter.event(_passed_over(broken, progress.step), "warning")
-        self._tell_start(progress)
+        if mine.is_first:
+            self._tell_start(progress)
+        if mine.count > 1:
+            self._reporter.event(f"{mine.count} processes share the pictures of every step.")
+        self._learner.peers = mine
+        mine.join(self._hold.device)
         yardstick = Yardstick(self._learner.flow, self._material)
         scorer = Scorer(self._learner.flow, self._adapter, self._material)
         loop = Loop(self._spec, self._learner, yardstick, scorer, self._reporter, self._keep, self._show)
-        return self._finish(loop.run(progress))
+        return loop.run(progress)
 
     def _tell_start(self, progress: Progress) -> None:
         if self._reporter.journal.get("started") is None:

@@ -178,7 +178,11 @@ class DrawJob:
 
 @dataclass(frozen=True)
 class DrawRequest:
-    """Pictures to draw with the same LoRAs. A job whose `out` exists already is kept as it is."""
+    """Pictures to draw with the same LoRAs. A job whose `out` exists already is kept as it is.
+
+    `references` are picture files that every job leans on. `upcoming` are the prompts of later requests on the same
+    base: an engine that opens its text encoders for this one encodes them along.
+    """
 
     base_model: str
     jobs: tuple[DrawJob, ...]
@@ -186,6 +190,7 @@ class DrawRequest:
     guidance: float | None = None
     steps: int | None = None
     references: tuple[Path, ...] = ()
+    upcoming: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

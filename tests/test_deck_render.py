@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from loradeck.state.records import DeckRecord, RunRecord, VisualRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import RenderResult, RunState
 from loradeck.tools.errors import BadArgument, NotFound, NotYet, Refused
+from loradeck.tools.render_deck_visuals.plan import Brush, Leaned, Look, Visual
 from loradeck.tools.workbench import Workbench
 
 
@@ -382,18 +384,116 @@ def test_what_cannot_be_done_is_one_sentence_and_leaves_no_deck_behind(
     assert len(work.store.where(DeckRecord)) == 1
 
 
-def test_references_are_judged_though_nothing_here_draws_with_them_yet(work: Workbench, tmp_path: Path) -> None:
-    plain = save(Image.new("RGB", (64, 64), "#808080"), tmp_path / "plain.png")
+# --------------------------------------------------------------------------- references
+
+
+@pytest.fixture
+def klein(painter: Painter, work: Workbench) -> Workbench:
+    """The same workbench, drawing on a base that takes references."""
+    painter.base = "flux2-klein-4b"
+    return work
+
+
+def plain(path: Path, colour: str = "#808080") -> str:
+    return str(save(Image.new("RGB", (64, 64), colour), path))
+
+
+def test_references_are_kept_with_the_deck_and_handed_to_the_engine(
+    klein: Workbench, painter: Painter, tmp_path: Path
+) -> None:
+    paths = [plain(tmp_path / "one.png"), plain(tmp_path / "two.png", "#204060")]
+    first = render(klein, deck=deck(), base_model=painter.base, references=paths)
+    handed = painter.requests[0].references
+    assert [(path.name, path.read_bytes()) for path in handed] == [
+        (Path(path).name, Path(path).read_bytes()) for path in paths
+    ]
+    assert all(klein.store.workspace.holds(path) for path in handed)
+    assert any("keeps copies of its references" in words for words in first.told)
+    rows = klein.store.where(VisualRecord)
+    assert [one["file"] for one in rows[0].meta["references"]] == ["one.png", "two.png"]
+    for path in paths:
+        Path(path).unlink()
+    painter.drawn.clear()
+    assert render(klein, deck_id=first.deck_id).state == RunState.SUCCEEDED
+    assert painter.drawn == [], "the deck has its own copies"
+
+
+def test_a_changed_reference_draws_anew_and_the_same_one_does_not(
+    klein: Workbench, painter: Painter, tmp_path: Path
+) -> None:
+    path = plain(tmp_path / "one.png")
+    first = render(klein, deck=deck(), base_model=painter.base, references=[path])
+    before = bytes_of(folder(klein, first))
+    painter.drawn.clear()
+    render(klein, deck_id=first.deck_id, references=[path])
+    assert painter.drawn == []
+    render(klein, deck_id=first.deck_id, references=[plain(tmp_path / "one.png", "#204060")])
+    assert painter.drawn == ["01_cover", "02_story", "03_closing"]
+    assert all(before[name] != content for name, content in bytes_of(folder(klein, first)).items())
+
+
+def test_references_for_one_slide_or_for_none_touch_what_they_are_for(
+    klein: Workbench, painter: Painter, tmp_path: Path
+) -> None:
+    first = render(klein, deck=deck(), base_model=painter.base)
+    before = bytes_of(folder(klein, first))
+    painter.drawn.clear()
+    render(klein, deck_id=first.deck_id, only=["story"], references=[plain(tmp_path / "one.png")])
+    assert painter.drawn == ["02_story"]
+    render(klein, deck_id=first.deck_id, only=["story"], references=[])
+    assert painter.drawn == ["02_story"], "without any it is the picture from before"
+    assert bytes_of(folder(klein, first)) == before
+
+
+def test_references_are_judged_before_anything_is_drawn(klein: Workbench, painter: Painter, tmp_path: Path) -> None:
+    path = plain(tmp_path / "plain.png")
     busy = save(Image.effect_noise((256, 256), 80).convert("RGB"), tmp_path / "busy.png")
-    with pytest.raises(NotYet, match=r"hosted engines.*These would do"):
-        render(work, deck=deck(), references=[str(plain)])
-    with pytest.raises(NotYet, match=r"hosted engines.*REF-CLEAN: 1 of 2"):
-        render(work, deck=deck(), references=[str(plain), str(busy)])
-    with pytest.raises(NotYet, match="REF-COUNT: 11 references"):
-        render(work, deck=deck(), references=[str(plain)] * 11)
     (tmp_path / "text.png").write_text("no")
-    with pytest.raises(BadArgument, match="cannot be used: The file is no picture"):
-        render(work, deck=deck(), references=[str(tmp_path / "text.png")])
+    for references, error, says in (
+        ([path] * 11, Refused, "REF-COUNT: 11 references were given, flux2-klein-4b takes at most 10"),
+        ([str(tmp_path / "text.png")], BadArgument, "cannot be used: The file is no picture"),
+        ([str(tmp_path / "none.png")], BadArgument, "no reference picture 'none.png'"),
+        ([str(save(Image.new("RGB", (8, 8)), tmp_path / "phone.heic"))], BadArgument, "export it as PNG or JPEG"),
+    ):
+        with pytest.raises(error, match=says):
+            render(klein, deck=deck(), base_model=painter.base, references=references)
+    assert painter.requests == []
+    told = render(klein, deck=deck(), base_model=painter.base, references=[path, str(busy)]).told
+    assert any(words.startswith("REF-CLEAN: 1 of 2 references") for words in told)
+
+
+def test_a_base_that_takes_no_references_is_told_with_those_that_do(
+    klein: Workbench, painter: Painter, tmp_path: Path
+) -> None:
+    path = plain(tmp_path / "one.png")
+    first = render(klein, deck=deck(), base_model=painter.base, references=[path])
+    painter.base = "preview"
+    says = "preview never learned to look at reference pictures; draw with base_model='flux2-dev'"
+    with pytest.raises(Refused, match=says):
+        render(klein, deck=deck(), references=[path])
+    with pytest.raises(Refused, match=says):
+        render(klein, deck_id=first.deck_id, base_model="preview")
+    assert render(klein, deck_id=first.deck_id, base_model="preview", references=[]).state == RunState.SUCCEEDED
+
+
+def test_a_picture_without_references_has_the_recipe_it_had_before_there_were_any() -> None:
+    look = Look("lora_a", "ab" * 32, "preview", 0.8, "x")
+    visual = Visual("cover", 1, "a red house", 7, 320, 180, Brush("local", "preview", (look,), 2.5, None, "p"))
+    assert visual.recipe == "a79c55d1d8e801f66c3be6bb5e1fca8f88d0fc4d8d0fc9e6841c142e2d8e4c2e"
+    leaning = replace(visual, brush=replace(visual.brush, references=(Leaned("one.png", "cd" * 32),)))
+    assert leaning.recipe != visual.recipe
+    assert Visual.from_json(leaning.to_json()) == leaning
+
+
+def test_the_engine_is_told_the_prompts_that_later_requests_bring(work: Workbench, painter: Painter) -> None:
+    first = render(work, deck=deck())
+    painter.requests.clear()
+    render(work, deck_id=first.deck_id, only=["story"], guidance=3.0)
+    render(work, deck_id=first.deck_id, prompt_prefix="at night,", edits=[{"slide": "cover", "guidance": 2.0}])
+    story, cover, closing = painter.requests[0], *painter.requests[1:3]
+    assert story.upcoming == ()
+    assert cover.upcoming == tuple(job.prompt for request in painter.requests[2:] for job in request.jobs)
+    assert closing.upcoming == tuple(job.prompt for request in painter.requests[3:] for job in request.jobs)
 
 
 def test_what_the_engine_has_to_tell_of_its_pictures_is_told_once(tmp_path: Path) -> None:

@@ -1,22 +1,31 @@
-"""Drawing with the local engine: LoRAs and strengths, sizes, what a PNG tells of itself."""
+"""Drawing with the local engine: sizes, the same picture again, memory, what a PNG tells of itself."""
 
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+import torch
+from PIL import ExifTags, Image
 from support import tiny
+from support.images import save
 from support.reporter import MemoryReporter
 
 from loradeck.engines import files
 from loradeck.engines.base import DrawJob, DrawRequest, LoraRef
-from loradeck.engines.errors import BadSpec
-from loradeck.engines.local import bases, drawing
+from loradeck.engines.errors import BadSpec, OutOfMemory
+from loradeck.engines.local import bases, batching, drawing, full_size, opened, pipeline, placement
+from loradeck.engines.local.bases import Base
 from loradeck.engines.local.engine import LocalEngine
+from loradeck.engines.local.families.klein import FAMILY
+from loradeck.engines.local.references import TAKERS
+from loradeck.engines.local.steady import steady
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +64,7 @@ def test_a_lora_acts_by_its_strength_and_leaves_nothing_behind(
     off = drawn(engine, (tiny.job(tmp_path / "off.png"),), (replace(lora, strength=0.0),))
     after = drawn(engine, (tiny.job(tmp_path / "after.png"),))
     assert np.abs(full - plain).mean() > np.abs(weak - plain).mean() > 0
-    assert np.abs(off - plain).max() <= 1
+    assert np.array_equal(off, plain)
     assert np.array_equal(after, plain)
 
 
@@ -81,11 +90,43 @@ def test_stacked_loras_add_up(engine: LocalEngine, lora: LoraRef, tmp_path: Path
     assert np.abs(once - twice).max() <= 1
 
 
-def test_a_picture_is_the_same_alone_and_in_company(engine: LocalEngine, tmp_path: Path) -> None:
-    alone = drawn(engine, (tiny.job(tmp_path / "alone.png", seed=4),))
-    company = tuple(tiny.job(tmp_path / f"{i}.png", f"disc {i}", i) for i in range(3))
-    together = drawn(engine, (tiny.job(tmp_path / "together.png", seed=4), *company))
-    assert np.abs(alone - together).max() <= 1
+def test_a_picture_is_the_same_to_the_bit_alone_in_any_company_and_order(
+    engine: LocalEngine, lora: LoraRef, tmp_path: Path
+) -> None:
+    alone = drawn(engine, (tiny.job(tmp_path / "alone.png", seed=4),), (lora,))
+    for others in (1, 2, 3, 4):
+        company = [tiny.job(tmp_path / f"{others}-{i}.png", f"disc {i}", i) for i in range(others)]
+        mine = tiny.job(tmp_path / f"{others}.png", seed=4)
+        engine.draw(DrawRequest("preview", (*company[::-1], mine), (lora,)), MemoryReporter())
+        assert np.array_equal(alone, drawn(engine, (mine,), (lora,)))
+
+
+@pytest.mark.parametrize("company", [2, 3, 4])
+def test_no_rounding_before_the_picture_depends_on_company(home: Path, company: int) -> None:
+    made = pipeline.load(tiny.base(home / "weights"), FAMILY)
+    steady(made)
+    chance = torch.Generator().manual_seed(company)
+    noisy, latents = (torch.randn(company, channels, 8, 8, generator=chance) for channels in (16, 4))
+    text = {"states": torch.randn(company, 24, 3 * tiny.TEXT_WIDTH, generator=chance)}
+    with torch.no_grad():
+        flow = FAMILY.flow(made.transformer, noisy, torch.full((company,), 0.7), text)
+        picture = made.vae.decode(latents).sample
+        for row in range(company):
+            only = slice(row, row + 1)
+            alone = FAMILY.flow(made.transformer, noisy[only], torch.tensor([0.7]), {"states": text["states"][only]})
+            assert torch.equal(flow[only], alone)
+            assert torch.equal(picture[only], made.vae.decode(latents[only]).sample)
+
+
+def test_what_a_stop_left_to_be_drawn_comes_out_as_it_would_have(engine: LocalEngine, tmp_path: Path) -> None:
+    def jobs(folder: Path) -> tuple[DrawJob, ...]:
+        return tuple(tiny.job(folder / f"{i}.png", f"disc {i}", i) for i in range(3))
+
+    whole, parts = jobs(tmp_path / "whole"), jobs(tmp_path / "parts")
+    engine.draw(DrawRequest("preview", whole), MemoryReporter())
+    engine.draw(DrawRequest("preview", parts[1:2]), MemoryReporter())
+    engine.draw(DrawRequest("preview", parts), MemoryReporter())
+    assert [job.out.read_bytes() for job in parts] == [job.out.read_bytes() for job in whole]
 
 
 def test_seed_prompt_steps_and_guidance_all_matter(engine: LocalEngine, tmp_path: Path) -> None:
@@ -159,12 +200,172 @@ def test_the_base_is_loaded_once_a_process(
     def forbidden(base: bases.Base, family: object) -> None:
         raise AssertionError("loaded again")
 
-    monkeypatch.setattr(drawing, "load", forbidden)
+    monkeypatch.setattr(opened, "load", forbidden)
     engine.draw(DrawRequest("preview", (tiny.job(tmp_path / "b.png"),)), MemoryReporter())
     assert (tmp_path / "b.png").exists()
 
 
-def test_references_are_refused_in_a_sentence(engine: LocalEngine, tmp_path: Path) -> None:
+# --------------------------------------------------------------------------- memory
+
+
+def test_as_many_pictures_go_together_as_free_memory_holds() -> None:
+    each = batching.bytes_a_picture(tokens=4608, widest=27648, bytes_a_value=2)  # klein-4B at 1024 x 1024
+    assert each == pytest.approx(0.76e9, rel=0.01)
+    fitting = {free: batching.at_once(free, each) for free in (None, 0, each - 1, 2 * each, 3 * each + 1, 99 * each)}
+    assert list(fitting.values()) == [4, 1, 1, 2, 3, 4]
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
+    """Let memory run out where more than so many pictures are drawn at once; returns the batches that were tried."""
+
+    def make(room: int) -> list[int]:
+        tried: list[int] = []
+        whole = FAMILY.draw
+
+        def draw(pipeline: Any, text: Any, empty: Any, seeds: Sequence[int], *more: Any) -> Any:
+            tried.append(len(seeds))
+            if len(seeds) > room:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.00 GiB.")
+            return whole(pipeline, text, empty, seeds, *more)
+
+        monkeypatch.setattr(FAMILY, "draw", draw)
+        return tried
+
+    return make
+
+
+def test_a_batch_that_memory_does_not_hold_is_halved_and_drawing_goes_on(
+    engine: LocalEngine, tmp_path: Path, narrow: Callable[[int], list[int]]
+) -> None:
+    jobs = tuple(tiny.job(tmp_path / f"{i}.png", f"disc {i}", i) for i in range(5))
+    tried, reporter = narrow(2), MemoryReporter()
+    engine.draw(DrawRequest("preview", jobs), reporter)
+    assert tried == [4, 2, 2, 1]
+    assert all(job.out.exists() for job in jobs)
+    assert reporter.events == [("warning", "Memory does not hold 4 pictures at once; going on with 2.")]
+
+
+def test_a_single_picture_that_memory_does_not_hold_is_told_with_what_to_do(
+    engine: LocalEngine, tmp_path: Path, narrow: Callable[[int], list[int]]
+) -> None:
+    tried = narrow(0)
+    with pytest.raises(OutOfMemory, match="64 x 40 pixels does not fit beside this base; close other programs"):
+        engine.draw(DrawRequest("preview", (tiny.job(tmp_path / "a.png", width=160, height=90),)), MemoryReporter())
+    assert tried == [1]
+
+
+@pytest.fixture
+def large(home: Path, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> tuple[LocalEngine, list[str]]:
+    """The tiny base as though it were a large one, and what was opened: "encoders" or "transformer".
+
+    Nothing may be opened before what was open is gone.
+    """
+    there: list[weakref.ref[Any]] = []
+    told: list[str] = []
+    whole = pipeline.load
+
+    def load(base: Base, family: Any, dtype: Any, device: Any, without: Collection[str] = ()) -> Any:
+        assert not [one for one in there if one() is not None], "two parts of a large base at the same time"
+        made = whole(base, family, dtype, device, without)
+        there.append(weakref.ref(made))
+        told.append("encoders" if made.transformer is None else "transformer")
+        assert (made.text_encoder is None) == (made.transformer is not None)
+        return made
+
+    monkeypatch.setattr(placement, "SMALL", 0)
+    monkeypatch.setattr(pipeline, "load", load)
+    monkeypatch.setattr(opened, "load", load)
+    monkeypatch.setattr(drawing, "_drawers", {})
+    return engine, told
+
+
+def test_of_a_large_base_encoders_come_and_go_before_the_transformer_comes(
+    large: tuple[LocalEngine, list[str]], lora: LoraRef, tmp_path: Path
+) -> None:
+    engine, told = large
+    jobs = tuple(tiny.job(tmp_path / f"{i}.png", f"disc {i}", i) for i in range(2))
+    engine.draw(DrawRequest("preview", jobs), MemoryReporter())
+    assert told == ["encoders", "transformer"]
+    again = tuple(replace(job, out=tmp_path / f"again-{job.id}.png", seed=9) for job in jobs)
+    engine.draw(DrawRequest("preview", again, (lora,)), MemoryReporter())
+    assert told == ["encoders", "transformer"], "the prompts are known"
+    new = (tiny.job(tmp_path / "new.png", "a square"),)
+    engine.draw(DrawRequest("preview", new, (lora,), upcoming=("a star",)), MemoryReporter())
+    assert told == ["encoders", "transformer"] * 2
+    engine.draw(DrawRequest("preview", (tiny.job(tmp_path / "star.png", "a star"),), (lora,)), MemoryReporter())
+    assert told == ["encoders", "transformer"] * 2, "it was encoded when the encoders were there"
+
+
+def test_a_large_base_draws_what_a_small_one_draws(
+    engine: LocalEngine, lora: LoraRef, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    small = drawn(engine, (tiny.job(tmp_path / "small.png"),), (lora,))
+    engine, _ = request.getfixturevalue("large")
+    drawn(engine, (tiny.job(tmp_path / "other.png", "a square"),), (lora,))
+    assert np.array_equal(drawn(engine, (tiny.job(tmp_path / "large.png"),), (lora,)), small)
+
+
+# --------------------------------------------------------------------------- references
+
+
+def referred(engine: LocalEngine, out: Path, *references: Path) -> np.ndarray:
+    return drawn(engine, (tiny.job(out),), references=references)
+
+
+def test_references_act_and_are_told_in_the_picture(engine: LocalEngine, tmp_path: Path) -> None:
+    one, other = save(tiny.picture(1, 64), tmp_path / "one.png"), save(tiny.picture(2, 64), tmp_path / "other.png")
+    plain = referred(engine, tmp_path / "plain.png")
+    leaned = referred(engine, tmp_path / "leaned.png", one, other)
+    assert not np.array_equal(plain, leaned)
+    assert not np.array_equal(leaned, referred(engine, tmp_path / "swapped.png", other, one))
+    assert np.array_equal(leaned, referred(engine, tmp_path / "again.png", one, other))
+    with Image.open(tmp_path / "leaned.png") as picture:
+        told = json.loads(picture.info["references"])
+    assert told == [{"file": path.name, "sha256": files.sha256_file(path)} for path in (one, other)]
+
+
+def test_a_reference_is_seen_upright_and_on_white(engine: LocalEngine, tmp_path: Path) -> None:
+    upright = tiny.picture(3, 96).crop((0, 0, 96, 64))
+    save(upright, tmp_path / "upright.png")
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6  # to be turned a quarter clockwise
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=turned)
+    seen = referred(engine, tmp_path / "a.png", tmp_path / "upright.png")
+    assert np.array_equal(seen, referred(engine, tmp_path / "b.png", tmp_path / "turned.png"))
+    save(Image.new("RGBA", (64, 64), (200, 0, 0, 0)), tmp_path / "clear.png")
+    save(Image.new("RGB", (64, 64), "white"), tmp_path / "white.png")
+    white = referred(engine, tmp_path / "c.png", tmp_path / "white.png")
+    assert np.array_equal(white, referred(engine, tmp_path / "d.png", tmp_path / "clear.png"))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "says"),
+    [
+        ([(64, 64)] * 11, "11 references were given and the base preview takes 10 at most"),
+        ([(63, 64)], "0.png is 63 x 64 pixels; give one whose sides have 64"),
+        ([(64, 64), (64, 513)], "1.png is 64 x 513 pixels"),
+        ([None], "0.png cannot be read as a picture; give a PNG or JPEG"),
+    ],
+)
+def test_references_that_cannot_be_used_are_told_in_a_sentence(
+    engine: LocalEngine, tmp_path: Path, sizes: list[tuple[int, int] | None], says: str
+) -> None:
+    for number, size in enumerate(sizes):
+        path = tmp_path / f"{number}.png"
+        if size is None:
+            path.write_text("no picture")
+        else:
+            save(Image.new("RGB", size), path)
+    references = tuple(tmp_path / f"{number}.png" for number in range(len(sizes)))
+    with pytest.raises(BadSpec, match=says):
+        engine.draw(DrawRequest("preview", (tiny.job(tmp_path / "a.png"),), references=references), MemoryReporter())
+
+
+def test_a_base_that_never_learned_to_look_at_references_names_those_that_did(home: Path, tmp_path: Path) -> None:
+    assert bases.preview().most_references == 0
+    blind = LocalEngine({"preview": lambda: replace(tiny.base(home / "weights"), most_references=0)})
     request = DrawRequest("preview", (tiny.job(tmp_path / "a.png"),), references=(tmp_path / "r.png",))
-    with pytest.raises(BadSpec, match="words alone"):
-        engine.draw(request, MemoryReporter())
+    with pytest.raises(BadSpec, match=r"preview never learned .* draw on flux2-klein-4b, flux2-klein-9b or flux2-dev"):
+        blind.draw(request, MemoryReporter())
+    assert set(TAKERS) <= full_size.BASES.keys()

@@ -723,8 +723,8 @@ class RenderArgs(Strict):
     formats: list[DeckFormat] = Field(
         default_factory=lambda: list[DeckFormat](("png", "typst", "pdf")), description="Default png, typst, pdf."
     )
-    references: list[str] = Field(
-        default_factory=list, max_length=14, description="Paths of pictures to lean on, where the engine can."
+    references: list[str] | None = Field(
+        None, max_length=14, description="Paths of pictures to lean on, now and later; [] for none."
     )
     output_dir: str | None = Field(None, description='Copy the files here too, now and later; "" ends that.')
     quote_id: str | None = Field(None, description="Of the quote that the person agreed to.")

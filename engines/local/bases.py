@@ -62,6 +62,7 @@ class Base:
     `sizes` are the native picture sizes in pixels (width, height); `max_tokens` what prompts are padded to.
     `prior` gives pictures for preservation, the same every time. The transformer comes from `single_file` where there
     is one; `source` and `revision` tell where the weights are from, where they did not come with this package.
+    `most_references` is how many reference pictures it takes, where that is not what its family takes.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Base:
     single_file: Path | None = None
     source: Source | None = None
     revision: str | None = None
+    most_references: int | None = None
 
     @property
     def resolution(self) -> int:
@@ -119,6 +121,7 @@ def preview() -> Base:
         architecture="Flux.2-klein-preview/lora",
         preview=True,
         prior=preview_prior,
+        most_references=0,  # it never saw any: what they show comes out smeared over the picture
     )
 
 

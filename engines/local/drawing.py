@@ -1,30 +1,21 @@
-"""Pictures from prompts, with any number of LoRAs. A picture that exists is kept."""
+"""Pictures from prompts, with any number of LoRAs and references. A picture that exists is kept."""
 
 from __future__ import annotations
 
 import json
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 from PIL.Image import Image
 
-from loradeck.engines import files
-from loradeck.engines.base import DrawJob, DrawRequest, DrawResult, LoraRef, Picture, Reporter
-from loradeck.engines.errors import BadSpec, BadWeights
-from loradeck.engines.local import families, lora_file, lora_header, pictures
+from loradeck.engines.base import DrawJob, DrawRequest, DrawResult, Picture, Reporter
+from loradeck.engines.errors import OutOfMemory
+from loradeck.engines.local import batching, memory, pictures, references
 from loradeck.engines.local.bases import Base
-from loradeck.engines.local.pipeline import load
-from loradeck.engines.local.texts import join
-
-if TYPE_CHECKING:
-    from loradeck.engines.local.families import Text
-
-BATCH = 4
-"""Pictures of one size drawn together; measured on two cores, see docs."""
+from loradeck.engines.local.opened import OpenBase
+from loradeck.engines.local.placement import free_bytes
+from loradeck.engines.local.references import Reference
 
 Size = tuple[int, int]
 
@@ -36,11 +27,12 @@ class Settings:
     steps: int
     guidance: float
     loras: tuple[tuple[str, float, str], ...]  # file name, strength, sha256
+    references: tuple[Reference, ...] = ()
 
     def story(self, base: Base, job: DrawJob, native: Size) -> dict[str, str]:
         """What is written into the PNG."""
         loras = [{"file": name, "strength": strength, "sha256": digest} for name, strength, digest in self.loras]
-        return {
+        told = {
             "Software": "loradeck",
             "prompt": job.prompt,
             "seed": str(job.seed),
@@ -50,6 +42,9 @@ class Settings:
             "guidance": repr(self.guidance),
             "native": f"{native[0]}x{native[1]}",
         }
+        if self.references:
+            told["references"] = json.dumps([{"file": one.name, "sha256": one.sha256} for one in self.references])
+        return told
 
 
 def nearest_size(base: Base, width: int, height: int) -> Size:
@@ -63,33 +58,24 @@ class Drawer:
 
     def __init__(self, base: Base) -> None:
         self.base = base
-        self._family = families.get(base.family)
-        self._pipeline = load(base, self._family)
-        self._on: list[str] = []
-        self._told: list[str] = []
-        self._texts: dict[str, Text] = {}
-
-    @cached_property
-    def _base_sha256(self) -> str:
-        return self.base.digest
+        self._open = OpenBase(base)
 
     def draw(self, request: DrawRequest, reporter: Reporter) -> DrawResult:
-        """Draw what is not there yet. Raises BadSpec, BadWeights, Cancelled and CannotWrite."""
-        settings = Settings(
-            request.steps or self.base.draw_steps,
-            self._guidance(request),
-            self._put_on(request.loras),
-        )
+        """Draw what is not there yet. Raises BadSpec, BadWeights, NotInstalled, OutOfMemory, Cancelled, CannotWrite."""
+        leaned_on = references.read(request.references, self.base, self._open.family)
         missing = [job for job in request.jobs if not job.out.exists()]
+        prompts = ["", *(job.prompt for job in missing), *request.upcoming]
+        self._open.encode(prompts, reporter.raise_if_cancelled)
+        stacked = self._open.stack.put_on(request.loras)
+        settings = Settings(request.steps or self.base.draw_steps, self._guidance(request), stacked.loras, leaned_on)
         done = len(request.jobs) - len(missing)
         reporter.progress(done, len(request.jobs), "drawing")
-        for size, jobs in self._batches(missing):
-            reporter.raise_if_cancelled()
-            for job, picture in zip(jobs, self._draw(jobs, size, settings, reporter), strict=True):
+        for size, jobs in _by_size(self.base, missing).items():
+            for job, picture in self._drawn(jobs, size, settings, reporter):
                 pictures.write_png(picture, job.out, settings.story(self.base, job, size))
                 done += 1
                 reporter.progress(done, len(request.jobs), "drawing")
-        return DrawResult(tuple(_drawn(job) for job in request.jobs), self.base.preview, tuple(self._told))
+        return DrawResult(tuple(_there(job) for job in request.jobs), self.base.preview, stacked.told)
 
     def _guidance(self, request: DrawRequest) -> float:
         """What was asked for, or what suits: with a LoRA on, prompts pull harder by themselves."""
@@ -97,69 +83,72 @@ class Drawer:
             return request.guidance
         return self.base.recipe.guidance if request.loras else self.base.guidance
 
-    def _batches(self, jobs: Sequence[DrawJob]) -> Iterator[tuple[Size, list[DrawJob]]]:
-        by_size: dict[Size, list[DrawJob]] = {}
-        for job in jobs:
-            by_size.setdefault(nearest_size(self.base, job.width, job.height), []).append(job)
-        for size, group in by_size.items():
-            for start in range(0, len(group), BATCH):
-                yield size, group[start : start + BATCH]
+    def _drawn(
+        self, jobs: Sequence[DrawJob], size: Size, settings: Settings, reporter: Reporter
+    ) -> Iterator[tuple[DrawJob, Image]]:
+        """The pictures of one native size, batch by batch; a batch that memory does not hold is halved."""
+        most = self._at_once(size, settings)
+        start = 0
+        while start < len(jobs):
+            reporter.raise_if_cancelled()
+            batch = jobs[start : start + most]
+            drawn = self._tried(batch, size, settings, reporter)
+            if drawn is None:
+                most = len(batch) // 2
+                memory.give_back()
+                reporter.event(f"Memory does not hold {len(batch)} pictures at once; going on with {most}.", "warning")
+                continue
+            yield from zip(batch, drawn, strict=True)
+            start += len(batch)
 
-    def _draw(self, jobs: list[DrawJob], size: Size, settings: Settings, reporter: Reporter) -> list[Image]:
+    def _at_once(self, size: Size, settings: Settings) -> int:
+        """How many pictures of a size are drawn together, by the memory that is free."""
+        layers = self._open.pipeline.transformer.modules()
+        widest = max(getattr(layer, "out_features", 1) for layer in layers)
+        pixels = math.prod(size) + sum(math.prod(one.picture.size) for one in settings.references)
+        tokens = self.base.max_tokens + pixels // self._open.family.stride**2
+        each = batching.bytes_a_picture(tokens, widest, self._open.dtype.itemsize)
+        return batching.at_once(free_bytes(self._open.device), each)
+
+    def _tried(self, jobs: Sequence[DrawJob], size: Size, settings: Settings, reporter: Reporter) -> list[Image] | None:
+        """The pictures of a batch, or None where several are too many. Raises OutOfMemory where one is."""
+        width, height = size
+        try:
+            with memory.told(
+                f"A picture of {width} x {height} pixels does not fit beside this base; close other programs and call "
+                "again: pictures that are done are kept."
+            ):
+                return self._draw(jobs, size, settings, reporter)
+        except OutOfMemory:
+            if len(jobs) == 1:
+                raise
+            return None
+
+    def _draw(self, jobs: Sequence[DrawJob], size: Size, settings: Settings, reporter: Reporter) -> list[Image]:
         """The pictures of a batch at the sizes asked for; a stop is heard at every step."""
-        prompts = [job.prompt for job in jobs]
-        drawn = self._family.draw(
-            self._pipeline,
-            join([self._text(prompt) for prompt in prompts]),
-            self._text(""),
+        drawn = self._open.family.draw(
+            self._open.pipeline,
+            self._open.texts(job.prompt for job in jobs),
+            self._open.texts([""]),
             [job.seed for job in jobs],
             size,
             settings.steps,
             settings.guidance,
             reporter.raise_if_cancelled,
+            [one.picture for one in settings.references],
         )
         return [pictures.scaled(picture, job.width, job.height) for job, picture in zip(jobs, drawn, strict=True)]
 
-    def _text(self, prompt: str) -> Text:
-        """A prompt, encoded once for as long as the base is in memory."""
-        if prompt not in self._texts:
-            self._texts[prompt] = self._family.encode_prompts(self._pipeline, [prompt], self.base.max_tokens)
-        return self._texts[prompt]
 
-    def _put_on(self, loras: Sequence[LoraRef]) -> tuple[tuple[str, float, str], ...]:
-        """Load the request's LoRAs in place of the last one's; returns what the PNGs tell of them."""
-        transformer: Any = self._pipeline.transformer
-        self._told = []
-        if self._on:
-            transformer.delete_adapters(self._on)
-            self._on = []
-        story = []
-        for number, lora in enumerate(loras):
-            if lora.base_model != self.base.name:
-                raise BadWeights(
-                    f"{lora.path.name} belongs to the base {lora.base_model}, not {self.base.name}; choose a LoRA for "
-                    f"{self.base.name} or draw on {lora.base_model}."
-                )
-            file = lora_file.read(lora.path, self._family, transformer, self.base.name)
-            self._told += file.told(lora.path.name)
-            if lora_header.is_of_other_weights(file.metadata, self._base_sha256):
-                self._told.append(
-                    f"{lora.path.name} was trained on an earlier {self.base.name} base and its look may be off on "
-                    "this one; train it again with start_training."
-                )
-            name = f"lora{number}"
-            state = {f"transformer.{key}": value for key, value in file.weights.items()}
-            with warnings.catch_warnings():  # peft warns of a second adapter; stacking them is the point
-                warnings.simplefilter("ignore", UserWarning)
-                transformer.load_lora_adapter(state, adapter_name=name, _pipeline=self._pipeline)
-            self._on.append(name)
-            story.append((lora.path.name, lora.strength, files.sha256_file(lora.path)))
-        if self._on:
-            transformer.set_adapters(self._on, [lora.strength for lora in loras])
-        return tuple(story)
+def _by_size(base: Base, jobs: Sequence[DrawJob]) -> dict[Size, list[DrawJob]]:
+    """Jobs by the native size that each is drawn at, in their order."""
+    found: dict[Size, list[DrawJob]] = {}
+    for job in jobs:
+        found.setdefault(nearest_size(base, job.width, job.height), []).append(job)
+    return found
 
 
-def _drawn(job: DrawJob) -> Picture:
+def _there(job: DrawJob) -> Picture:
     (width, height), story = pictures.read_story(job.out)
     across, down = story.get("native", f"{width}x{height}").split("x")
     return Picture(job.id, job.out, width, height, (int(across), int(down)))
@@ -170,11 +159,11 @@ _drawers: dict[str, Drawer] = {}
 
 def draw(base: Base, request: DrawRequest, reporter: Reporter) -> DrawResult:
     """Draw with a base that stays in memory for the next request of this process."""
-    if request.references:
-        raise BadSpec(f"The base {base.name} draws from words alone; leave the references out.")
-    key = str(base.weights)
-    if key not in _drawers:
+    held = _drawers.get(base.name)
+    if held is None or held.base != base:
         reporter.progress(0, len(request.jobs), f"loading the {base.name} base")
+        held = None
         _drawers.clear()  # one base at a time: a second full-size one would not fit
-        _drawers[key] = Drawer(base)
-    return _drawers[key].draw(request, reporter)
+        memory.give_back()
+        held = _drawers[base.name] = Drawer(base)
+    return held.draw(request, reporter)

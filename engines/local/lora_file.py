@@ -78,9 +78,14 @@ def read(path: Path, family: Family, transformer: Any, base_name: str) -> LoraFi
     return LoraFile(_scaled(weights, metadata), metadata, tuple(left_out))
 
 
+def gone(path: Path) -> str:
+    """The sentence on a file that is not there."""
+    return f"The LoRA file {path.name} is not there any more; list_loras shows which ones are."
+
+
 def _open(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     if not path.is_file():
-        raise BadWeights(f"The LoRA file {path.name} is not there any more; list_loras shows which ones are.")
+        raise BadWeights(gone(path))
     try:
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = dict(file.metadata() or {})

@@ -36,7 +36,7 @@ from loradeck.tools.workbench import Job, Workbench
 
 @dataclass
 class Painter:
-    """Implements `engines.base.Engine`: a picture's colours follow from prompt, seed, LoRAs and guidance alone."""
+    """Implements `engines.base.Engine`: colours follow from prompt, seed, LoRAs, references and guidance alone."""
 
     name: str = "painter"
     drawn: list[str] = field(default_factory=list)
@@ -45,10 +45,12 @@ class Painter:
     colour: Callable[[str, int], tuple[int, int, int]] | None = None
     costs: bool = False
     tells: tuple[str, ...] = ()
+    base: str = "preview"
+    requests: list[DrawRequest] = field(default_factory=list)
 
     @property
     def capabilities(self) -> Capabilities:
-        base = BaseModelInfo("preview", frozenset({"draw"}), preview=True)
+        base = BaseModelInfo(self.base, frozenset({"draw"}), preview=self.base == "preview")
         return Capabilities(frozenset({"draw"}), (base,), costs_money=self.costs)
 
     def available(self) -> Availability:
@@ -67,6 +69,7 @@ class Painter:
         raise BadSpec("The painter does not learn.")
 
     def draw(self, request: DrawRequest, reporter: Reporter) -> DrawResult:
+        self.requests.append(request)
         pictures = []
         for number, job in enumerate(request.jobs):
             reporter.raise_if_cancelled()
@@ -92,7 +95,9 @@ class Painter:
 
     def _paint(self, request: DrawRequest, prompt: str, seed: int, size: tuple[int, int], out: Path) -> None:
         loras = [(lora.sha256, lora.strength) for lora in request.loras]
-        digest = hashlib.sha256(repr((prompt, seed, loras, request.guidance, request.steps)).encode()).digest()
+        leaned_on = [path.read_bytes() for path in request.references]
+        told = (prompt, seed, loras, request.guidance, request.steps, leaned_on)
+        digest = hashlib.sha256(repr(told).encode()).digest()
         ground = self.colour(prompt, seed) if self.colour else (digest[0], digest[1], digest[2])
         picture = Image.new("RGB", size, ground)
         x, y = size[0] * digest[3] // 400, size[1] * digest[4] // 400

@@ -107,5 +107,6 @@ def _row(deck_id: str, run_id: str, visual: Visual, path: Path, take: int) -> Vi
             "loras": [{"lora_id": look.lora_id, "strength": look.strength} for look in brush.looks],
             "guidance": brush.guidance,
             "steps": brush.steps,
+            "references": [{"file": one.name, "sha256": one.sha256} for one in brush.references],
         },
     )

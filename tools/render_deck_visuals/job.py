@@ -17,6 +17,7 @@ from loradeck.tools.library import find_lora
 from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.render_deck_visuals.plan import Visual, groups
 from loradeck.tools.render_deck_visuals.publish import copied, publish
+from loradeck.tools.render_deck_visuals.references import kept_at
 from loradeck.tools.render_deck_visuals.report import answer, looked_at
 from loradeck.tools.render_deck_visuals.written import Written
 from loradeck.tools.reporter import patiently
@@ -57,17 +58,20 @@ def _draw(job: Job, deck_id: str, visuals: list[Visual]) -> tuple[set[str], list
     missing = [visual for visual in visuals if (visual.slide, visual.recipe) not in drawn]
     warned: dict[str, None] = {}
     try:
-        for group in groups(missing):
+        together = groups(missing)
+        for number, group in enumerate(together):
             job.reporter.raise_if_cancelled()
             engine = job.engines.open(group[0].brush.engine)
-            warned |= dict.fromkeys(engine.draw(_request(job, deck_id, group), job.reporter).told)
+            request = _request(job, deck_id, group, together[number + 1 :])
+            warned |= dict.fromkeys(engine.draw(request, job.reporter).told)
     finally:
         patiently(lambda: gallery.record_drawn(job.store, deck_id, job.run.id, missing))
     mine = job.store.where(VisualRecord, "deck_id = ? and run_id = ?", [deck_id, job.run.id])
     return {row.recipe for row in mine}, list(warned)
 
 
-def _request(job: Job, deck_id: str, group: list[Visual]) -> DrawRequest:
+def _request(job: Job, deck_id: str, group: list[Visual], later: list[list[Visual]]) -> DrawRequest:
+    """The request for a group; it tells the prompts of `later` groups that the same engine draws on the same base."""
     brush = group[0].brush
     jobs = [
         DrawJob(one.stem, one.prompt, one.seed, one.width, one.height, gallery.place(job.store, deck_id, one))
@@ -79,4 +83,15 @@ def _request(job: Job, deck_id: str, group: list[Visual]) -> DrawRequest:
         LoraRef(Path(find_lora(job.store, look.lora_id).path), look.strength, look.sha256, look.base_model)
         for look in brush.looks
     ]
-    return DrawRequest(brush.base_model, tuple(jobs), tuple(loras), brush.guidance, brush.steps)
+    ahead = [one for visuals in later for one in visuals]
+    return DrawRequest(
+        brush.base_model,
+        tuple(jobs),
+        tuple(loras),
+        brush.guidance,
+        brush.steps,
+        references=tuple(kept_at(job.store, deck_id, reference) for reference in brush.references),
+        upcoming=tuple(
+            one.prompt for one in ahead if (one.brush.engine, one.brush.base_model) == (brush.engine, brush.base_model)
+        ),
+    )

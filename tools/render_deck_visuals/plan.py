@@ -1,7 +1,8 @@
 """What has to be drawn, from the deck as it should be and the pictures that are there. Plain data in and out.
 
 A picture's *recipe* is the hash of all that decides its pixels: prompt as drawn, seed, size, LoRA bytes and
-strengths, guidance, steps, base and engine. A slide whose recipe was drawn before is never drawn again by itself.
+strengths, bytes of references, guidance, steps, base and engine. A slide whose recipe was drawn before is never drawn
+again by itself.
 """
 
 from __future__ import annotations
@@ -31,6 +32,14 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Leaned:
+    """A reference picture that a deck keeps; `sha256` is of the file's bytes."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Brush:
     """Everything that decides a picture but its slide."""
 
@@ -40,6 +49,7 @@ class Brush:
     guidance: float | None = None
     steps: int | None = None
     prefix: str = ""
+    references: tuple[Leaned, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,9 @@ class Visual:
         """The hash of all that decides its pixels."""
         brush = asdict(self.brush) | {"looks": [[look.sha256, look.strength] for look in self.brush.looks]}
         del brush["prefix"]  # it stands in the prompt
+        del brush["references"]
+        if self.brush.references:  # without any, a picture's recipe is what it was before there were references
+            brush["references"] = [one.sha256 for one in self.brush.references]
         return sha256_json([self.prompt, self.seed, self.width, self.height, brush])
 
     @property
@@ -75,7 +88,8 @@ class Visual:
         """Back from a run's specification."""
         brush = data["brush"]
         looks = tuple(Look(**look) for look in brush["looks"])
-        return Visual(**{**data, "brush": Brush(**{**brush, "looks": looks})})
+        references = tuple(Leaned(**one) for one in brush.get("references", ()))
+        return Visual(**{**data, "brush": Brush(**{**brush, "looks": looks, "references": references})})
 
 
 def worded(prompt: str, brush: Brush) -> tuple[str, list[str]]:

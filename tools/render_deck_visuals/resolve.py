@@ -12,6 +12,7 @@ from loradeck.tools.contracts import DeckSpec, LoraUse, RenderArgs
 from loradeck.tools.errors import BadArgument, NotYet, Refused
 from loradeck.tools.library import default_lora, find_lora
 from loradeck.tools.render_deck_visuals.plan import Look
+from loradeck.tools.render_deck_visuals.references import read_references
 from loradeck.tools.render_deck_visuals.wish import DeckStyle, Wish, wish
 from loradeck.tools.workbench import Workbench
 
@@ -23,14 +24,15 @@ def new_deck(args: RenderArgs, bench: Workbench) -> Wish:
     deck, told = _deck_of(args.deck), []
     uses = args.loras
     if uses is None:
-        uses, words = _default_loras(bench.store, args.base_model)
-        told.append(words)
+        uses, why = _default_loras(bench.store, args.base_model)
+        told.append(why)
     looks = looks_of(bench.store, uses)
     base = args.base_model or (looks[0].base_model if looks else "preview")
     engine = _engine(bench, args.engine, str(base))
     style = DeckStyle(engine=engine.name, base_model=str(base), loras=_by_id(looks))
-    wanted = wish(args.model_copy(update={"loras": None}), deck, style)
-    wanted.told = told
+    references, words = read_references(args.references, style.base_model)
+    wanted = wish(args.model_copy(update={"loras": None}), deck, style, references)
+    wanted.told = [*told, *words]
     return wanted
 
 
@@ -42,7 +44,10 @@ def changed_deck(args: RenderArgs, record: DeckRecord, bench: Workbench) -> Wish
     if args.base_model is not None or args.engine != "auto":
         base = str(args.base_model or style.base_model)
         style = style.model_copy(update={"base_model": base, "engine": _engine(bench, args.engine, base).name})
-    return wish(args, deck, style)
+    references, told = read_references(args.references, style.base_model)
+    wanted = wish(args, deck, style, references)
+    wanted.told = told
+    return wanted
 
 
 def style_of(record: DeckRecord) -> DeckStyle:

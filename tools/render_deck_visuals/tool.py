@@ -15,7 +15,7 @@ from loradeck.tools.library import find_lora
 from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.render_deck_visuals.gallery import find_deck
 from loradeck.tools.render_deck_visuals.plan import Look, Visual
-from loradeck.tools.render_deck_visuals.references import judged
+from loradeck.tools.render_deck_visuals.references import keep, require_taken
 from loradeck.tools.render_deck_visuals.resolve import changed_deck, look_of, new_deck, style_of
 from loradeck.tools.render_deck_visuals.wish import Wish, visuals
 from loradeck.tools.spec import ToolSpec
@@ -50,13 +50,6 @@ def handle(args: RenderArgs, bench: Workbench) -> RenderResult:
 
 
 def _refuse_what_comes_later(args: RenderArgs) -> None:
-    if args.references:
-        told = judged(args.references, args.base_model or "flux2-dev")
-        said = "".join(f" {finding.rule_id}: {finding.why} {finding.fix}" for finding in told)
-        raise NotYet(
-            "Reference pictures come with the hosted engines; leave references out, the LoRA carries the look. "
-            f"{said or 'These would do: each has a clean ground, and none is too many.'}"
-        )
     if set(args.formats) == {"pptx"}:
         raise NotYet("PowerPoint files come with a later release; ask for formats=['pdf'] or ['typst'] today.")
 
@@ -70,6 +63,8 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
     wanted.output_dir = _output_dir(args.output_dir, record)
     looks = {ref: look_of(find_lora(store, ref), 1.0) for ref in wanted.style.lora_ids()}
     _same_base(wanted.style.base_model, looks)
+    for references in wanted.style.leanings():
+        require_taken(wanted.style.base_model, references)
     deck_id = record.id if record is not None else new_id("deck")
     for pick in args.pick:
         gallery.show_take(store, deck_id, pick)
@@ -79,6 +74,7 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
     planned = visuals(wanted, looks, args.takes, drawn)
     if "pptx" in args.formats:
         wanted.told.append("PowerPoint files come with a later release; the PDF and its Typst source were made.")
+    keep(store, deck_id, wanted.references)
     with store.transaction():
         busy = _active(store, deck_id)  # again, under the lock: two calls at once must not both change the deck
         if busy is not None:

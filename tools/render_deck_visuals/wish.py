@@ -12,10 +12,10 @@ from pydantic import BaseModel, Field
 from loradeck.tools.contracts import DeckSpec, LoraUse, RenderArgs, Slide, SlideEdit
 from loradeck.tools.errors import NotFound
 from loradeck.tools.render_deck_visuals.deck_file import checked
-from loradeck.tools.render_deck_visuals.plan import Brush, Look, Visual, next_seed, visuals_of, worded
+from loradeck.tools.render_deck_visuals.plan import Brush, Leaned, Look, Visual, next_seed, visuals_of, worded
 
 STROKES = ("guidance", "steps", "prompt_prefix", "loras")
-"""What a call may set for the whole deck, or with `only` for some slides."""
+"""What a call may set for the whole deck, or with `only` for some slides, as references too, which are read first."""
 
 
 class SlideStyle(BaseModel):
@@ -25,6 +25,7 @@ class SlideStyle(BaseModel):
     steps: int | None = None
     prompt_prefix: str | None = None
     loras: list[LoraUse] | None = None
+    references: list[Leaned] | None = None
     pinned: bool = False
 
 
@@ -37,6 +38,7 @@ class DeckStyle(BaseModel):
     steps: int | None = None
     prompt_prefix: str | None = None
     loras: list[LoraUse] = Field(default_factory=list)
+    references: list[Leaned] = Field(default_factory=list)
     slides: dict[str, SlideStyle] = Field(default_factory=dict)
 
     def of(self, slide: str) -> SlideStyle:
@@ -54,6 +56,7 @@ class DeckStyle(BaseModel):
             guidance=own.guidance if own.guidance is not None else self.guidance,
             steps=own.steps if own.steps is not None else self.steps,
             prefix=(own.prompt_prefix if own.prompt_prefix is not None else self.prompt_prefix) or "",
+            references=tuple(own.references if own.references is not None else self.references),
         )
 
     def lora_ids(self) -> list[str]:
@@ -61,12 +64,17 @@ class DeckStyle(BaseModel):
         uses = [*self.loras, *(use for own in self.slides.values() for use in own.loras or [])]
         return list(dict.fromkeys(use.lora_id for use in uses))
 
+    def leanings(self) -> list[list[Leaned]]:
+        """The references of the deck, and of each slide that has its own."""
+        return [self.references, *(own.references for own in self.slides.values() if own.references is not None)]
+
 
 @dataclass
 class Wish:
     """The deck as it should be. `asked` are slides named in `only` and no edit, `changed` those that will differ.
 
-    Copies of its files go to `output_dir`, which is no part of the style: it decides no picture.
+    Copies of its files go to `output_dir`, which is no part of the style: it decides no picture. `references` are the
+    bytes of those that the call brought, for the deck to keep.
     """
 
     deck: DeckSpec
@@ -76,10 +84,14 @@ class Wish:
     changed: set[str] = field(default_factory=set)
     told: list[str] = field(default_factory=list)
     output_dir: str | None = None
+    references: dict[Leaned, bytes] = field(default_factory=dict)
 
 
-def wish(args: RenderArgs, deck: DeckSpec, style: DeckStyle) -> Wish:
-    """Apply a call to a deck. Raises NotFound for slides that the deck has not, BadArgument for edits that break it."""
+def wish(args: RenderArgs, deck: DeckSpec, style: DeckStyle, references: dict[Leaned, bytes] | None = None) -> Wish:
+    """Apply a call, and the references it brought, to a deck.
+
+    Raises NotFound for slides that the deck has not, BadArgument for edits that break it.
+    """
     names = [slide.name for slide in deck.slides]
     for name in [*(args.only or []), *(edit.slide for edit in args.edits), *(pick.slide for pick in args.pick)]:
         if name not in names:
@@ -87,7 +99,8 @@ def wish(args: RenderArgs, deck: DeckSpec, style: DeckStyle) -> Wish:
     scope = names if args.only is None else [*args.only, *(edit.slide for edit in args.edits)]
     wanted = Wish(deck, style.model_copy(deep=True), list(dict.fromkeys(scope)))
     wanted.asked = set(args.only or []) - {edit.slide for edit in args.edits}
-    _restyle(wanted, args)
+    wanted.references = references or {}
+    _restyle(wanted, args, None if references is None else list(references))
     for edit in args.edits:
         _edit(wanted, edit)
     for pick in args.pick:
@@ -121,9 +134,11 @@ def visuals(wanted: Wish, looks: dict[str, Look], takes: int, drawn: dict[str, s
     return planned
 
 
-def _restyle(wanted: Wish, args: RenderArgs) -> None:
-    """Take over guidance, steps, prefix and LoRAs: for the slides of `only`, else for the deck and all its slides."""
+def _restyle(wanted: Wish, args: RenderArgs, references: list[Leaned] | None) -> None:
+    """Take over what a call sets: for the slides of `only`, else for the deck and all its slides."""
     given = {name: getattr(args, name) for name in STROKES if getattr(args, name) is not None}
+    if references is not None:
+        given["references"] = references
     if args.only is not None:
         for name in args.only:
             _set(wanted, name, given)

@@ -6,16 +6,38 @@ takes bfloat16, which its own weights have too.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import torch
 from safetensors.torch import save
 
 from loradeck.engines import files
+from loradeck.engines.local.bases import Base
 from loradeck.engines.local.lora import Adapter
+from loradeck.engines.local.lora_header import LENGTH_BYTES
 from loradeck.engines.local.metadata import with_hashes
 
+ALIGNMENT = 8
+"""The format wants the tensors to begin at a multiple of so many bytes."""
 
-def write(adapter: Adapter, path: Path, metadata: dict[str, str]) -> str:
+
+def write(adapter: Adapter, path: Path, metadata: dict[str, str], dtype: torch.dtype = torch.float32) -> str:
     """Write the adapter as it stands, atomically and proved; returns the file's SHA-256."""
-    tensors = adapter.portable()
-    return files.write_proved(path, save(tensors, with_hashes(tensors, metadata)))
+    tensors = {name: value.to("cpu", dtype) for name, value in adapter.portable().items()}
+    return files.write_proved(path, in_order(save(tensors, with_hashes(tensors, metadata))))
+
+
+def dtype(base: Base) -> torch.dtype:
+    """The type of a base's LoRA files: bfloat16 where the published weights have it too, half the size."""
+    return torch.float32 if base.source is None else torch.bfloat16
+
+
+def in_order(content: bytes) -> bytes:
+    """A .safetensors file with its metadata by name: safetensors writes them in another order every time."""
+    start = LENGTH_BYTES + int.from_bytes(content[:LENGTH_BYTES], "little")
+    header = json.loads(content[LENGTH_BYTES:start])
+    header = {"__metadata__": dict(sorted(header.pop("__metadata__", {}).items())), **header}
+    told = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    told += b" " * (-len(told) % ALIGNMENT)
+    return len(told).to_bytes(LENGTH_BYTES, "little") + told + content[start:]

@@ -253,7 +253,7 @@ class Training:
     def _write(self, path: Path, story: dict[str, str]) -> str:
         """Write the LoRA that is to be used, which is the averaged one where weights are averaged."""
         with self._learner.average.in_place():
-            return export.write(self._adapter, path, story)
+            return export.write(self._adapter, path, story, export.dtype(self._base))
 
     def _shown(self, step: int) -> tuple[str, ...]:
         """The prompts that are drawn at a step: at the last one the test scenes too."""

@@ -24,8 +24,8 @@ ABOVE_START = 1.02
 FIFTH = 5
 GRADIENT_GROWS = 2.0
 WEIGHTS_GROW = 1.5
-"""A gradient norm that doubled since its calmest fifth and weights that grew by half since the middle of the run: the
-LoRA still grows where it should have settled, which shows as artefacts."""
+"""A gradient norm that doubled since its calmest fifth and weights that grew by half since the middle of the run, while
+the held-out loss gained nothing: the LoRA still grows where it should have settled, which shows as artefacts."""
 DARK_MEAN = 46.0
 DARKER_THAN_SET = 0.6
 """Mean luma of samples under which they are dark (RND-DARK's number), unless the set itself is as dark."""
@@ -188,13 +188,13 @@ def _flat(facts: RunFacts) -> Diagnosis | None:
 
 
 def _growing(facts: RunFacts) -> Diagnosis | None:
-    """The LoRA grows on and on."""
+    """The LoRA grows on and on, and the held-out loss gains nothing by it."""
     plan, norm = facts.plan, facts.lora_norm
     if plan is None or not _half_done(facts) or len(norm) < ENOUGH_POINTS:
         return None
     calm, now = _gradients(facts)
-    middle = next(value for step, value in norm if 2 * step >= norm[-1][0])
-    if now < GRADIENT_GROWS * calm or norm[-1][1] < WEIGHTS_GROW * middle:
+    middle, lost = _at_half(norm), facts.held_out[-1][1] / _at_half(facts.held_out)
+    if now < GRADIENT_GROWS * calm or norm[-1][1] < WEIGHTS_GROW * middle or lost < BARELY:
         return None
     return Diagnosis(
         what="The LoRA grows without settling: renders may show artefacts",
@@ -204,6 +204,11 @@ def _growing(facts: RunFacts) -> Diagnosis | None:
         ),
         remedy=_instead(facts, **_lower_rank(facts, plan)),
     )
+
+
+def _at_half(curve: Curve) -> float:
+    """The value at the middle of a curve's steps, or next after it."""
+    return next(value for step, value in curve if 2 * step >= curve[-1][0])
 
 
 def _lower_rank(facts: RunFacts, plan: TrainingPlan) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 2:
         sys.stderr.write("usage: python -m loradeck.tools.start_training.again WORKSPACE RUN_ID\n")
         return 2
-    run = again(Store(Path(arguments[0])), arguments[1])
+    run = again(Store(Path(arguments[0]).resolve()), arguments[1])
     sys.stdout.write(f"{run.id} is queued; `loradeck worker --once` trains it.\n")
     return 0
 

@@ -119,9 +119,15 @@ def _learned(story: Story) -> list[str]:
     else:
         lines.append("No picture was held out, so that there is no held-out loss.")
     if story.best is not None:
-        lines.append(f"Best checkpoint: step {story.best.step}: {story.best.why}. This file is that of the last step.")
+        lines.append(f"Best checkpoint: step {story.best.step}: {story.best.why}. {_where_the_best_is(story)}")
     shown = [f"{artefact.kind.replace('_', ' ')}: `{_short(artefact.path)}`" for artefact in story.pictures]
     return [*lines, *(_listed(shown) if shown else [])]
+
+
+def _where_the_best_is(story: Story) -> str:
+    if story.best is None or story.best.step == story.lora.steps:
+        return "It is this file."
+    return f"It lies in `runs/{story.run.id}/checkpoints`; this file is that of the last step."
 
 
 def sparkline(values: Sequence[float]) -> str:
@@ -132,9 +138,10 @@ def sparkline(values: Sequence[float]) -> str:
 
 
 def _table(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
-    """The curves by step, those that were measured; of many steps evenly spaced ones, the last among them."""
+    """The curves that were measured, at the start and at checkpoints; of many evenly spaced ones and the last."""
     columns = {title: dict(curves[name]) for title, name in CURVES.items() if curves[name]}
-    steps = [step for step, _ in curves["held_out_loss"]]
+    scored = dict(curves["leak"])
+    steps = [step for step, _ in curves["held_out_loss"] if not scored or step in scored or step == 0]
     every = -(-len(steps) // MOST_ROWS)
     rows = [f"| step | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 1)]
     for step in steps[::-1][::every][::-1]:

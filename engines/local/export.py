@@ -15,8 +15,8 @@ from safetensors.torch import save
 from loradeck.engines import files
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.lora import Adapter
-from loradeck.engines.local.lora_header import LENGTH_BYTES
 from loradeck.engines.local.metadata import with_hashes
+from loradeck.engines.local.tensor_file import LENGTH_BYTES
 
 ALIGNMENT = 8
 """The format wants the tensors to begin at a multiple of so many bytes."""

@@ -23,8 +23,8 @@ ABOVE_START = 1.02
 """A loss on training pictures above this share of its first value: the steps lead away from them."""
 FIFTH = 5
 RUNS_AWAY = 2.5
-"""Weights that grew by this since the middle of the run, while the held-out loss gained nothing: steps of equal size would
-have doubled them. The LoRA runs away, which shows as artefacts."""
+"""Weights that grew by this since the middle of the run, while the held-out loss gained nothing: steps of equal size
+would have doubled them. The LoRA runs away, which shows as artefacts."""
 DARK_MEAN = 46.0
 DARKER_THAN_SET = 0.6
 """Mean luma of samples under which they are dark (RND-DARK's number), unless the set itself is as dark."""
@@ -195,8 +195,8 @@ def _growing(facts: RunFacts) -> Diagnosis | None:
     return Diagnosis(
         what="The LoRA grows without settling: renders may show artefacts",
         why=(
-            f"Since the middle of the run its weights grew from {middle:.3g} to {norm[-1][1]:.3g}, and the held-out loss "
-            f"went from {before:.4f} to {facts.held_out[-1][1]:.4f}{_gradient(facts)}."
+            f"Since the middle of the run its weights grew from {middle:.3g} to {norm[-1][1]:.3g}, and the held-out "
+            f"loss went from {before:.4f} to {facts.held_out[-1][1]:.4f}{_gradient(facts)}."
         ),
         remedy=_instead(facts, **_lower_rank(facts, plan)),
     )

@@ -14,16 +14,18 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 from support import tiny
+from support.families import TINY
 from support.images import save
 from support.reporter import MemoryReporter
 
 from loradeck.engines import files
 from loradeck.engines.base import DrawJob, DrawRequest, LoraRef
-from loradeck.engines.errors import BadSpec, OutOfMemory
+from loradeck.engines.errors import BadSpec, NotInstalled, OutOfMemory
 from loradeck.engines.local import bases, batching, drawing, full_size, opened, pipeline, placement
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.engine import LocalEngine
 from loradeck.engines.local.families.klein import FAMILY
+from loradeck.engines.local.machine import Device, Machine
 from loradeck.engines.local.references import TAKERS
 from loradeck.engines.local.steady import steady
 
@@ -304,6 +306,47 @@ def test_a_large_base_draws_what_a_small_one_draws(
     engine, _ = request.getfixturevalue("large")
     drawn(engine, (tiny.job(tmp_path / "other.png", "a square"),), (lora,))
     assert np.array_equal(drawn(engine, (tiny.job(tmp_path / "large.png"),), (lora,)), small)
+
+
+def test_a_base_whose_files_are_gone_is_told(tmp_path: Path) -> None:
+    base = tiny.base(tmp_path / "weights")
+    (base.weights / "model_index.json").unlink()
+    with pytest.raises(NotInstalled, match="files of the base preview are missing"):
+        drawing.draw(base, DrawRequest("preview", (tiny.job(tmp_path / "a.png"),)), MemoryReporter())
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_every_family_draws_the_same_as_a_large_base_and_in_company(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = TINY[name].base(tmp_path / "weights")
+    engine = LocalEngine({base.name: lambda: base})
+    job, other = tiny.job(tmp_path / "one.png"), tiny.job(tmp_path / "other.png", "a square", 2)
+    engine.draw(DrawRequest(base.name, (job,)), MemoryReporter())
+    alone = job.out.read_bytes()
+    job.out.unlink()
+    monkeypatch.setattr(placement, "SMALL", 0)
+    monkeypatch.setattr(drawing, "_drawers", {})
+    engine.draw(DrawRequest(base.name, (other, job)), MemoryReporter())
+    assert job.out.read_bytes() == alone
+
+
+@pytest.mark.parametrize(
+    ("device", "bf16", "placed"),
+    [
+        ("cuda", True, ("cuda", torch.bfloat16)),
+        ("mps", False, ("mps", torch.float16)),
+        ("cpu", True, ("cpu", torch.float32)),
+    ],
+)
+def test_a_base_is_drawn_where_the_machine_is_strongest_and_the_preview_on_the_cpu(
+    home: Path, monkeypatch: pytest.MonkeyPatch, device: Device, bf16: bool, placed: tuple[str, torch.dtype]
+) -> None:
+    machine = Machine(device, "a chip", 24.0, 24.0, 64.0, 64.0, 100.0, bf16=bf16)
+    monkeypatch.setattr(placement, "detect", lambda folder: machine)
+    base = tiny.base(home / "weights")
+    assert placement.placement(base) == (torch.device("cpu"), torch.float32)
+    assert placement.placement(replace(base, preview=False)) == (torch.device(placed[0]), placed[1])
 
 
 # --------------------------------------------------------------------------- references

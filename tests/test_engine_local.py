@@ -456,10 +456,14 @@ def test_missing_packages_are_named_with_the_way_to_get_them(
         engine.train(tiny.spec(tmp_path), dataset, MemoryReporter())
 
 
-def test_broken_weights_are_told(dataset: DatasetFolder, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [("diffusion_pytorch_model.safetensors", "not complete: vae/diffusion"), ("config.json", "missing or broken")],
+)
+def test_broken_weights_are_told(file: str, told: str, dataset: DatasetFolder, tmp_path: Path) -> None:
     base = tiny.base(tmp_path / "weights")
-    (tmp_path / "weights" / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(b"cut short")
-    with pytest.raises(NotInstalled, match="missing or broken"):
+    (tmp_path / "weights" / "vae" / file).write_bytes(b"cut short")
+    with pytest.raises(NotInstalled, match=told):
         LocalEngine({"preview": lambda: base}).train(tiny.spec(tmp_path / "run"), dataset, MemoryReporter())
 
 

@@ -46,7 +46,9 @@ def main() -> int:
                 continue  # it was faster than the kill
             done += 1
             trial.attempt()
-            table.setdefault(moment or AT_RANDOM, []).append(trial.equals(whole) and trial.rows() == whole.rows())
+            equal = trial.equals(whole) and trial.rows() == whole.rows()
+            table.setdefault(moment or AT_RANDOM, []).append(equal)
+            print(f"{done:4} {moment or AT_RANDOM}: {'equal' if equal else 'NOT EQUAL'}", flush=True)
     print_table(table, time.monotonic() - began)
     return sum(results.count(False) for results in table.values())
 

@@ -17,6 +17,7 @@ from loradeck.state import runs
 from loradeck.state.errors import LeaseLost, WorkspaceReadOnly
 from loradeck.state.records import RunRecord
 from loradeck.state.store import Store
+from loradeck.tools.check_status.report import report
 
 
 @pytest.fixture
@@ -124,6 +125,23 @@ def test_a_pid_that_another_process_got_since_does_not_keep_a_run_alive(
     lease_runs_out(store, run.id)
     ended, _ = runs.sweep(store)
     assert [row.state for row in ended] == ["lost"]
+
+
+def test_a_training_that_a_restart_of_the_machine_ended_is_found_at_the_next_start_and_can_be_resumed(
+    store: Store, elsewhere: psutil.Process
+) -> None:
+    """Its pid belongs to somebody else by then, who did not start as long after this start as it did after its own."""
+    run, _ = claimed(store, name="zorbik")
+    store.change(RunRecord, run.id, state="running", step=70, steps=100)
+    store.change(RunRecord, run.id, pid=elsewhere.pid, pid_started=runs.birth(elsewhere) + 86_400)
+    lease_runs_out(store, run.id)
+    launched: list[str] = []
+    assert [ended.id for ended in runs.recover(store, launched.append)] == [run.id]
+    found = report(store, runs.get(store, run.id))
+    assert (found.state, found.step) == ("lost", 70)
+    assert "the machine restarted, at step 70" in str(found.message)
+    assert found.next_step.startswith(f'start_training(resume="{run.id}")')
+    assert launched == []  # a person decides when it goes on
 
 
 def test_a_lost_run_says_so_keeps_its_step_and_frees_its_device(store: Store) -> None:

@@ -83,11 +83,13 @@ def _pictures(job: Job, run_dir: Path) -> list[Artefact]:
 
     job.reporter.event("The training is done; drawing the loss chart.")  # also writes the last metrics
     chart, grid = run_dir / "loss.png", run_dir / "samples.png"
-    loss_chart(runs.metric(job.store, job.run.id, "loss"), runs.metric(job.store, job.run.id, "held_out_loss"), chart)
+    loss, held_out = (runs.metric(job.store, job.run.id, name) for name in ("loss", "held_out_loss"))
+    patiently(lambda: loss_chart(loss, held_out, chart))
     made = [_artefact("loss_chart", chart)]
     samples = job.store.where(SampleRecord, "run_id = ?", [job.run.id], order="step, rowid")
     if samples:
-        sample_grid([(sample.step, sample.prompt, Path(sample.path)) for sample in samples], grid)
+        shown = [(sample.step, sample.prompt, Path(sample.path)) for sample in samples]
+        patiently(lambda: sample_grid(shown, grid))
         made.append(_artefact("sample_grid", grid))
     return made
 

@@ -319,7 +319,7 @@ def test_a_base_whose_files_are_gone_is_told(tmp_path: Path) -> None:
 def test_every_family_draws_the_same_as_a_large_base_and_in_company(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = TINY[name].base(tmp_path / "weights")
+    base = TINY[name](tmp_path / "weights")
     engine = LocalEngine({base.name: lambda: base})
     job, other = tiny.job(tmp_path / "one.png"), tiny.job(tmp_path / "other.png", "a square", 2)
     engine.draw(DrawRequest(base.name, (job,)), MemoryReporter())
@@ -412,3 +412,29 @@ def test_a_base_that_never_learned_to_look_at_references_names_those_that_did(ho
     with pytest.raises(BadSpec, match=r"preview never learned .* draw on flux2-klein-4b, flux2-klein-9b or flux2-dev"):
         blind.draw(request, MemoryReporter())
     assert set(TAKERS) <= full_size.BASES.keys()
+
+
+@pytest.mark.parametrize(
+    ("share", "fmt"), [(1.01, None), (0.8, "int8"), (0.5, "nf4")], ids=["room", "less room", "little room"]
+)
+def test_a_large_base_is_drawn_in_the_most_exact_numbers_that_fit(
+    share: float, fmt: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tiny.base(tmp_path / "weights")
+    monkeypatch.setattr("loradeck.engines.local.frozen.SMALL", 16)
+    pipeline = FAMILY.load(base.weights)
+    parts = (pipeline.transformer, pipeline.vae)
+    whole = sum(tensor.nbytes for part in parts for tensor in (*part.parameters(), *part.buffers()))
+    free = int(whole * share) + placement.ROOM_TO_DRAW
+    monkeypatch.setattr(placement, "free_bytes", lambda device: free)
+    monkeypatch.setattr("loradeck.engines.local.frozen.multiplies_fp8", lambda device: False)
+    assert placement.number_format(pipeline, torch.device("cuda")) == fmt
+
+
+def test_encoders_that_do_not_fit_a_device_encode_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = tiny.base(tmp_path / "weights")
+    device, text = torch.device("cuda"), FAMILY.text_parts
+    size = (base.weights / "text_encoder" / "model.safetensors").stat().st_size
+    for spare, where in ((0, device), (-1, torch.device("cpu"))):
+        monkeypatch.setattr(placement, "free_bytes", lambda _, spare=spare: size + placement.ROOM_TO_DRAW + spare)
+        assert placement.encoders_device(base, text, device) == where

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from loradeck.engines.local import families, memory
+from loradeck.engines.local import families, frozen, memory
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.learner import CPU
 from loradeck.engines.local.pipeline import Encoders, load
-from loradeck.engines.local.placement import is_small, placement
+from loradeck.engines.local.placement import encoders_device, is_small, number_format, placement
 from loradeck.engines.local.stack import Stack
 from loradeck.engines.local.steady import steady
 from loradeck.engines.local.texts import join, moved
@@ -43,7 +43,8 @@ class OpenBase:
             self._encode(self.pipeline, new, on_each)
             return
         self._let_go()
-        encoders = Encoders(self._base, self.family, self.dtype, self.device)
+        device = encoders_device(self._base, self.family.text_parts, self.device)
+        encoders = Encoders(self._base, self.family, self.dtype, device)
         try:
             self._encode(encoders.open(), new, on_each)
         finally:
@@ -69,7 +70,11 @@ class OpenBase:
         """What draws: a large base's comes without the parts that only encoding needs. Raises NotInstalled."""
         if self._pipeline is None:
             without = () if self._small else self.family.text_parts
-            self._pipeline = load(self._base, self.family, self.dtype, self.device, without)
+            pipeline = load(self._base, self.family, self.dtype, CPU, without)
+            fmt = number_format(pipeline, self.device)
+            if fmt is not None:
+                frozen.quantise(pipeline.transformer, fmt, device=self.device)
+            self._pipeline = pipeline.to(self.device)
             steady(self._pipeline)
         return self._pipeline
 

@@ -141,10 +141,10 @@ def test_over_fitting_on_three_images_is_told_with_the_step_it_began_at(
         advanced={"held_out": 2, "preservation": 0, "schedule": "constant", "threads": 1},
     )  # fmt: skip
     LocalEngine({"preview": lambda: preview}).train(spec, tiny.dataset(tmp_path / "images", 5), reporter)
-    found = only(facts_at(reporter, 60, 60))
+    found = only(facts_at(reporter, 45, 45))
     assert found.what == "The held-out loss rises: over-fitting (TRN-CONVERGED)"
     lowest = min(reporter.series("held_out_loss"), key=lambda point: point[1])[0]
-    assert 0 < lowest < 60
+    assert 0 < lowest < 45
     assert found.remedy.endswith(f"steps={lowest})")
     in_train = reporter.series("in_train_loss")
     assert in_train[-1][1] < in_train[0][1]

@@ -563,7 +563,8 @@ def test_divergence_comes_with_a_lower_learning_rate(house: House, dataset: Data
     run_id = house.start(dataset_id=dataset.id, learning_rate=0.03, advanced={"fail": "diverge"}).run_id
     assert house.work(run_id) == "failed"
     found = house.status(run_id=run_id).diagnosis
-    assert [one.remedy for one in found] == [f'start_training(dataset_id="{dataset.id}", learning_rate=1.0e-02)']
+    again = f'start_training(dataset_id="{dataset.id}", advanced={{"fail": "diverge"}}, learning_rate=1.0e-02)'
+    assert [one.remedy for one in found] == [again]
     assert [one.why for one in found] == ["The loss became nan at step 10."]
 
 

@@ -9,7 +9,7 @@ from loradeck.tools.contracts import Finding
 PREVIEW_NOTE = (
     "This used the embedded preview base: a tiny model that draws simple flat pictures with soft edges, for "
     "learning the workflow. "
-    "A LoRA of it works on it alone; bases for real pictures come with a later release."
+    "A LoRA of it works on it alone; for real pictures train a full-size base_model (flux2-klein-4b, flux1-dev ...)."
 )
 
 

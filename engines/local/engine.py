@@ -214,7 +214,7 @@ def _cost_of_drawing(base: Base, request: DrawRequest) -> Cost:
 
 def _cost_of_preview(base: Base, spec: TrainSpec) -> Cost:
     recipe = base.recipe
-    drawn = (len(spec.sample_prompts) or 2) * (2 + spec.steps // spec.sample_every)
+    drawn = (len(spec.sample_prompts) or 2) * (2 + spec.steps // spec.sample_every) + len(spec.test_prompts)
     learning = spec.steps * recipe.seconds_per_step * spec.batch_size / recipe.batch_size
     seconds = recipe.seconds_to_load + learning + drawn * recipe.seconds_per_picture
     values = 8_000 * spec.rank * (spec.steps // spec.checkpoint_every + STATE_COPIES * 2)

@@ -226,11 +226,11 @@ class Learner:
                 self._backward(step, total)
         except OutOfMemory as error:
             short = error
-        self.peers.agree(short, [*self._gradient(), total])
+        self.peers.agree(short, [total] if self.peers.count == 1 else [*self._gradient(), total])
         return total[0], total[1]
 
     def _gradient(self) -> list[torch.Tensor]:
-        """The gradient of every parameter, zero where there was no row to make one."""
+        """The gradient of every parameter, zero where no row of ours made one."""
         for weight in self.adapter.parameters().values():
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)

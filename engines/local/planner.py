@@ -313,4 +313,4 @@ def _smaller(costs: Costs, what: Literal["parameters", "text_parameters"]) -> st
     """What to choose instead of a base of which this is too large."""
     least = min(facts.BASES.values(), key=lambda one: (getattr(one, what), one.parameters))
     smaller = f"a smaller base such as {least.base}, " if getattr(least, what) < getattr(costs, what) else ""
-    return f"{smaller}the preview base, or a hosted engine"
+    return f"{smaller}the preview base, or a machine with more memory"

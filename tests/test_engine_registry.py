@@ -117,5 +117,6 @@ def test_an_engine_that_could_but_is_not_ready_is_named_with_its_remedy() -> Non
 
 
 def test_a_base_that_nobody_knows_is_told_with_the_known_ones() -> None:
-    with pytest.raises(NotInstalled, match="flux1-dev; what is installed can train on preview: choose that"):
-        Registry().choose("flux1-dev", "train")
+    known = "flux1-dev, flux2-dev, flux2-klein-4b, flux2-klein-9b, preview, z-image, z-image-base"
+    with pytest.raises(NotInstalled, match=rf"wan-2\.2; what is installed can train on {known}: choose that"):
+        Registry().choose("wan-2.2", "train")

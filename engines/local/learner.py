@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +120,7 @@ class Flow:
         hold = self.hold
         noisy = given.mixed.to(hold.device, hold.dtype, non_blocking=True)
         sigma = given.sigma.to(hold.device, non_blocking=True)
-        with torch.autocast(hold.device.type, hold.dtype, enabled=hold.dtype != torch.float32):
+        with nullcontext() if hold.dtype == torch.float32 else torch.autocast(hold.device.type, hold.dtype):
             return self._family.flow(self._transformer, noisy, sigma, moved(given.text, hold.device, hold.dtype))
 
     def wanted(self, given: Noisy) -> torch.Tensor:

@@ -24,7 +24,8 @@ class Adapter:
     """A LoRA on a frozen transformer, through peft.
 
     Layers that read the same input share one down-projection A (see the family), which is how the original models
-    hold q, k and v and how the exported file holds the LoRA.
+    hold q, k and v and how the exported file holds the LoRA. Its matrices are float32 whatever the base's are: a step
+    is too small for bfloat16, which would round it away (diffusers' scripts do the same, `cast_training_params`).
     """
 
     def __init__(self, transformer: Any, family: Family, rank: int, alpha: float, seed: int) -> None:
@@ -35,6 +36,9 @@ class Adapter:
         modules = dict(transformer.named_modules())
         self._layers: dict[str, Any] = {name: modules[name] for name in targets}
         self._shared, self._rank = family.shared_inputs(transformer), rank
+        for layer in self._layers.values():
+            layer.lora_A[ADAPTER].float()
+            layer.lora_B[ADAPTER].float()
         for group in self._shared:
             for name in group[1:]:
                 self._layers[name].lora_A[ADAPTER].weight = self._layers[group[0]].lora_A[ADAPTER].weight
@@ -68,9 +72,10 @@ class Adapter:
         self._check_shared(file)
 
     def _check_shared(self, file: LoraFile) -> None:
-        for name in file.modules:
-            down = file.weights[f"{name}.lora_A.weight"]
-            if not torch.equal(self._layers[name].lora_A[ADAPTER].weight[: down.shape[0]], down):
+        """Raise BadSpec where layers that share a down-projection have different ones in the file."""
+        for group in self._shared:
+            downs = [file.weights[f"{name}.lora_A.weight"] for name in group if name in file.modules]
+            if not all(torch.equal(downs[0], down) for down in downs):
                 raise BadSpec("The LoRA to start from keeps q, k and v apart, which cannot be continued; start afresh.")
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:

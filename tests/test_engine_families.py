@@ -18,7 +18,7 @@ from support.families import TINY
 from support.reporter import Crash, MemoryReporter
 
 from loradeck.engines.base import DatasetFolder, DrawRequest, LoraRef, TrainResult, TrainSpec
-from loradeck.engines.local import checkpoint, families, lora_file
+from loradeck.engines.local import checkpoint, costs, families, lora_file, planner, training
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.engine import LocalEngine
 from loradeck.engines.local.lora import Adapter
@@ -107,6 +107,21 @@ def test_it_learns_and_tells_its_numbers(trained: Trained) -> None:
     assert np.isfinite(losses).all()
     first, last = (trained.reporter.series("in_train_loss")[place][1] for place in (0, -1))
     assert first != last
+
+
+def test_a_base_in_16_bits_is_taught_by_a_lora_in_32(trained: Trained, tmp_path: Path) -> None:
+    spec = replace(trained.spec, run_dir=tmp_path, steps=2, checkpoint_every=2, sample_every=2)
+    sizes = {"batch_size": spec.batch_size, "rank": spec.rank, "resolution": SIDE, "steps": 2, "checkpoint_every": 2}
+    plan = replace(planner.plan(tiny.AMPLE, costs.of("flux2-klein-4b"), **sizes), dtype="bfloat16")
+    reporter = MemoryReporter()
+    training.train(trained.base, spec, trained.dataset, reporter, plan)
+    first = [
+        next(values["loss"] for _, values in one.numbers if "loss" in values) for one in (reporter, trained.reporter)
+    ]
+    assert first[0] == pytest.approx(first[1], rel=0.02)
+    assert {step for step, _, _ in reporter.samples} == {0, 2}
+    kept = load_file(checkpoint.state_path(tmp_path / "checkpoints", 2))
+    assert {value.dtype for value in kept.values() if value.is_floating_point()} == {torch.float32}
 
 
 def test_samples_are_drawn_and_differ_as_it_learns(trained: Trained) -> None:

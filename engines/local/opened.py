@@ -49,7 +49,6 @@ class OpenBase:
             self._encode(encoders.open(), new, on_each)
         finally:
             encoders.close()
-            memory.give_back()
 
     def _encode(self, pipeline: Any, prompts: Iterable[str], on_each: Callable[[], None]) -> None:
         for prompt in prompts:

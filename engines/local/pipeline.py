@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError
 
 from loradeck.engines.errors import NotInstalled
+from loradeck.engines.local import memory
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.families import Family
 from loradeck.engines.local.learner import CPU
@@ -33,20 +34,34 @@ def load(
 
 
 class Encoders:
-    """The parts of a base that encode pictures and prompts, opened when they are first needed, until `close`."""
+    """The parts of a base that encode pictures and prompts, opened when they are first needed, until `close`.
 
-    def __init__(self, base: Base, family: Family, dtype: torch.dtype, device: torch.device) -> None:
+    Args:
+        device: where prompts are encoded.
+        pictures: where pictures are, when that is elsewhere: a VAE fits a chip that the text encoder does not, and
+            is slow on a CPU.
+    """
+
+    def __init__(
+        self,
+        base: Base,
+        family: Family,
+        dtype: torch.dtype,
+        device: torch.device,
+        pictures: torch.device | None = None,
+    ) -> None:
         self._base, self._family, self._dtype, self._device = base, family, dtype, device
+        self._pictures = pictures or device
         self._pipeline: Any = None
 
     def open(self) -> Any:
         """The pipeline without its transformer."""
         if self._pipeline is None:
             self._pipeline = load(self._base, self._family, self._dtype, self._device, without=("transformer",))
+            self._pipeline.vae.to(self._pictures)
         return self._pipeline
 
     def close(self) -> None:
         """Free them, on the device too."""
         self._pipeline = None
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        memory.give_back()

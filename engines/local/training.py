@@ -174,7 +174,9 @@ class Training:
             self._reporter.raise_if_cancelled()
             self._reporter.progress(step, spec.steps, f"encoding images and captions ({done} of {of})")
 
-        encoders = Encoders(self._base, self._family, self._hold.dtype, placing.encoders_device(self._plan))
+        encoders = Encoders(
+            self._base, self._family, self._hold.dtype, placing.encoders_device(self._plan), self._hold.device
+        )
         folder = (spec.cache or spec.run_dir / "cache") / self._base.name
         encoder = Encoder(self._base, self._base_sha256, self._family, encoders.open, folder, tell)
         try:
@@ -289,15 +291,27 @@ class Training:
             self._patience.through(write, f"the samples of step {step}", step)
 
     def _pictures(self, said: Text, seeds: list[int]) -> list[Image]:
+        """Together without a plan; one at a time with one, and no larger than what is learned: it counts no more."""
+        size = self._base.sizes[0]
+        if self._plan is None:
+            return self._drawn(said, seeds, size)
+        size = (min(size[0], self._spec.resolution), min(size[1], self._spec.resolution))
+        return [
+            picture
+            for number, seed in enumerate(seeds)
+            for picture in self._drawn(part(said, number, number + 1), [seed], size)
+        ]
+
+    def _drawn(self, said: Text, seeds: list[int], size: tuple[int, int]) -> list[Image]:
         return self._family.draw(
             self._pipeline,
             moved(said, self._hold.device, self._hold.dtype),
             moved(self._material.empty, self._hold.device, self._hold.dtype),
             seeds,
-            self._base.sizes[0],
+            size,
             self._base.draw_steps,
             self._base.recipe.guidance,
-            lambda: None,
+            self._reporter.raise_if_cancelled,
         )
 
     def _finish(self, progress: Progress) -> TrainResult:

@@ -53,7 +53,9 @@ class Flux1(DiffusersFamily):
     @torch.no_grad()
     def encode_prompts(self, pipeline: Any, prompts: Sequence[str], max_tokens: int) -> Text:
         """`states` ``(m, tokens, 4096)`` of T5 and `pooled` ``(m, 768)`` of CLIP, by the pipeline's `encode_prompt`."""
-        states, pooled, _ = pipeline.encode_prompt(prompt=list(prompts), max_sequence_length=max_tokens)
+        states, pooled, _ = pipeline.encode_prompt(
+            prompt=list(prompts), max_sequence_length=max_tokens, device=pipeline.text_encoder.device
+        )
         return {"states": states, "pooled": pooled}
 
     def flow(self, transformer: Any, noisy: torch.Tensor, sigma: torch.Tensor, text: Text) -> torch.Tensor:

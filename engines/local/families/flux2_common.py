@@ -43,7 +43,9 @@ class Flux2Family(DiffusersFamily):
     @torch.no_grad()
     def encode_prompts(self, pipeline: Any, prompts: Sequence[str], max_tokens: int) -> Text:
         """`states` ``(m, tokens, d)``: three layers of the text encoder side by side, by `encode_prompt` itself."""
-        return {"states": pipeline.encode_prompt(prompt=list(prompts), max_sequence_length=max_tokens)[0]}
+        device = pipeline.text_encoder.device
+        states = pipeline.encode_prompt(prompt=list(prompts), max_sequence_length=max_tokens, device=device)[0]
+        return {"states": states}
 
     def flow(self, transformer: Any, noisy: torch.Tensor, sigma: torch.Tensor, text: Text) -> torch.Tensor:
         """One pass; the timestep is sigma itself (t / 1000)."""

@@ -45,7 +45,10 @@ class ZImage(DiffusersFamily):
         The transformer gets a prompt's own tokens alone, whose number is in `lengths` (see `filled_up`).
         """
         said, _ = pipeline.encode_prompt(
-            prompt=list(prompts), do_classifier_free_guidance=False, max_sequence_length=max_tokens
+            prompt=list(prompts),
+            device=pipeline.text_encoder.device,
+            do_classifier_free_guidance=False,
+            max_sequence_length=max_tokens,
         )
         return filled_up(said, max_tokens)
 

@@ -91,6 +91,7 @@ def test_there_are_as_many_processes_as_gpus_and_never_more_than_pictures_in_a_s
     assert peers.wanted(1, CUDA, batch_size=8) == 1
     assert peers.wanted(0, CPU, batch_size=8) == 1
     assert peers.wanted(2, CPU, batch_size=8) == 2
+    assert peers.wanted(2, torch.device("mps"), batch_size=8) == 1
 
 
 def test_a_process_that_follows_tells_nobody() -> None:

@@ -347,8 +347,10 @@ def test_an_apple_chip_trains_in_bf16_or_int8_without_swapping_or_compiling() ->
     assert planned(APPLE).seconds_per_step is None
 
 
-def test_a_card_without_bf16_trains_in_fp16() -> None:
-    assert planned(machines.card("T4", 16, (7, 5))).dtype == "float16"
+def test_a_card_without_bf16_trains_in_float32_and_as_slowly_as_it_multiplies_that() -> None:
+    old, new = machines.card("T4", 16, (7, 5)), machines.card("A10", 24, (8, 6))
+    assert (planned(old).dtype, planned(new).dtype) == ("float32", "bfloat16")
+    assert old.tflops == 8.1
 
 
 @pytest.mark.parametrize(

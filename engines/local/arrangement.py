@@ -12,10 +12,10 @@ from typing import Literal
 from loradeck.engines.local.costs import COUNTED_AT, TEXT_TOKENS, Costs, tokens
 from loradeck.engines.local.machine import DISK_GB, GIB, Device
 
-Dtype = Literal["bfloat16", "float16", "float32"]
+Dtype = Literal["bfloat16", "float32"]
 Format = Literal["full", "fp8", "int8", "nf4"]
 
-DTYPE_BYTES: dict[Dtype, int] = {"bfloat16": 2, "float16": 2, "float32": 4}
+DTYPE_BYTES: dict[Dtype, int] = {"bfloat16": 2, "float32": 4}
 
 FORMAT_BYTES: dict[Format, float] = {"fp8": 1.001, "int8": 1.001, "nf4": 0.5 + 2 / 64}
 """Bytes of a weight with its scales: one of 2 bytes a row of at least 2,560, or one a block of 64."""

@@ -264,12 +264,20 @@ def sensitive(name: str, layer: nn.Linear) -> bool:
     return small(name, layer) or any(part.startswith(("norm", "adaLN")) for part in name.split("."))
 
 
-def quantise(transformer: Any, fmt: Format, *, skip: Skip = sensitive, device: torch.device | None = None) -> int:
+def quantise(
+    transformer: Any,
+    fmt: Format,
+    *,
+    skip: Skip = sensitive,
+    device: torch.device | None = None,
+    home: torch.device | None = None,
+) -> int:
     """Replace the frozen linear layers of the repeated blocks; returns how many bytes that saves.
 
     `skip` is asked with a layer's name within its block and the layer. What stands outside the blocks (embedders, the
-    last layers) and what is trained stays. One layer at a time is encoded, on `device` when given, where it then
-    stays: the peak there is the encoded layers and one full one. fp8 is multiplied as such where the chip can.
+    last layers) and what is trained stays. One layer at a time is encoded, on `device` when given, and then stays
+    there or goes to `home`: the peak there is one full layer beside the encoded ones that stayed. fp8 is multiplied as
+    such where the chip can.
     """
     saved = 0
     names = [(block, name) for block, name, _ in _layers(transformer, skip)]  # holds no layer that is done
@@ -280,7 +288,7 @@ def quantise(transformer: Any, fmt: Format, *, skip: Skip = sensitive, device: t
             layer.to(device)
         sides = layer.in_features % 16 == 0 and layer.out_features % 16 == 0
         frozen = FrozenLinear(layer, fmt, scaled=fmt == "fp8" and sides and multiplies_fp8(layer.weight.device))
-        block.set_submodule(name, frozen)
+        block.set_submodule(name, frozen if home is None else frozen.to(home))
         saved += weight.nbytes - frozen.codes.nbytes - frozen.scale.nbytes
     return saved
 

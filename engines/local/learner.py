@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from loradeck.engines.local.material import Material, Pairs, Shape
 from loradeck.engines.local.options import Options
 from loradeck.engines.local.peers import ALONE
 from loradeck.engines.local.seeds import batches, noise_levels, stream
-from loradeck.engines.local.texts import either, join, moved, part
+from loradeck.engines.local.texts import either, join, moved, part, sent
 
 if TYPE_CHECKING:
     from loradeck.engines.local.families import Text
@@ -110,7 +109,11 @@ class Hold:
 
 
 class Flow:
-    """The transformer's prediction, with inputs brought to where it is held. Everything outside stays in float32."""
+    """The transformer's prediction, with inputs brought to where it is held. Everything outside stays in float32.
+
+    It computes in the type of its inputs, as it does when it draws: autocast would keep what it norms in float32, which
+    takes twice the memory.
+    """
 
     def __init__(self, family: Family, transformer: Any, hold: Hold) -> None:
         self._family, self._transformer, self.hold = family, transformer, hold
@@ -118,18 +121,17 @@ class Flow:
     def __call__(self, given: Noisy) -> torch.Tensor:
         """The predicted flow ``(b, c, h, w)``, on the device."""
         hold = self.hold
-        noisy = given.mixed.to(hold.device, hold.dtype, non_blocking=True)
-        sigma = given.sigma.to(hold.device, non_blocking=True)
-        with nullcontext() if hold.dtype == torch.float32 else torch.autocast(hold.device.type, hold.dtype):
-            return self._family.flow(self._transformer, noisy, sigma, moved(given.text, hold.device, hold.dtype))
+        noisy = sent(given.mixed, hold.device, hold.dtype)
+        sigma = sent(given.sigma, hold.device)
+        return self._family.flow(self._transformer, noisy, sigma, moved(given.text, hold.device, hold.dtype))
 
     def wanted(self, given: Noisy) -> torch.Tensor:
         """The flow that should be predicted, on the device."""
-        return given.target.to(self.hold.device, non_blocking=True)
+        return sent(given.target, self.hold.device)
 
     def errors(self, predicted: torch.Tensor, given: Noisy) -> torch.Tensor:
         """How far a prediction of the rows is from what is wanted, ``(b,)``, on the device."""
-        weight = None if given.weight is None else given.weight.to(self.hold.device, non_blocking=True)
+        weight = None if given.weight is None else sent(given.weight, self.hold.device)
         return row_losses(predicted, self.wanted(given), weight)
 
 

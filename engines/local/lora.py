@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from peft import LoraConfig
 from peft.tuners.tuners_utils import BaseTunerLayer
+from torch.nn import functional
+from torch.nn.utils import skip_init
 
 from loradeck.engines.errors import BadSpec
 from loradeck.engines.local.families import Family
@@ -20,13 +22,23 @@ from loradeck.engines.local.shrink import shrunk
 ADAPTER = "look"
 
 
+class Matrix(torch.nn.Linear):
+    """One matrix of the LoRA: kept in float32, multiplied in the type of what comes in.
+
+    peft would bring what comes in to float32 instead, a copy for every layer that holds on to it until the backward.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``x @ weight.T`` in the type of x."""
+        return functional.linear(x, self.weight.to(x.dtype))
+
+
 class Adapter:
     """A LoRA on a frozen transformer, through peft.
 
     Layers that read the same input share one down-projection A (see the family), which is how the original models
-    hold q, k and v and how the exported file holds the LoRA. Its matrices are float32 whatever the base's are: most of
-    a step's change is below what 16 bits tell apart (diffusers' scripts do the same, `cast_training_params`). Passes are
-    made under autocast, which brings the LoRA to the input's numbers; where there is none, see `as_it_is`.
+    hold q, k and v and how the exported file holds the LoRA. Its matrices are float32 whatever the base's are: a step
+    is too small for bfloat16, which would round it away (diffusers' scripts do the same, `cast_training_params`).
     """
 
     def __init__(self, transformer: Any, family: Family, rank: int, alpha: float, seed: int) -> None:
@@ -36,11 +48,14 @@ class Adapter:
         transformer.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=targets), ADAPTER)
         modules = dict(transformer.named_modules())
         self._layers: dict[str, Any] = {name: modules[name] for name in targets}
-        for layer in self._layers.values():
-            layer.lora_A[ADAPTER].float()
-            layer.lora_B[ADAPTER].float()
-            layer.cast_input_dtype_enabled = False  # else peft makes a float32 copy of every layer's input
         self._shared, self._rank = family.shared_inputs(transformer), rank
+        for layer in self._layers.values():
+            layer.cast_input_dtype_enabled = False  # peft's own switch: x stays as it is
+            for part in (layer.lora_A, layer.lora_B):
+                made = part[ADAPTER]
+                shape = (made.in_features, made.out_features)
+                matrix = skip_init(Matrix, *shape, bias=False, device=made.weight.device)  # type: ignore[no-untyped-call]
+                part[ADAPTER] = matrix
         for group in self._shared:
             for name in group[1:]:
                 self._layers[name].lora_A[ADAPTER].weight = self._layers[group[0]].lora_A[ADAPTER].weight
@@ -124,17 +139,6 @@ class Adapter:
             yield
         finally:
             self._switch(True)
-
-    @contextmanager
-    def as_it_is(self) -> Iterator[None]:
-        """Passes without autocast, as pipelines draw: inputs are brought to the LoRA's float32."""
-        for layer in self._layers.values():
-            layer.cast_input_dtype_enabled = True
-        try:
-            yield
-        finally:
-            for layer in self._layers.values():
-                layer.cast_input_dtype_enabled = False
 
     def _switch(self, on: bool) -> None:
         for layer in self._layers.values():

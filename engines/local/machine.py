@@ -27,8 +27,8 @@ GIB = 2**30
 DISK_GB = 10**9
 
 SHEET_TFLOPS = {
-    "T4": 65.0,
-    "V100": 125.0,
+    "T4": 8.1,
+    "V100": 15.7,
     "A10": 125.0,
     "A10G": 70.0,
     "A30": 165.0,
@@ -61,10 +61,11 @@ SHEET_TFLOPS = {
 }
 """Peak TFLOP/s of dense 16-bit matrix products summed in float32, from NVIDIA's data sheets and architecture papers.
 
-GeForce cards do half of their 16-bit peak when they sum in float32, which training does; these are the halves.
+GeForce cards do half of their 16-bit peak when they sum in float32, which training does; these are the halves. Chips
+without bfloat16 (T4, V100) train in float32, of which theirs are the peaks.
 """
 
-CAPABILITY_TFLOPS = (((10, 0), 90.0), ((9, 0), 750.0), ((8, 9), 30.0), ((8, 0), 25.0), ((7, 0), 25.0), ((0, 0), 5.0))
+CAPABILITY_TFLOPS = (((10, 0), 90.0), ((9, 0), 750.0), ((8, 9), 30.0), ((8, 0), 25.0), ((0, 0), 5.0))
 """For a chip that is not in the list: a slow one of its generation, by compute capability."""
 
 LAPTOP_SHARE = 0.5
@@ -88,7 +89,8 @@ class Machine:
     """One machine. `vram_gb` and `ram_gb` are what is there, the `_free_` ones what other programs leave.
 
     On Apple chips the memory of the chip is part of the RAM. `gpus` counts the chips of this kind; the other numbers
-    are of one. `tflops` is the peak in products of 16-bit numbers (float32 on a CPU), or None where it is not known.
+    are of one. `tflops` is the peak in products of 16-bit numbers (float32 on
+    a CPU and on chips without bfloat16), or None where it is not known.
     `compiles` says whether torch can compile for it.
     """
 

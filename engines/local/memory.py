@@ -11,8 +11,9 @@ from loradeck.engines.errors import OutOfMemory
 REMEDY = "Close other programs and resume it, or start a new training with batch_size 1, then rank 8."
 """What to do when a training does not fit."""
 
-SIGNS = ("out of memory", "can't allocate memory")
-"""In the messages of torch's allocators: CUDA's and MPS's, and the CPU's, which raises a plain RuntimeError."""
+SIGNS = ("out of memory", "can't allocate memory", "status_alloc_failed")
+"""In the messages of torch's allocators (CUDA's and MPS's, and the CPU's, which raises a plain RuntimeError) and of
+cuBLAS and cuDNN, which take their own memory."""
 
 
 @contextmanager

@@ -116,9 +116,14 @@ ALONE = Peers()
 
 
 def wanted(asked: int, device: torch.device, batch_size: int) -> int:
-    """How many processes learn: as asked, 0 for one a GPU; never more than a step has pictures to share."""
+    """How many processes learn: as asked, 0 for one a GPU; never more than a step has pictures to share.
+
+    Nor more than there are chips, but on the CPU.
+    """
     found = torch.cuda.device_count() if device.type == "cuda" else 1
-    most = min(asked, found) if asked and device.type == "cuda" else asked or found
+    most = asked or found
+    if device.type != "cpu":
+        most = min(most, found)
     return max(1, min(most, batch_size))
 
 

@@ -31,7 +31,7 @@ def placement(base: Base) -> tuple[torch.device, torch.dtype]:
     machine = detect(base.weights)
     if machine.device == "cpu":
         return CPU, torch.float32
-    return torch.device(machine.device), torch.bfloat16 if machine.bf16 else torch.float16
+    return torch.device(machine.device), torch.bfloat16 if machine.bf16 else torch.float32
 
 
 def is_small(base: Base) -> bool:

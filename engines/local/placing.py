@@ -15,25 +15,27 @@ from loradeck.engines.local.planner import Plan
 
 
 def hold(plan: Plan | None) -> Hold:
-    """Where and in what type the transformer computes; rows are cut only where the plan takes several passes a step.
+    """Where and in what type the transformer computes, and how many rows fit in a pass, of a step or of a measure.
 
     Without a plan, as the preview has none, everything is on the CPU in float32.
     """
     if plan is None:
         return Hold()
     dtype: torch.dtype = getattr(torch, plan.dtype)
-    return Hold(torch.device(plan.device), dtype, plan.batch_size if plan.accumulation > 1 else None)
+    return Hold(torch.device(plan.device), dtype, plan.batch_size)
 
 
 def opened(base: Base, family: Family, plan: Plan | None) -> Any:
     """The pipeline without its text encoders, the transformer in the plan's number format, on the device.
 
-    Blocks that are to wait in RAM are sent there by `arranged`, after the adapter was added. Raises NotInstalled.
+    Where blocks are to wait in RAM all stays there, since it does not fit the device as a whole: `arranged` sends what
+    belongs there, after the adapter was added. Raises NotInstalled.
     """
     held = hold(plan)
     pipeline = load(base, family, held.dtype, CPU, without=family.text_parts)
     if plan is not None and plan.base != "full":
-        frozen.quantise(pipeline.transformer, plan.base, device=held.device)
+        home = CPU if plan.swapped_blocks else held.device
+        frozen.quantise(pipeline.transformer, plan.base, device=held.device, home=home)
     pipeline.vae.to(held.device)
     if plan is None or not plan.swapped_blocks:
         pipeline.transformer.to(held.device)

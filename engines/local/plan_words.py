@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 NAMES = {
     "bfloat16": "bf16",
-    "float16": "fp16",
     "float32": "fp32",
     "fp8": "fp8",
     "int8": "int8",

@@ -161,9 +161,8 @@ def _formats(machine: Machine) -> tuple[Format, ...]:
 
 
 def _dtype(machine: Machine) -> Dtype:
-    if machine.device == "cpu":
-        return "float32"
-    return "bfloat16" if machine.bf16 else "float16"
+    """What is computed in. Never float16: activations of these models leave its range, and gradients fall below it."""
+    return "bfloat16" if machine.device != "cpu" and machine.bf16 else "float32"
 
 
 def _rungs(before: Plan, costs: Costs) -> Iterator[tuple[Arrangement, str]]:

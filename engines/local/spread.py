@@ -19,7 +19,7 @@ from loradeck.engines.local.planner import Plan, arrangement
 SPLIT = {"flux2-dev": ("Flux2TransformerBlock", "Flux2SingleTransformerBlock")}
 """Bases that are split over the cards, with the classes of diffusers that are gathered one at a time."""
 
-PRECISION = {"bfloat16": "bf16", "float16": "fp16", "float32": "no"}
+PRECISION = {"bfloat16": "bf16", "float32": "no"}
 
 
 def configuration(plan: Plan, machine: Machine, base: str) -> str | None:

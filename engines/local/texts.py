@@ -35,7 +35,15 @@ def either(first: torch.Tensor, one: Text, others: Text) -> Text:
 
 def moved(text: Text, device: torch.device, dtype: torch.dtype) -> Text:
     """The same on a device; whole numbers (lengths, masks) keep their type and stay where a loop reads them: here."""
-    return {
-        name: value.to(device, dtype, non_blocking=True) if value.is_floating_point() else value
-        for name, value in text.items()
-    }
+    return {name: sent(value, device, dtype) if value.is_floating_point() else value for name, value in text.items()}
+
+
+def sent(tensor: torch.Tensor, device: torch.device, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """The tensor on a device, in that type.
+
+    To a CUDA GPU it goes through pinned memory, so that nobody waits. Elsewhere the copy is waited for: to an Apple
+    chip it would still be under way when its source is given to somebody else.
+    """
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.to(dtype=dtype).pin_memory().to(device, non_blocking=True)
+    return tensor.to(device, dtype)

@@ -284,7 +284,7 @@ class Training:
 
     def _draw(self, step: int, prompts: tuple[str, ...], seeds: list[int], paths: list[Path]) -> None:
         said = part(self._material.samples, 0, len(prompts))
-        with memory.told(memory.REMEDY), self._learner.average.in_place(), self._adapter.as_it_is():
+        with memory.told(memory.REMEDY), self._learner.average.in_place():
             drawn = self._pictures(said, seeds)
         for picture, path, prompt, seed in zip(drawn, paths, prompts, seeds, strict=True):
             write = partial(pictures.write_png, picture, path, {"prompt": prompt, "seed": str(seed)})

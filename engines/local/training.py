@@ -284,6 +284,7 @@ class Training:
 
     def _draw(self, step: int, prompts: tuple[str, ...], seeds: list[int], paths: list[Path]) -> None:
         said = part(self._material.samples, 0, len(prompts))
+        self._reporter.progress(step, self._spec.steps, f"drawing the samples of step {step}")
         with memory.told(memory.REMEDY), self._learner.average.in_place():
             drawn = self._pictures(said, seeds)
         for picture, path, prompt, seed in zip(drawn, paths, prompts, seeds, strict=True):

@@ -44,28 +44,21 @@ RANK = 4
 
 @dataclass
 class Away:
-    """A family's tiny base in bfloat16, elsewhere and on the CPU, and what it learns from, which stays on the CPU."""
+    """A family's tiny base in bfloat16, elsewhere, and what it learns from, which stays on the CPU."""
 
     base: Base
     family: families.Family
-    there: Any
-    here: Any
+    pipeline: Any
     material: Material
     folder: Path
 
     def learner(self) -> Learner:
         """One that learns elsewhere, with an adapter of its own."""
-        return self._learner(self.there.transformer, Hold(elsewhere.META, torch.bfloat16))
-
-    def learner_here(self) -> Learner:
-        """One that learns on the CPU."""
-        return self._learner(self.here.transformer, Hold(dtype=torch.bfloat16))
-
-    def _learner(self, transformer: Any, hold: Hold) -> Learner:
-        spec = tiny.spec(self.folder / "run", rank=RANK)
+        spec, transformer = tiny.spec(self.folder / "run", rank=RANK), self.pipeline.transformer
         if ADAPTER in getattr(transformer, "peft_config", {}):
             transformer.delete_adapters([ADAPTER])
         adapter = Adapter(transformer, self.family, RANK, 8.0, spec.seed)
+        hold = Hold(elsewhere.META, torch.bfloat16)
         return Learner(self.family, transformer, adapter, self.material, spec, OPTIONS, hold)
 
 
@@ -83,10 +76,10 @@ def away(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     pipeline = family.load(base.weights)
     spec, dataset = tiny.spec(folder / "run"), tiny.dataset(folder / "images", images=9)
     material = tiny.encoded(base, family, pipeline, spec, dataset, OPTIONS)
-    here, there = (family.load(base.weights, torch.bfloat16, without=family.text_parts) for _ in range(2))
+    there = family.load(base.weights, torch.bfloat16, without=family.text_parts)
     with elsewhere.Elsewhere():
         there.to(elsewhere.META)
-    return Away(base, family, there, here, material, folder)
+    return Away(base, family, there, material, folder)
 
 
 def test_a_step_runs_elsewhere_and_the_host_looks_at_none_of_its_numbers(away: Away) -> None:
@@ -117,7 +110,7 @@ def test_measures_scores_and_weights_are_read_from_elsewhere(away: Away) -> None
         path = away.folder / "out.safetensors"
         export.write(learner.adapter, path, {}, torch.bfloat16)
     assert {"held_out_loss", "in_train_loss", "leak", "trigger_gain"} <= values.keys()
-    assert lora_file.read(path, away.family, away.there.transformer, away.base.name).rank == RANK
+    assert lora_file.read(path, away.family, away.pipeline.transformer, away.base.name).rank == RANK
 
 
 def test_a_state_from_elsewhere_is_kept_and_goes_back_there(away: Away, tmp_path: Path) -> None:
@@ -139,7 +132,7 @@ def test_a_training_starts_elsewhere_from_a_lora_on_the_disk(away: Away, tmp_pat
     with elsewhere.Elsewhere():
         export.write(away.learner().adapter, path, {})
         learner = away.learner()
-        learner.adapter.warm_start(lora_file.read(path, away.family, away.there.transformer, away.base.name))
+        learner.adapter.warm_start(lora_file.read(path, away.family, away.pipeline.transformer, away.base.name))
 
 
 def test_pictures_are_drawn_elsewhere(away: Away) -> None:
@@ -147,26 +140,8 @@ def test_pictures_are_drawn_elsewhere(away: Away) -> None:
     with elsewhere.Elsewhere():
         away.learner()
         texts = [moved(text, elsewhere.META, torch.bfloat16) for text in (said, away.material.empty)]
-        drawn = away.family.draw(away.there, *texts, [1], away.base.sizes[0], 2, 2.0, lambda: None)
+        drawn = away.family.draw(away.pipeline, *texts, [1], away.base.sizes[0], 2, 2.0, lambda: None)
     assert len(drawn) == 1
-
-
-def test_what_is_trained_is_float32_over_a_base_of_16_bits(away: Away) -> None:
-    learner = away.learner_here()
-    outcome = learner.step(0)
-    moments = [state["exp_avg"] for state in learner.optimizer.state.values()]
-    assert {weight.dtype for weight in learner.adapter.parameters().values()} == {torch.float32}
-    assert {moment.dtype for moment in moments} == {torch.float32}
-    assert outcome.loss.dtype == outcome.grad_norm.dtype == torch.float32
-    assert float(outcome.grad_norm) > 0
-
-
-def test_a_base_of_16_bits_draws_with_what_is_trained_on_it(away: Away) -> None:
-    away.learner_here().step(0)
-    said = part(away.material.samples, 0, 1)
-    texts = [moved(text, CPU, torch.bfloat16) for text in (said, away.material.empty)]
-    drawn = away.family.draw(away.here, *texts, [1], away.base.sizes[0], 2, 2.0, lambda: None)
-    assert [picture.size for picture in drawn] == [away.base.sizes[0]]
 
 
 def test_layers_are_made_small_on_the_device_one_by_one_where_they_go_back_to_ram() -> None:

@@ -10,22 +10,22 @@ from loradeck.engines.errors import OutOfMemory
 from loradeck.engines.local import memory, planner
 from loradeck.engines.local.planner import Plan
 
-KEY, TOLD = "plan", "plan told"
-"""Where a run's journal remembers the plan that it came down to, and that the first one was told."""
+KEY = "plan"
+"""Where a run's journal remembers its plan: a resume takes steps as they were begun, whatever memory is free now."""
 
 Made = TypeVar("Made")
 
 
 def climb_down(work: Callable[[Plan | None], Made], first: Plan | None, reporter: Reporter) -> Made:
-    """What `work` makes with the first plan that fits, beginning with the one this run came down to before.
+    """What `work` makes with the first plan that fits, beginning with the one that this run had last.
 
     `work` keeps its last step before it raises OutOfMemory. Raises OutOfMemory at the bottom, or without a plan.
     """
     kept = reporter.journal.get(KEY)
     plan = first if kept is None else planner.restored(kept)
-    if plan is not None and reporter.journal.get(TOLD) is None:
+    if plan is not None and kept is None:
         reporter.event(" ".join([planner.told(plan), *plan.why]))
-        reporter.journal.put(TOLD, True)
+        reporter.journal.put(KEY, planner.stored(plan))
     while True:
         try:
             return work(plan)

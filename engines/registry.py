@@ -60,7 +60,7 @@ class Registry:
         if factory is None and name.lower() in HOSTED:
             raise NotInstalled(
                 f"Hosted engines such as {name} come with a later release; today use engine={DEFAULT}, which trains "
-                "and draws on the base preview."
+                "and draws on this machine."
             )
         if factory is None:
             near = difflib.get_close_matches(name, self.names(), n=1)

@@ -133,6 +133,9 @@ def test_a_training_starts_elsewhere_from_a_lora_on_the_disk(away: Away, tmp_pat
         export.write(away.learner().adapter, path, {})
         learner = away.learner()
         learner.adapter.warm_start(lora_file.read(path, away.family, away.pipeline.transformer, away.base.name))
+        outcome = learner.step(0)
+    assert outcome.loss.is_meta
+    assert all(weight.is_meta for weight in learner.adapter.parameters().values())
 
 
 def test_pictures_are_drawn_elsewhere(away: Away) -> None:

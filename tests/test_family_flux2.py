@@ -201,7 +201,3 @@ def test_a_reference_that_the_pipeline_cannot_take_is_told_with_its_size(
     references = [tiny.picture(1, side=64), tiny.picture(1, side=64).resize(size)]
     with pytest.raises(BadSpec, match=f"Reference 2 is {size[0]} x {size[1]} pixels"):
         FAMILY.draw(pipeline, text, text, [1], (32, 32), 1, 2.0, lambda: None, references)
-
-
-def test_the_whole_path_from_pictures_to_a_drawing_with_the_look(base: Base, tmp_path: Path) -> None:
-    parity.walk(base, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ from diffusers.loaders.single_file_utils import convert_flux3_transformer_checkp
 from diffusers.modular_pipelines.flux3 import Flux3AutoBlocks
 from diffusers.modular_pipelines.flux3.before_denoise import Flux3PrepareLatentsStep
 from diffusers.modular_pipelines.flux3.encoders import Flux3TextEncoderStep, Flux3VaeEncoderStep
+from PIL import Image
+from safetensors.torch import load_file
 from support import parity, tiny, tiny_flux3
+from support.reporter import Crash, MemoryReporter
 
+from loradeck.engines.base import DrawRequest, LoraRef
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.export import write
 from loradeck.engines.local.families.flux3 import FAMILY, ROPE_SCALE, latent_ids, text_ids
@@ -156,5 +161,27 @@ def test_prompts_seeds_guidance_and_up_to_ten_references_all_matter(pipeline: An
     assert FAMILY.most_references == 10
 
 
-def test_the_whole_path_from_pictures_to_a_drawing_with_the_look(base: Base, tmp_path: Path) -> None:
-    parity.walk(base, tmp_path)
+def test_a_training_is_killed_goes_on_to_the_same_weights_and_its_look_shows(base: Base, tmp_path: Path) -> None:
+    engine = tiny.engine(base)
+    changes = {"base_model": base.name, "steps": 4, "checkpoint_every": 2, "learning_rate": 5e-2}
+    changes["advanced"] = {"preservation": 0, "threads": 1}
+    spec, dataset = tiny.spec(tmp_path / "run", **changes), tiny.dataset(tmp_path / "images")
+    whole = engine.train(spec, dataset, MemoryReporter())
+    first = MemoryReporter(crash_at=3)
+    with pytest.raises(Crash):
+        engine.train(replace(spec, run_dir=tmp_path / "again"), dataset, first)
+    resumed = engine.train(replace(spec, run_dir=tmp_path / "again"), dataset, MemoryReporter(first.journal))
+    ours, theirs = load_file(whole.lora_path), load_file(resumed.lora_path)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    lora = LoraRef(whole.lora_path, 1.0, whole.sha256, base.name)
+    plain, looked = tiny.job(tmp_path / "plain.png"), tiny.job(tmp_path / "looked.png")
+    engine.draw(DrawRequest(base.name, (plain,)), MemoryReporter())
+    engine.draw(DrawRequest(base.name, (looked,), (lora,)), MemoryReporter())
+    assert pixels(plain.out) != pixels(looked.out)
+
+
+def pixels(path: Path) -> bytes:
+    """A picture's colours alone, without what the file tells of itself."""
+    with Image.open(path) as picture:
+        return picture.convert("RGB").tobytes()

@@ -204,7 +204,3 @@ def test_the_pipelines_own_words_draw_the_same_picture(pipeline: ZImagePipeline)
         max_sequence_length=tiny_zimage.MAX_TOKENS,
     ).images[0]
     assert np.array_equal(np.asarray(ours), np.asarray(theirs))
-
-
-def test_the_whole_path_from_pictures_to_a_drawing_with_the_look(base: Base, tmp_path: Path) -> None:
-    parity.walk(base, tmp_path)

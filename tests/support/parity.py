@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
-from PIL import Image
-from safetensors.torch import load_file
 from support import tiny
-from support.reporter import Crash, MemoryReporter
 
-from loradeck.engines.base import DrawRequest, LoraRef
 from loradeck.engines.local import families
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.learner import Learner
@@ -56,30 +50,3 @@ def agree(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> boo
     return ours.keys() == theirs.keys() and all(
         torch.allclose(ours[key], theirs[key], rtol=0, atol=1e-6) for key in ours
     )
-
-
-def walk(base: Base, folder: Path) -> None:
-    """Train, and again with a kill and a resume; export; draw without the LoRA and with it, which must differ."""
-    engine = tiny.engine(base)
-    changes = {"base_model": base.name, "steps": 4, "checkpoint_every": 2, "learning_rate": 5e-2}
-    changes["advanced"] = {"preservation": 0, "threads": 1}
-    spec, dataset = tiny.spec(folder / "run", **changes), tiny.dataset(folder / "images")
-    whole = engine.train(spec, dataset, MemoryReporter())
-    first = MemoryReporter(crash_at=3)
-    with pytest.raises(Crash):
-        engine.train(replace(spec, run_dir=folder / "again"), dataset, first)
-    resumed = engine.train(replace(spec, run_dir=folder / "again"), dataset, MemoryReporter(first.journal))
-    ours, theirs = load_file(whole.lora_path), load_file(resumed.lora_path)
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    lora = LoraRef(whole.lora_path, 1.0, whole.sha256, base.name)
-    plain, looked = tiny.job(folder / "plain.png"), tiny.job(folder / "looked.png")
-    engine.draw(DrawRequest(base.name, (plain,)), MemoryReporter())
-    engine.draw(DrawRequest(base.name, (looked,), (lora,)), MemoryReporter())
-    assert pixels(plain.out) != pixels(looked.out)
-
-
-def pixels(path: Path) -> bytes:
-    """A picture's colours alone, without what the file tells of itself."""
-    with Image.open(path) as picture:
-        return picture.convert("RGB").tobytes()

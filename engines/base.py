@@ -7,6 +7,7 @@ An engine knows neither MCP nor SQL. It gets a spec (plain data), a folder of im
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -19,12 +20,13 @@ Ability = Literal["train", "draw", "edit", "upscale"]
 
 @dataclass(frozen=True)
 class BaseModelInfo:
-    """One base that an engine can work on."""
+    """One base that an engine can work on; `licence` is what its makers allow of the pictures, in a few words."""
 
     name: str
     abilities: frozenset[Ability]
     needs: str = ""
     preview: bool = False
+    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,20 @@ class Availability:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a spec is expected to take; None is unknown, never free."""
+    """What a spec is expected to take; None is unknown, never free.
+
+    `worst_usd` is the most that it can come to. `price_source` is "live" where the host told the price itself, "table"
+    where ours is used, and `price_date` the day (ISO 8601) on which it was told or checked.
+    """
 
     minutes: float | None = None
     usd: float | None = None
     vram_gb: float | None = None
     disk_gb: float | None = None
     basis: str = ""
+    worst_usd: float | None = None
+    price_source: str = ""
+    price_date: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,13 +223,150 @@ class DrawResult:
 
 
 @dataclass(frozen=True)
+class CameraTurn:
+    """Where the camera moves, in degrees: `horizontal` 0-360 (0 the front, 90 the subject's right side seen, 180 the
+    back), `vertical` -30 (from below) to 90 (from above); `zoom` 0 (wide) to 10 (close-up).
+    """
+
+    horizontal: float
+    vertical: float = 0.0
+    zoom: float = 5.0
+
+
+@dataclass(frozen=True)
+class EditJob:
+    """One picture made from others: `images` (the first is the one to change), words, and a camera turn.
+
+    With neither words nor a turn, and one image, it is enlarged.
+    """
+
+    draw: DrawJob
+    images: tuple[Path, ...]
+    turn: CameraTurn | None = None
+
+
+@dataclass(frozen=True)
 class EditRequest:
-    """Pictures to change, one input and one prompt each, or to upscale when the prompt is empty."""
+    """Pictures to change or to enlarge. `model` is the row of the engine's table, such as "multi_angle", "restyle",
+    "edit" or "upscale"; `base_model` is "" where an editing model of the host's own does it.
+    """
 
     base_model: str
-    jobs: tuple[tuple[Path, DrawJob], ...]
+    jobs: tuple[EditJob, ...]
     guidance: float | None = None
     steps: int | None = None
+    model: str = "edit"
+
+
+# --------------------------------------------------------------------------- captions
+
+
+@dataclass(frozen=True)
+class CaptionJob:
+    """One picture to be described. `instructions` is the whole text that goes with it (what to name and what not).
+
+    `again` are the findings of the rules on a first caption, for the one more try that a refused caption gets.
+    """
+
+    id: str
+    image: Path
+    instructions: str
+    again: str = ""
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a captioner saw: the caption without the trigger, and attributes by their names, both as it worded them."""
+
+    job_id: str
+    caption: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+    usd: float | None = None
+
+
+@runtime_checkable
+class Captioner(Protocol):
+    """Who describes pictures for money: a vision model, or a host's own captioner."""
+
+    @property
+    def name(self) -> str:
+        """The name callers use as `engine`: anthropic, replicate, fal."""
+
+    def available(self) -> Availability:
+        """Ready, or why not."""
+
+    def estimate(self, jobs: Sequence[CaptionJob]) -> Cost:
+        """Minutes and USD."""
+
+    def describe(
+        self, jobs: Sequence[CaptionJob], reporter: Reporter, done: Callable[[Described], None]
+    ) -> tuple[str, ...]:
+        """Describe pictures, several at once; `done` hears each as it comes, and keeps it durably before it returns.
+
+        Re-entrant: what was answered in an earlier call of the same run is not paid again. Returns sentences on what
+        could not be described, with the next step.
+        """
+
+
+# --------------------------------------------------------------------------- money
+
+PurchaseState = Literal["intended", "submitted", "unknown", "settled", "void"]
+"""intended: written down before it is sent. submitted: the host gave an id. unknown: it may have arrived, or not.
+settled: what it cost is known. void: it is certain that nothing was bought."""
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """One paid request of a run, as the ledger has it.
+
+    `key` names it within the run and `mark` among all that was ever sent; the mark is sent along where a host has room
+    for it, so that the request can be found in the host's list. `handle` is what the host gave to ask for it again
+    (addresses of its status, say). Times are ISO 8601.
+    """
+
+    key: str
+    mark: str
+    state: PurchaseState
+    endpoint: str
+    worst_usd: float
+    intended_at: str
+    usd: float | None = None
+    provider_id: str | None = None
+    handle: dict[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Purse(Protocol):
+    """The ledger of one run, as an engine uses it. Every method is on the disk before it returns."""
+
+    def get(self, key: str) -> Purchase | None:
+        """What was bought under that key, or None."""
+
+    def all(self) -> list[Purchase]:
+        """Everything of this run, oldest first."""
+
+    def intend(self, key: str, endpoint: str, worst_usd: float) -> Purchase:
+        """Write down what is about to be bought, and set its worst case aside.
+
+        What stands under that key already is given back as it is, unless it is void, which becomes a new intent with a
+        new mark. Raises OverBudget where the run's limit, the day's or the workspace's would be passed; nothing is
+        written then.
+        """
+
+    def submitted(self, key: str, provider_id: str, handle: dict[str, Any] | None = None) -> Purchase:
+        """The host took it, and this is its id there."""
+
+    def unknown(self, key: str, why: str) -> Purchase:
+        """It was sent, and nothing tells whether it arrived; its worst case stays set aside."""
+
+    def void(self, key: str, why: str) -> Purchase:
+        """It is certain that nothing was bought."""
+
+    def settle(self, key: str, usd: float | None) -> Purchase:
+        """It is over and cost that much; None where the host does not tell, which counts as its worst case."""
+
+    def held(self, provider_id: str) -> bool:
+        """True where a purchase of any run has that id: a request found in a host's list is then somebody else's."""
 
 
 # --------------------------------------------------------------------------- reporter and engine
@@ -248,6 +394,10 @@ class Reporter(Protocol):
     @property
     def journal(self) -> Journal:
         """The durable memory of this run."""
+
+    @property
+    def purse(self) -> Purse:
+        """The ledger of this run. Engines that cost nothing leave it alone."""
 
     def progress(self, step: int, steps: int, message: str = "") -> None:
         """Where the work stands; cheap, may be called at every step."""
@@ -301,7 +451,13 @@ class Engine(Protocol):
         Raises BadSpec or BadWeights, with what to change, where `train` would refuse the spec before any work.
         """
 
-    def estimate(self, spec: TrainSpec | DrawRequest) -> Cost:
+    def maps(self, spec: TrainSpec) -> list[str]:
+        """How each argument reaches another's service, a sentence each; empty where the numbers are used as they are.
+
+        What is ignored, bounded or put elsewhere (a trigger into every caption) is told here too.
+        """
+
+    def estimate(self, spec: TrainSpec | DrawRequest | EditRequest) -> Cost:
         """Minutes, USD, VRAM and disk."""
 
     def train(self, spec: TrainSpec, dataset: DatasetFolder, reporter: Reporter) -> TrainResult:
@@ -311,7 +467,10 @@ class Engine(Protocol):
         """Draw pictures. Re-entrant: pictures that exist are kept."""
 
     def edit(self, request: EditRequest, reporter: Reporter) -> DrawResult:
-        """Change pictures by words. Raises BadSpec where the engine cannot."""
+        """Change pictures by words or a turn of the camera; those that fail are left out and told.
+
+        Raises BadSpec where the engine cannot.
+        """
 
     def upscale(self, request: EditRequest, reporter: Reporter) -> DrawResult:
         """Enlarge pictures without inventing. Raises BadSpec where the engine cannot."""

@@ -351,6 +351,9 @@ class Estimate(BaseModel):
     vram_gb: float | None = None
     disk_gb: float | None = None
     basis: str = Field("", description="Where the numbers come from.")
+    worst_usd: float | None = None
+    price_source: str = ""
+    price_date: str = ""
 
 
 class Artefact(BaseModel):

@@ -149,8 +149,17 @@ class LocalEngine:
             _must_be_of(base.name, self._shelf.open(base.name).digest, spec.warm_start, start.metadata)
         return _remarks(spec, base, missing)
 
-    def estimate(self, spec: TrainSpec | DrawRequest) -> Cost:
-        """Minutes, memory and disk: as planned for a full-size base, else as measured on two CPU cores. It is free."""
+    def maps(self, spec: TrainSpec) -> list[str]:  # noqa: ARG002  one signature for all engines
+        """Nothing: every number is used as it is."""
+        return []
+
+    def estimate(self, spec: TrainSpec | DrawRequest | EditRequest) -> Cost:
+        """Minutes, memory and disk: as planned for a full-size base, else as measured on two CPU cores. It is free.
+
+        Raises BadSpec for an edit, which this engine cannot do.
+        """
+        if isinstance(spec, EditRequest):
+            raise BadSpec("The local engine edits no pictures, so that there is nothing to estimate; name another one.")
         base = self._shelf.facts(spec.base_model)
         if isinstance(spec, DrawRequest):
             return _cost_of_drawing(base, spec)

@@ -63,7 +63,10 @@ class TinyEngine:
     def check(self, spec: TrainSpec) -> list[str]:
         return []
 
-    def estimate(self, spec: TrainSpec | DrawRequest) -> Cost:
+    def maps(self, spec: TrainSpec) -> list[str]:
+        return []
+
+    def estimate(self, spec: TrainSpec | DrawRequest | EditRequest) -> Cost:
         return Cost(minutes=2.0, usd=0.0, basis="a guess for tests")
 
     def train(self, spec: TrainSpec, dataset: DatasetFolder, reporter: Reporter) -> TrainResult:

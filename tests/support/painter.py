@@ -62,7 +62,10 @@ class Painter:
     def check(self, spec: TrainSpec) -> list[str]:
         return []
 
-    def estimate(self, spec: TrainSpec | DrawRequest) -> Cost:
+    def maps(self, spec: TrainSpec) -> list[str]:
+        return []
+
+    def estimate(self, spec: TrainSpec | DrawRequest | EditRequest) -> Cost:
         return Cost(usd=0.0)
 
     def train(self, spec: Any, dataset: Any, reporter: Reporter) -> Any:

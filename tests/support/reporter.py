@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+from support.purse import MemoryPurse
+
 from loradeck.engines.errors import Cancelled
 
 
@@ -33,9 +35,15 @@ class MemoryReporter:
     """Remembers what it is told. `crash_at` or `cancel_at` is the step (as last told) at which it acts."""
 
     def __init__(
-        self, journal: MemoryJournal | None = None, *, crash_at: int | None = None, cancel_at: int | None = None
+        self,
+        journal: MemoryJournal | None = None,
+        *,
+        purse: MemoryPurse | None = None,
+        crash_at: int | None = None,
+        cancel_at: int | None = None,
     ) -> None:
         self._journal = journal or MemoryJournal()
+        self._purse = purse or MemoryPurse()
         self.crash_at, self.cancel_at = crash_at, cancel_at
         self.steps: list[tuple[int, int, str]] = []
         self.numbers: list[tuple[int, dict[str, float]]] = []
@@ -47,6 +55,10 @@ class MemoryReporter:
     @property
     def journal(self) -> MemoryJournal:
         return self._journal
+
+    @property
+    def purse(self) -> MemoryPurse:
+        return self._purse
 
     def progress(self, step: int, steps: int, message: str = "") -> None:
         self.steps.append((step, steps, message))

@@ -24,23 +24,27 @@ from pydantic import BaseModel, Field
 
 from loradeck import LoradeckError
 from loradeck.server import schemas
+from loradeck.server.asking import Asking, asker
 from loradeck.server.opening import Opening, Progress
 from loradeck.server.telling import seldom
 from loradeck.tools import boundary
 from loradeck.tools.spec import Pictures, ToolSpec
 
 PROGRESS_SECONDS = 0.25
+Ask = Callable[[str], bool | None]
 
 
 class CatalogueTool(Tool):
     """One tool of the catalogue. Handlers are plain functions and run on a worker thread."""
 
-    call: Callable[[dict[str, Any], Progress], BaseModel | Pictures] = Field(exclude=True)
+    call: Callable[[dict[str, Any], Progress, Ask], BaseModel | Pictures] = Field(exclude=True)
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """Do the call. Raises ToolError with the one sentence of whatever went wrong."""
         try:
-            answer = await anyio.to_thread.run_sync(self.call, arguments, _progress(context))
+            answer = await anyio.to_thread.run_sync(self.call, arguments, _progress(context), asker(context))
+        except Asking as question:
+            return question.result()
         except LoradeckError as error:
             raise ToolError(str(error)) from error
         return shown(answer) if convert_result else answer
@@ -49,8 +53,8 @@ class CatalogueTool(Tool):
 def tool(spec: ToolSpec, opening: Opening) -> CatalogueTool:
     """The tool of a spec, with all four hints set."""
 
-    def call(arguments: dict[str, Any], progress: Progress) -> BaseModel | Pictures:
-        return boundary.perform(spec, arguments, partial(opening.workbench, progress))
+    def call(arguments: dict[str, Any], progress: Progress, ask: Ask) -> BaseModel | Pictures:
+        return boundary.perform(spec, arguments, partial(opening.workbench, progress, ask))
 
     return CatalogueTool(
         fn=spec.handler,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loradeck.tools.workbench import Engines, Workbench
+from loradeck.tools.workbench import Engines, Workbench, cannot_ask
 
 if TYPE_CHECKING:
     from loradeck.state.store import Store
@@ -53,6 +53,6 @@ class Opening:
                 self._engines = Registry()
             return self._engines
 
-    def workbench(self, progress: Progress = _unheard) -> Workbench:
+    def workbench(self, progress: Progress = _unheard, ask: Callable[[str], bool | None] = cannot_ask) -> Workbench:
         """What one call works with. Raises a StateError while the workspace cannot be used."""
-        return Workbench(store=self.store, engines=self.engines, launch=self.launch, progress=progress)
+        return Workbench(store=self.store, engines=self.engines, launch=self.launch, progress=progress, ask=ask)

@@ -33,5 +33,9 @@ class FileInUse(StateError):
     """Another program has a file open and so keeps it from being replaced (on Windows)."""
 
 
+class OverLimit(StateError):
+    """A limit on money would be passed; nothing was written down."""
+
+
 class LeaseLost(StateError):
     """Another worker took this run over; this one must stop and write nothing more."""

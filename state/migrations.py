@@ -141,3 +141,19 @@ def m003_looks(db: Database) -> None:
         "create index looks_by_dataset on looks (dataset_id)",
     ):
         db.execute(statement)
+
+
+@migrations()
+def m004_purchases(db: Database) -> None:
+    """Every paid request has a row of its own; a quote knows what it is good for and what is set aside."""
+    for statement in (
+        "alter table spend add column binding text not null default ''",
+        "alter table spend add column worst_usd real",
+        "alter table spend add column accepted_at text",
+        "create table purchases (id text primary key, run_id text not null references runs(id), "
+        "item text not null, state text not null, provider text not null, endpoint text not null, "
+        "worst_usd real not null, usd real, provider_id text, handle text not null default '{}', "
+        "why text not null default '', created_at text not null, updated_at text not null, unique (run_id, item))",
+        "create index purchases_by_provider_id on purchases (provider_id)",
+    ):
+        db.execute(statement)

@@ -262,7 +262,12 @@ class VisualRecord:
 
 @dataclass(frozen=True)
 class SpendRecord:
-    """One row of the ledger: a quote, then what became of it."""
+    """One row of the ledger: a quote, and what became of it.
+
+    `state` is quoted, then intended (agreed to, for one run), submitted, unknown or settled as the run's purchases
+    go. `binding` is the hash of all that was quoted for. `worst_usd` is what is set aside from `accepted_at` on, and
+    `max_cost_usd` the limit that was agreed to.
+    """
 
     table: ClassVar[str] = "spend"
     id: str
@@ -271,12 +276,34 @@ class SpendRecord:
     what: str
     run_id: str | None = None
     fingerprint: str = ""
+    binding: str = ""
     quote_usd: float | None = None
+    worst_usd: float | None = None
     max_cost_usd: float | None = None
     actual_usd: float | None = None
     price_source: str = ""
     price_date: str = ""
-    provider_id: str | None = None
     expires_at: str | None = None
+    accepted_at: str | None = None
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True)
+class PurchaseRecord:
+    """One paid request of a run. `id` marks it among all that was ever sent; `why` is what is known of an odd end."""
+
+    table: ClassVar[str] = "purchases"
+    id: str
+    run_id: str
+    item: str
+    state: str
+    provider: str
+    endpoint: str
+    worst_usd: float
+    usd: float | None = None
+    provider_id: str | None = None
+    handle: dict[str, Any] = field(default_factory=dict)
+    why: str = ""
     created_at: str = ""
     updated_at: str = ""

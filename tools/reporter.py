@@ -14,13 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from loradeck.engines.base import Journal
+from loradeck.engines.base import Journal, Purse
 from loradeck.engines.errors import Cancelled
 from loradeck.state import runs
 from loradeck.state.errors import DatabaseBusy, DiskFull, LeaseLost
 from loradeck.state.files import now
 from loradeck.state.records import CheckpointRecord, SampleRecord
 from loradeck.state.store import Store
+from loradeck.tools.spending.purse import StorePurse
 
 log = logging.getLogger("loradeck.reporter")
 TELL_SECONDS = 0.5
@@ -77,6 +78,7 @@ class StoreReporter:
         self._store, self._run_id, self._token = store, run_id, token
         self._stopping = stopping or threading.Event()
         self._journal = StoreJournal(store, run_id, token)
+        self._purse = StorePurse(store, run_id, token, patiently)
         self._standing: dict[str, Any] = {}
         self._metrics: dict[int, dict[str, float]] = {}
         self._told = 0.0
@@ -85,6 +87,11 @@ class StoreReporter:
     def journal(self) -> Journal:
         """The durable memory of this run."""
         return self._journal
+
+    @property
+    def purse(self) -> Purse:
+        """The ledger of this run."""
+        return self._purse
 
     def progress(self, step: int, steps: int, message: str = "") -> None:
         """Where the work stands; the first word also says that the run is running."""

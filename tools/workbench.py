@@ -28,14 +28,22 @@ def _quiet(done: float, total: float | None, message: str) -> None:
     """Where nobody asked for progress."""
 
 
+def cannot_ask(question: str) -> bool | None:
+    """Where the client has no way to ask the person."""
+
+
 @dataclass(frozen=True)
 class Workbench:
-    """What a tool works with. `launch` starts a detached worker for a queued run and returns at once."""
+    """What a tool works with. `launch` starts a detached worker for a queued run and returns at once.
+
+    `ask` puts a yes-or-no question to the person: None where the client cannot ask.
+    """
 
     store: Store
     engines: Engines
     launch: Callable[[str], None]
     progress: Callable[[float, float | None, str], None] = field(default=_quiet)
+    ask: Callable[[str], bool | None] = field(default=cannot_ask)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from loradeck.engines.errors import OutOfMemory, PeerLost
+from loradeck.engines.base import Purse
+from loradeck.engines.errors import BadSpec, OutOfMemory, PeerLost
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -224,6 +225,11 @@ class Silent:
 
     def __init__(self) -> None:
         self.journal = _Forgetful()
+
+    @property
+    def purse(self) -> Purse:
+        """There is none: what this machine learns costs nothing."""
+        raise BadSpec("A training on this machine buys nothing; name another engine.")
 
     def progress(self, step: int, steps: int, message: str = "") -> None:
         """Nothing."""

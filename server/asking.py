@@ -1,0 +1,80 @@
+"""A yes-or-no question to the person, by elicitation, in both eras of the protocol.
+
+Up to 2025-11-25 the server asks in the middle of a call. Since 2026-07-28 a call ends with the question and the client
+makes it again with the answer; the answer counts only for the very words that were shown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from anyio import from_thread
+from mcp.server.elicitation import AcceptedElicitation, render_elicitation_schema
+from mcp.server.mcpserver import Context
+from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
+from pydantic import BaseModel, Field
+
+from loradeck import LoradeckError
+
+ASKED_BY_RESULT = "2026-07-28"
+"""The first version in which a call ends with its question; versions sort as text."""
+KEY = "spend"
+
+
+class Yes(BaseModel):
+    """What the person is asked."""
+
+    agree: bool = Field(description="Yes, spend it.")
+
+
+class Asking(LoradeckError):
+    """The call ends here with a question, and is made again with its answer. Nothing was done."""
+
+    def __init__(self, question: str) -> None:
+        super().__init__(question)
+        self.question = question
+
+    def result(self) -> InputRequiredResult:
+        """The question on the wire."""
+        params = ElicitRequestFormParams(message=self.question, requested_schema=render_elicitation_schema(Yes))
+        return InputRequiredResult(
+            input_requests={KEY: ElicitRequest(params=params)}, request_state=_digest(self.question)
+        )
+
+
+def asker(context: Context[Any, Any]) -> Callable[[str], bool | None]:
+    """A function, for a worker thread, that asks the person: None where the client cannot.
+
+    It raises Asking where the answer comes with the same call made again.
+    """
+
+    def ask(question: str) -> bool | None:
+        if not _can_ask(context):
+            return None
+        if (context.protocol_version or "") >= ASKED_BY_RESULT:
+            return _answered(context, question)
+        answer = from_thread.run(partial(context.elicit, question, Yes))
+        return isinstance(answer, AcceptedElicitation) and answer.data.agree
+
+    return ask
+
+
+def _can_ask(context: Context[Any, Any]) -> bool:
+    """Whether the client declared forms; a bare `elicitation: {}` counts, an address alone does not."""
+    declared = context.client_capabilities
+    offered = declared.elicitation if declared is not None else None
+    return offered is not None and (offered.form is not None or offered.url is None)
+
+
+def _answered(context: Context[Any, Any], question: str) -> bool:
+    answer = (context.input_responses or {}).get(KEY)
+    if not isinstance(answer, ElicitResult) or context.request_state != _digest(question):
+        raise Asking(question)
+    return answer.action == "accept" and (answer.content or {}).get("agree") is True
+
+
+def _digest(question: str) -> str:
+    return hashlib.sha256(question.encode()).hexdigest()

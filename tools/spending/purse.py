@@ -1,0 +1,86 @@
+"""The ledger of one run as an engine uses it (`engines.base.Purse`), over the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, cast
+
+from loradeck.engines.base import Purchase
+from loradeck.engines.errors import OverBudget
+from loradeck.state import runs, spend
+from loradeck.state.errors import OverLimit
+from loradeck.state.records import PurchaseRecord
+from loradeck.state.store import Store
+from loradeck.tools.spending.limits import limits
+
+State = Literal["intended", "submitted", "unknown", "settled", "void"]
+
+
+class StorePurse:
+    """What a run buys. All methods raise LeaseLost once another worker took the run over."""
+
+    def __init__(
+        self, store: Store, run_id: str, token: str, patiently: Callable[[Callable[[], PurchaseRecord]], PurchaseRecord]
+    ) -> None:
+        self._store, self._run_id, self._token, self._patiently = store, run_id, token, patiently
+
+    def get(self, key: str) -> Purchase | None:
+        """What was bought under that key, or None."""
+        found = spend.purchase(self._store, self._run_id, key)
+        return None if found is None else _told(found)
+
+    def all(self) -> list[Purchase]:
+        """Everything of this run, oldest first."""
+        return [_told(one) for one in spend.purchases(self._store, self._run_id)]
+
+    def intend(self, key: str, endpoint: str, worst_usd: float) -> Purchase:
+        """Write down what is about to be bought. Raises OverBudget; nothing is written then."""
+        provider = runs.get(self._store, self._run_id).engine
+        try:
+            return self._write(
+                lambda: spend.intend(
+                    self._store, self._run_id, self._token, key, provider, endpoint, worst_usd, limits()
+                )
+            )
+        except OverLimit as error:
+            raise OverBudget(str(error)) from error
+
+    def submitted(self, key: str, provider_id: str, handle: dict[str, Any] | None = None) -> Purchase:
+        """The host took it, and this is its id there."""
+        return self._note(key, state="submitted", provider_id=provider_id, handle=handle or {}, why="")
+
+    def unknown(self, key: str, why: str) -> Purchase:
+        """It was sent, and nothing tells whether it arrived."""
+        return self._note(key, state="unknown", why=why)
+
+    def void(self, key: str, why: str) -> Purchase:
+        """It is certain that nothing was bought."""
+        return self._note(key, state="void", why=why)
+
+    def settle(self, key: str, usd: float | None) -> Purchase:
+        """It is over and cost that much."""
+        return self._note(key, state="settled", usd=usd)
+
+    def held(self, provider_id: str) -> bool:
+        """True where a purchase of any run at this run's host has that id."""
+        return spend.holds(self._store, runs.get(self._store, self._run_id).engine, provider_id)
+
+    def _note(self, key: str, **values: Any) -> Purchase:
+        return self._write(lambda: spend.note(self._store, self._run_id, self._token, key, **values))
+
+    def _write(self, write: Callable[[], PurchaseRecord]) -> Purchase:
+        return _told(self._patiently(write))
+
+
+def _told(row: PurchaseRecord) -> Purchase:
+    return Purchase(
+        key=row.item,
+        mark=row.id,
+        state=cast("State", row.state),
+        endpoint=row.endpoint,
+        worst_usd=row.worst_usd,
+        intended_at=row.created_at,
+        usd=row.usd,
+        provider_id=row.provider_id,
+        handle=row.handle,
+    )

@@ -16,9 +16,15 @@ def of_arguments(model: type[BaseModel]) -> Schema:
 
 
 def of_result(model: type[BaseModel]) -> Schema:
-    """The output schema of a tool. Fields that may be missing are not required: answers leave them out."""
-    schema = model.model_json_schema(mode="serialization")
-    return _slim(schema, keep_words=False)
+    """The output schema of a tool. Fields that may be missing are not required: answers leave them out.
+
+    Of the parts of an answer nothing is said to be required: they are whole as they come, and the lists of names cost
+    more than they tell.
+    """
+    schema = _slim(model.model_json_schema(mode="serialization"), keep_words=False)
+    for definition in schema.get("$defs", {}).values():
+        definition.pop("required", None)
+    return schema
 
 
 def _slim(schema: Schema, *, keep_words: bool) -> Schema:

@@ -504,10 +504,17 @@ def test_what_the_engine_has_to_tell_of_its_pictures_is_told_once(tmp_path: Path
     assert first.told.count(words) == again.told.count(words) == 1
 
 
-def test_a_costly_engine_is_not_started(tmp_path: Path) -> None:
-    work = bench(Store(tmp_path), Painter(costs=True))
-    with pytest.raises(NotYet, match="costs money"):
-        render(work, deck=deck())
+def test_a_costly_engine_draws_only_what_was_agreed_to_and_only_what_is_missing(tmp_path: Path) -> None:
+    painter = Painter(costs=True)
+    work = bench(Store(tmp_path), painter)
+    quoted = render(work, deck=deck())
+    assert (quoted.state, quoted.deck_id, painter.drawn) == (RunState.QUOTED, None, [])
+    made = render(work, deck=deck(), quote_id=quoted.quote_id, max_cost_usd=1.0)
+    assert made.state == RunState.SUCCEEDED
+    assert render(work, deck_id=made.deck_id).state == RunState.SUCCEEDED, "nothing is missing, nothing is paid"
+    one = render(work, deck_id=made.deck_id, edits=[{"slide": "cover", "add": "at night"}])
+    assert one.state == RunState.QUOTED
+    assert "drawing 1 pictures" in one.summary
 
 
 def test_a_pick_that_is_not_there_names_the_takes(work: Workbench) -> None:

@@ -84,12 +84,6 @@ def test_an_unknown_engine_is_told_with_the_nearest_name() -> None:
         Registry().open("locl")
 
 
-@pytest.mark.parametrize("name", ["replicate", "fal"])
-def test_a_hosted_engine_is_told_as_coming_later_with_what_works_today(name: str) -> None:
-    with pytest.raises(NotInstalled, match=rf"such as {name} come with a later release; today use engine=local"):
-        Registry().open(name)
-
-
 def test_an_engine_that_does_not_load_is_told_and_passed_over() -> None:
     def broken() -> Any:
         raise ImportError("No module named 'acme'")

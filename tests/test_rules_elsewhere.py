@@ -20,7 +20,7 @@ from loradeck.state.records import DeckRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.check_status.diagnosis import Curve, RunFacts, diagnose
 from loradeck.tools.contracts import Finding, Profile, RunState, Severity, StartTrainingArgs, TrainingPlan
-from loradeck.tools.errors import NotYet, Refused
+from loradeck.tools.errors import Refused
 from loradeck.tools.render_deck_visuals import looks
 from loradeck.tools.rulebook import manifest
 from loradeck.tools.rulebook.facts import KeptImage
@@ -139,13 +139,13 @@ def test_checkpoints_and_samples_come_in_the_cadence_of_the_rulebook() -> None:
 
 
 @keeps("TRN-SPEND")
-def test_nothing_that_costs_money_starts(tmp_path: Path) -> None:
+def test_nothing_that_costs_money_starts_on_a_first_call(tmp_path: Path) -> None:
     store = Store(tmp_path / "home")
     arguments = StartTrainingArgs(dataset_id=ready_dataset(store).id, engine="tiny")
-    with pytest.raises(NotYet, match="costs money"):
-        TOOL.handler(arguments, Workbench(store, registry(costs_money=True), lambda run_id: None))
-    with pytest.raises(NotYet, match="costs money"):
-        render(studio(store, Painter(costs=True)), deck=deck())
+    training = TOOL.handler(arguments, Workbench(store, registry(costs_money=True), lambda run_id: None))
+    drawing = render(studio(store, Painter(costs=True)), deck=deck())
+    assert (training.state, drawing.state) == (RunState.QUOTED, RunState.QUOTED)
+    assert training.quote_id != drawing.quote_id
     assert (store.count(RunRecord), store.count(DeckRecord)) == (0, 0)
 
 

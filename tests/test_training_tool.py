@@ -36,7 +36,7 @@ from loradeck.tools.contracts import (
     ValidateResult,
 )
 from loradeck.tools.datasets import write_folder
-from loradeck.tools.errors import BadArgument, NotFound, NotYet, Refused
+from loradeck.tools.errors import BadArgument, NotFound, Refused
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.start_training import prepare
 from loradeck.tools.start_training.plan import cadence, sample_prompts
@@ -340,12 +340,6 @@ def test_a_training_that_is_done_is_not_done_again_until_its_lora_is_deleted(
     assert (again.run_id, again.state) == (lora.run_id, RunState.SUCCEEDED)
     house.store.change(LoraRecord, lora.id, deleted_at="2026-11-20")
     assert house.start(dataset_id=dataset.id).run_id != lora.run_id
-
-
-def test_an_engine_that_costs_money_is_not_used_yet(tmp_path: Path) -> None:
-    house = House(tmp_path / "home", costs_money=True)
-    with pytest.raises(NotYet, match="engine=local"):
-        house.start(dataset_id=ready_dataset(house.store).id, engine="tiny")
 
 
 def test_an_engine_that_is_not_ready_says_what_to_do(tmp_path: Path) -> None:

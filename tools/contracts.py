@@ -99,8 +99,9 @@ class RunKind(StrEnum):
 
 
 class RunState(StrEnum):
-    """queued, preparing, running, paused; then one of the four that end a run."""
+    """queued, preparing, running, paused; then one of the four that end a run. quoted: a price was told, no more."""
 
+    QUOTED = "quoted"
     QUEUED = "queued"
     PREPARING = "preparing"
     RUNNING = "running"
@@ -577,15 +578,28 @@ class TrainingPlan(BaseModel):
     continue_from: str | None = None
     waived: list[Waiver] = Field(default_factory=list)
     told: list[Finding] = Field(default_factory=list, description="What the plan wants you to know.")
+    maps: list[str] = Field(default_factory=list, description="How each argument reaches a hosted engine.")
+
+
+class EngineOffer(BaseModel):
+    """The same training by one engine."""
+
+    engine: str
+    ready: bool
+    minutes: float | None = None
+    usd: float | None = None
+    licence: str = ""
+    told: list[str] = Field(default_factory=list)
 
 
 class StartTrainingResult(RunResult):
-    """Answer of start_training: started, or refused with the findings that block."""
+    """Answer of start_training: started, quoted, or refused with the findings that block."""
 
     dataset_id: str | None = None
     plan: TrainingPlan | None = None
     estimate: Estimate | None = None
     quote_id: str | None = None
+    engines: list[EngineOffer] = Field(default_factory=list, description="Side by side.")
     findings: list[Finding] = Field(default_factory=list, description="What blocks, when refused.")
     preview_note: str | None = Field(None, description="Set when the embedded preview base is used.")
 

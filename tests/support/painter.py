@@ -66,7 +66,8 @@ class Painter:
         return []
 
     def estimate(self, spec: TrainSpec | DrawRequest | EditRequest) -> Cost:
-        return Cost(usd=0.0)
+        usd = 0.05 * len(spec.jobs) if self.costs and not isinstance(spec, TrainSpec) else 0.0
+        return Cost(usd=usd, worst_usd=usd, price_source="live", price_date="2026-11-28")
 
     def train(self, spec: Any, dataset: Any, reporter: Reporter) -> Any:
         raise BadSpec("The painter does not learn.")

@@ -9,7 +9,7 @@ from loradeck.engines.base import Engine
 from loradeck.state.records import DeckRecord, LoraRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import DeckSpec, LoraUse, RenderArgs
-from loradeck.tools.errors import BadArgument, NotYet, Refused
+from loradeck.tools.errors import BadArgument, Refused
 from loradeck.tools.library import default_lora, find_lora
 from loradeck.tools.render_deck_visuals.plan import Look
 from loradeck.tools.render_deck_visuals.references import read_references
@@ -97,7 +97,7 @@ def look_of(lora: LoraRecord, strength: float) -> Look:
 
 
 def _engine(bench: Workbench, name: str, base: str) -> Engine:
-    """A ready engine that draws on a base for nothing. Raises NotInstalled, Refused or NotYet."""
+    """A ready engine that draws on a base. Raises NotInstalled or Refused."""
     engine = bench.engines.choose(base, "draw") if name == "auto" else bench.engines.open(name)
     info = engine.capabilities.base(base)
     if info is None or "draw" not in info.abilities:
@@ -106,8 +106,4 @@ def _engine(bench: Workbench, name: str, base: str) -> Engine:
     ready = engine.available()
     if not ready.ready:
         raise Refused(f"The engine {engine.name} is not ready: {ready.why} {ready.fix}")
-    if engine.capabilities.costs_money:
-        raise NotYet(
-            f"Rendering on {engine.name} costs money, and quotes for decks come later; use engine='local' today."
-        )
     return engine

@@ -15,10 +15,12 @@ from loradeck.tools.library import find_lora
 from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.render_deck_visuals.gallery import find_deck
 from loradeck.tools.render_deck_visuals.plan import Look, Visual
+from loradeck.tools.render_deck_visuals.price import agreed_on
 from loradeck.tools.render_deck_visuals.references import keep, require_taken
 from loradeck.tools.render_deck_visuals.resolve import changed_deck, look_of, new_deck, style_of
 from loradeck.tools.render_deck_visuals.wish import Wish, visuals
 from loradeck.tools.spec import ToolSpec
+from loradeck.tools.spending.agreement import Quoted, commit
 from loradeck.tools.waiting import wait_until
 from loradeck.tools.wording import PREVIEW_NOTE
 from loradeck.tools.workbench import Workbench
@@ -43,9 +45,18 @@ def handle(args: RenderArgs, bench: Workbench) -> RenderResult:
     else:
         record = None
         wanted = new_deck(args, bench)
-    run = _enqueue(args, bench, record, wanted)
-    bench.launch(run.id)
-    run = wait_until(store, run.id, WAIT_SECONDS, tell=bench.progress)
+    queued = _enqueue(args, bench, record, wanted)
+    if isinstance(queued, Quoted):
+        return RenderResult(
+            summary=queued.summary,
+            next_step=queued.next_step,
+            state=RunState.QUOTED,
+            deck_id=record.id if record is not None else None,
+            told=wanted.told,
+            quote_id=queued.quote_id,
+        )
+    bench.launch(queued.id)
+    run = wait_until(store, queued.id, WAIT_SECONDS, tell=bench.progress)
     return _answer(run, str(run.deck_id), wanted.told)
 
 
@@ -57,8 +68,11 @@ def _refuse_what_comes_later(args: RenderArgs) -> None:
 # --------------------------------------------------------------------------- the run
 
 
-def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, wanted: Wish) -> RunRecord:
-    """Store the deck as it should be and a queued run that gets it there."""
+def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, wanted: Wish) -> RunRecord | Quoted:
+    """Store the deck as it should be and a queued run that gets it there; where that costs and nobody agreed, a quote.
+
+    Picks are made and references kept only once it is sure that the run starts.
+    """
     store = bench.store
     wanted.output_dir = _output_dir(args.output_dir, record)
     looks = {ref: look_of(find_lora(store, ref), 1.0) for ref in wanted.style.lora_ids()}
@@ -66,21 +80,27 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
     for references in wanted.style.leanings():
         require_taken(wanted.style.base_model, references)
     deck_id = record.id if record is not None else new_id("deck")
-    for pick in args.pick:
-        gallery.show_take(store, deck_id, pick)
     drawn: dict[str, set[str]] = {}
     for row in gallery.there(store, deck_id):
         drawn.setdefault(row.slide, set()).add(row.recipe)
     planned = visuals(wanted, looks, args.takes, drawn)
     if "pptx" in args.formats:
         wanted.told.append("PowerPoint files come with a later release; the PDF and its Typst source were made.")
+    missing = [visual for visual in planned if visual.recipe not in drawn.get(visual.slide, set())]
+    agreed = agreed_on(args, bench, wanted, missing)
+    if isinstance(agreed, Quoted):
+        return agreed
+    if agreed is not None and agreed.run_id is not None:
+        return runs.get(store, agreed.run_id)
+    for pick in args.pick:
+        gallery.show_take(store, deck_id, pick)
     keep(store, deck_id, wanted.references)
     with store.transaction():
         busy = _active(store, deck_id)  # again, under the lock: two calls at once must not both change the deck
         if busy is not None:
             raise Refused(_at_work(busy))
         _store_deck(store, deck_id, record, wanted)
-        return runs.enqueue(
+        run = runs.enqueue(
             store,
             RunKind.RENDER,
             _spec(args, bench, wanted, planned),
@@ -88,8 +108,11 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
             deck_id=deck_id,
             engine=wanted.style.engine,
             base_model=wanted.style.base_model,
-            steps=sum(visual.recipe not in drawn.get(visual.slide, set()) for visual in planned),
+            steps=len(missing),
         )
+        if agreed is not None:
+            commit(store, agreed, run.id)
+        return run
 
 
 def _same_base(base: str, looks: dict[str, Look]) -> None:

@@ -105,12 +105,11 @@ ELSEWHERE: tuple[Statement, ...] = (
     ),
     Statement(
         "TRN-SPEND",
-        "Nothing that costs money starts without a quote that was shown and a limit that was accepted; until quotes "
-        "are there, nothing that costs money starts at all.",
+        "Nothing that costs money starts without a quote that was shown and a limit that was accepted.",
         "no surprise on a bill",
         Scope.TRAINING,
         PROPERTY,
-        "start_training, render_deck_visuals",
+        "start_training, render_deck_visuals, generate_candidates, write_captions",
     ),
     Statement(
         "RND-TRIGGER",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from loradeck.engines.base import Engine, TrainSpec
+from loradeck.engines.base import Cost, Engine, TrainSpec
 from loradeck.engines.errors import BadSpec, BadWeights
-from loradeck.state.records import DatasetRecord, ImageRecord, LoraRecord
+from loradeck.state.records import DatasetRecord, LoraRecord
 from loradeck.tools.contracts import Estimate, StartTrainingArgs, TrainingPlan, ValidateResult, Verdict
 from loradeck.tools.datasets import captions_of, copy_path, find_dataset, kept_images
 from loradeck.tools.disk_changes import hashes_now
-from loradeck.tools.errors import BadArgument, NotYet, Refused
+from loradeck.tools.errors import BadArgument, Refused
+from loradeck.tools.leaving import must_not_leave
 from loradeck.tools.library import find_lora
 from loradeck.tools.rulebook.tables import NEVER_WAIVED
 from loradeck.tools.start_training.plan import make_plan, train_spec
@@ -51,10 +51,13 @@ class Prepared:
     parent: LoraRecord | None
     sources: list[Source]
     asked: dict[str, Any]
+    engine: Engine
+    cost: Cost
+    train: TrainSpec
 
     def identity(self) -> dict[str, Any]:
         """What makes two calls the same training: the set that passed, and everything that decides the weights."""
-        numbers = self.plan.model_dump(mode="json", exclude={"told", "waived", "passes_over_set"})
+        numbers = self.plan.model_dump(mode="json", exclude={"told", "waived", "passes_over_set", "maps"})
         start = self.parent.sha256 if self.parent else None
         same = {"fingerprint": self.fingerprint, "name": self.name, **numbers, "advanced": self.advanced, "from": start}
         if self.advanced.get("masked_loss"):
@@ -93,7 +96,7 @@ def prepare(args: StartTrainingArgs, bench: Workbench) -> Prepared | Blocked:
     dataset = _dataset(args, bench, parent)
     base_model = _base(args, dataset, parent)
     engine = _engine(args, bench, base_model)
-    _must_not_leave(engine, kept_images(bench.store, dataset.id))
+    must_not_leave(engine, kept_images(bench.store, dataset.id))
     with bench.store.transaction():  # so that what is judged and what is set aside are the same
         report = _judge(args, bench, dataset)
         sources = _sources(bench, dataset)
@@ -139,18 +142,23 @@ def _prepared(
     )
     remarks = _remarks(engine, spec)
     base = engine.capabilities.base(plan.base_model)
+    cost = engine.estimate(spec)
+    told = what_to_know(plan, dataset.target_model, remarks)
     return Prepared(
         dataset=dataset,
         fingerprint=fingerprint,
         name=name,
         trigger=trigger,
-        plan=plan.model_copy(update={"told": what_to_know(plan, dataset.target_model, remarks)}),
-        estimate=Estimate(**asdict(engine.estimate(spec))),
+        plan=plan.model_copy(update={"told": told, "maps": engine.maps(spec)}),
+        estimate=Estimate(**asdict(cost)),
         preview=base is not None and base.preview,
         advanced=args.advanced,
         parent=parent,
         sources=sources,
         asked=args.model_dump(mode="json", exclude_unset=True, exclude={"quote_id", "max_cost_usd"}),
+        engine=engine,
+        cost=cost,
+        train=spec,
     )
 
 
@@ -185,7 +193,7 @@ def _base(args: StartTrainingArgs, dataset: DatasetRecord, parent: LoraRecord | 
 
 
 def _engine(args: StartTrainingArgs, bench: Workbench, base_model: str) -> Engine:
-    """The engine asked for, ready and free of charge, with the options that it knows."""
+    """The engine asked for, ready, with the options that it knows."""
     engine = bench.engines.choose(base_model, "train") if args.engine == "auto" else bench.engines.open(args.engine)
     offered = engine.capabilities
     able = [base.name for base in offered.base_models if "train" in base.abilities]
@@ -197,27 +205,12 @@ def _engine(args: StartTrainingArgs, bench: Workbench, base_model: str) -> Engin
     ready = engine.available()
     if not ready.ready:
         raise Refused(f"{engine.name} cannot train now: {ready.why} {ready.fix}".strip())
-    if offered.costs_money:
-        raise NotYet(
-            f"{engine.name} costs money, and quotes come with a later release; train with engine=local, which is free."
-        )
     for option in args.advanced:
         if option not in offered.advanced:
             near = difflib.get_close_matches(option, offered.advanced, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(offered.advanced) or 'none'}."
             raise BadArgument(f"{engine.name} has no option {option!r} in advanced; {hint}")
     return engine
-
-
-def _must_not_leave(engine: Engine, images: Sequence[ImageRecord]) -> None:
-    """Raises Refused (IMG-RIGHTS) where an engine elsewhere would get an image that is marked as not to leave."""
-    staying = [str(image.number) for image in images if image.rights.get("may_leave") is False]
-    if staying and engine.capabilities.leaves_machine:
-        raise Refused(
-            f"IMG-RIGHTS: {len(staying)} images are marked as not to leave this machine (numbers "
-            f"{', '.join(staying[:12])}), and {engine.name} is elsewhere; nothing was sent. Train with engine=local, "
-            "reject these images, or record other rights with curate_dataset."
-        )
 
 
 def _judge(args: StartTrainingArgs, bench: Workbench, dataset: DatasetRecord) -> ValidateResult:

@@ -22,8 +22,10 @@ from loradeck.tools.contracts import (
 from loradeck.tools.errors import BadArgument
 from loradeck.tools.run_lookup import find_run
 from loradeck.tools.spec import ToolSpec
+from loradeck.tools.spending.agreement import Agreed, Offer, Quoted, agree, commit
 from loradeck.tools.start_training import answers
 from loradeck.tools.start_training.prepare import Blocked, Prepared, prepare
+from loradeck.tools.start_training.side_by_side import side_by_side
 from loradeck.tools.start_training.snapshot import take
 from loradeck.tools.waiting import wait_until
 from loradeck.tools.workbench import Workbench
@@ -36,7 +38,7 @@ def handle(args: StartTrainingArgs, bench: Workbench) -> StartTrainingResult:
     """Start, refuse, or give back the run that does the same already.
 
     Raises NotFound for an unknown dataset, run or LoRA, BadArgument for what cannot be asked together, NotInstalled
-    where no engine is ready, NotYet where it would cost money.
+    where no engine is ready, Refused where money is in question and nobody agreed to it.
     """
     runs.recover(bench.store, bench.launch)
     if args.resume is not None:
@@ -44,15 +46,20 @@ def handle(args: StartTrainingArgs, bench: Workbench) -> StartTrainingResult:
     prepared = prepare(args, bench)
     if isinstance(prepared, Blocked):
         return answers.refusal(prepared.dataset, prepared.report)
-    return _start(prepared, bench)
+    return _start(prepared, bench, args)
 
 
-def _start(prepared: Prepared, bench: Workbench) -> StartTrainingResult:
+def _start(prepared: Prepared, bench: Workbench, args: StartTrainingArgs) -> StartTrainingResult:
     """Queue the run that was prepared, unless the same one is there already."""
     call = sha256_json(prepared.identity())
     twin = _twin(bench.store, call)
     if twin is not None:
         return _join(twin, bench)
+    agreed = _agreed(prepared, bench, args)
+    if isinstance(agreed, Quoted):
+        return _quoted(prepared, bench, agreed)
+    if agreed is not None and agreed.run_id is not None:
+        return _answer(runs.get(bench.store, agreed.run_id), bench, again=True)
     run_id = new_id("run")
     with _folder_of(bench.store, run_id) as folder:
         pairs = [pair.as_row() for pair in take(folder / "dataset", prepared.sources)]
@@ -62,10 +69,42 @@ def _start(prepared: Prepared, bench: Workbench) -> StartTrainingResult:
             twin = _twin(bench.store, call)  # another call may have been quicker while the images were set aside
             if twin is None:
                 runs.enqueue(bench.store, RunKind.TRAIN, spec, run_id=run_id, **prepared.columns())
+                if agreed is not None:
+                    commit(bench.store, agreed, run_id)
     if twin is not None:
         return _join(twin, bench)
     bench.launch(run_id)
     return _answer(runs.get(bench.store, run_id), bench)
+
+
+def _agreed(prepared: Prepared, bench: Workbench, args: StartTrainingArgs) -> Agreed | Quoted | None:
+    """What the person said to the price; None where it costs nothing (TRN-SPEND)."""
+    if not prepared.engine.capabilities.costs_money:
+        return None
+    plan = prepared.plan
+    offer = Offer(
+        call="start_training",
+        provider=plan.engine,
+        what=f"a training of {plan.images} images on {plan.base_model}",
+        binding=prepared.identity(),
+        cost=prepared.cost,
+        fingerprint=prepared.fingerprint,
+    )
+    return agree(bench, offer, args.quote_id, args.max_cost_usd)
+
+
+def _quoted(prepared: Prepared, bench: Workbench, quoted: Quoted) -> StartTrainingResult:
+    """The price, what would be done, and the other engines beside it."""
+    return StartTrainingResult(
+        summary=quoted.summary,
+        next_step=quoted.next_step,
+        state=RunState.QUOTED,
+        dataset_id=prepared.dataset.id,
+        plan=prepared.plan,
+        estimate=prepared.estimate,
+        quote_id=quoted.quote_id,
+        engines=side_by_side(bench.engines, prepared),
+    )
 
 
 @contextmanager
@@ -153,7 +192,8 @@ TOOL = ToolSpec(
         "afresh first and refuses, with findings and fixes, what does not pass (state is then missing). Answers with "
         "run_id, plan and estimate; follow it with check_status, end it with stop_run. resume continues a lost or "
         "stopped run from its last checkpoint; continue_from trains an existing LoRA further on the grown dataset. "
-        "The same call twice gives the same run. Costs nothing on the local engine."
+        "The same call twice gives the same run. Free on the local engine; elsewhere (replicate, fal) the first call "
+        "answers with a price and a quote_id, and starts nothing."
     ),
     args=StartTrainingArgs,
     result=StartTrainingResult,

@@ -45,9 +45,9 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Node first: where there is no npm, that is told before minutes of installing.
+# Node first: where there is no npm, that is told before minutes of installing. Two processes share the files of tests.
 test: $(NODE_STAMP) $(STAMP) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 fast: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow"

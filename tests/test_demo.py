@@ -84,14 +84,14 @@ def test_a_demo_that_was_interrupted_and_killed_goes_on_from_where_it_was(tmp_pa
     )
     wait_for(lambda: list(runs.glob("*/worker.log")), 120)
     os.killpg(first.pid, signal.SIGINT)
-    first.wait(60)
+    first.wait(180)
     second = subprocess.Popen(
         demo(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     wait_for(lambda: list((tmp_path / "workspace" / "decks").glob("*/*.png")), 240)
     os.killpg(second.pid, signal.SIGKILL)
     kill_everything_of(tmp_path)
-    second.wait(60)
+    second.wait(180)
     third = subprocess.run(demo(tmp_path), capture_output=True, text=True, timeout=400, check=False)
     assert third.returncode == 0, third.stdout[-3000:] + third.stderr[-3000:]
     assert_whole(tmp_path)

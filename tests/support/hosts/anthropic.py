@@ -86,7 +86,8 @@ class Anthropic(Service):
     usd_per_mtok: tuple[float, float] = (3.0, 15.0)
 
     def credentials(self, request: Request) -> Reply | None:
-        if request.headers.get("x-api-key") != self.key:
+        """The key comes as a bearer token since version 2 of the client, and as `x-api-key` from others."""
+        if request.authorization not in (self.key, f"Bearer {self.key}"):
             return self.refusal(401, "invalid x-api-key")
         if not request.headers.get("anthropic-version"):
             return self.refusal(400, "anthropic-version: header is required")

@@ -10,8 +10,10 @@ import hashlib
 import json
 import re
 import select
+import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -176,6 +178,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.lock, self.over, self.folder = threading.RLock(), threading.Event(), Path()
+        self.trouble: list[str] = []
         self._ids = 0
 
     def counted(self, operation: str) -> int:
@@ -200,7 +203,7 @@ class Service:
         """The refusal of a wrong key, or None."""
         raise NotImplementedError
 
-    def answer(self, request: Request) -> Reply:
+    def respond(self, request: Request) -> Reply:
         """One request, from its route and its fault to the answer. Raises `Cut` where the connection ends instead."""
         route = self._route(request)
         operation = route.operation if route else "unknown"
@@ -257,8 +260,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
+    trouble: list[str]
+
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is what some tests are about."""
+        """A client that went away is what some tests are about; anything else is this fake's own mistake."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            self.trouble.append(traceback.format_exc())
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -270,7 +277,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         request = Request(self, self.host)
         try:
-            reply = self.service.answer(request)
+            reply = self.service.respond(request)
             for _ in request.pieces():
                 continue
             self.service.answered(request, reply.status)
@@ -319,10 +326,13 @@ def serving(service: S, *, secure: bool = False) -> Iterator[S]:
                 server.shutdown()
                 server.server_close()
                 thread.join()
+            if service.trouble:
+                raise AssertionError(f"The loopback service broke: {service.trouble[0]}")
 
 
 def _start(service: Service, host: str, context: Any) -> tuple[_Server, threading.Thread]:
     server = _Server(("127.0.0.1", 0), type("Bound", (_Handler,), {"service": service, "host": host}))
+    server.trouble = service.trouble
     if context:
         # The handshake is the thread's own, so that a client that never finishes it holds nobody up.
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)

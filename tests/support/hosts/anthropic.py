@@ -67,10 +67,12 @@ class Anthropic(Service):
     """
 
     NAME: ClassVar[str] = "anthropic"
+    NO_CREDIT: ClassVar[tuple[int, str]] = (400, "Your credit balance is too low to access the Anthropic API.")
     ROUTES: ClassVar[list[Route]] = [
         Route("POST", "/v1/messages", "create", "create_message"),
         Route("POST", "/v1/messages/batches", "create", "create_batch"),
         Route("GET", "/v1/messages/batches", "list", "list_batches"),
+        Route("POST", "/v1/messages/count_tokens", "count", "count_tokens"),
         Route("GET", BATCH, "poll", "get_batch"),
         Route("GET", f"{BATCH}/results", "result", "get_results"),
         Route("POST", f"{BATCH}/cancel", "cancel", "cancel_batch"),
@@ -113,6 +115,9 @@ class Anthropic(Service):
         self.creates.append(Create(message["id"], "/v1/messages", "message", params, self.clock()))
         return Reply.json(message, request_id=f"req_{self.new_id()}")
 
+    def count_tokens(self, request: Request) -> Reply:
+        return Reply.json({"input_tokens": _tokens(request.json())})
+
     def _check(self, params: dict[str, Any]) -> None:
         """Raises `Refused` for what the API does not take."""
         for name in ("model", "max_tokens", "messages"):
@@ -133,16 +138,12 @@ class Anthropic(Service):
 
     def _message(self, params: dict[str, Any], share: float) -> dict[str, Any]:
         """The answer; `share` of the price is charged."""
-        pictures = [base64.b64decode(source["data"]) for source in _sources(params)]
-        words = "\n".join(block["text"] for block in _blocks(params) if block["type"] == "text")
-        asked = Asked([hashlib.sha256(one).hexdigest() for one in pictures], words, params)
+        hashes = [hashlib.sha256(one).hexdigest() for one in _pictures(params)]
+        asked = Asked(hashes, _words(params), params)
         self.asked.append(asked)
         content, reason = self._content(asked)
-        told = json.dumps(content)
-        sizes = [images.opened(one).size for one in pictures]
-        letters = len(words) + len(json.dumps(params.get("system", ""))) + len(json.dumps(params.get("tools", "")))
-        tokens = sum(w * h // PIXELS_A_TOKEN for w, h in sizes) + letters // LETTERS_A_TOKEN
-        usage = {"input_tokens": tokens, "output_tokens": min(len(told) // LETTERS_A_TOKEN, params["max_tokens"])}
+        given = min(len(json.dumps(content)) // LETTERS_A_TOKEN, params["max_tokens"])
+        usage = {"input_tokens": _tokens(params), "output_tokens": given}
         price = usage["input_tokens"] * self.usd_per_mtok[0] + usage["output_tokens"] * self.usd_per_mtok[1]
         self.charged_usd += share * price / 1e6
         return {
@@ -282,3 +283,20 @@ def _blocks(params: dict[str, Any]) -> list[dict[str, Any]]:
 def _sources(params: dict[str, Any]) -> list[dict[str, Any]]:
     """The pictures in it."""
     return [block["source"] for block in _blocks(params) if block["type"] == "image"]
+
+
+def _pictures(params: dict[str, Any]) -> list[bytes]:
+    """Their bytes."""
+    return [base64.b64decode(source["data"]) for source in _sources(params)]
+
+
+def _words(params: dict[str, Any]) -> str:
+    """What the person writes."""
+    return "\n".join(block["text"] for block in _blocks(params) if block["type"] == "text")
+
+
+def _tokens(params: dict[str, Any]) -> int:
+    """What is read, counted."""
+    sizes = [images.opened(one).size for one in _pictures(params)]
+    letters = len(_words(params)) + sum(len(json.dumps(params[name])) for name in ("system", "tools") if name in params)
+    return sum(width * height // PIXELS_A_TOKEN for width, height in sizes) + letters // LETTERS_A_TOKEN

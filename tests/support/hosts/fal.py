@@ -7,6 +7,7 @@ import hashlib
 import json
 import uuid
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -27,6 +28,7 @@ class Fal(FalStorage):
     """The host. What is wrong with an input is told where its result is fetched, as the queue takes everything."""
 
     NAME: ClassVar[str] = "fal"
+    NO_CREDIT: ClassVar[tuple[int, str]] = (403, "User is locked. Reason: Exhausted balance.")
     ROUTES: ClassVar[list[Route]] = [
         *FalStorage.STORAGE,
         Route("GET", "/v1/models", "schema", "find_models", open=True),
@@ -36,7 +38,7 @@ class Fal(FalStorage):
         Route("GET", rf"{REQUESTS}/status", "poll", "get_status"),
         Route("PUT", rf"{REQUESTS}/cancel", "cancel", "cancel_request"),
         Route("GET", REQUESTS, "result", "get_response"),
-        Route("POST", r"/(?P<endpoint>[^/]+/.+)", "create", "submit"),
+        Route("POST", r"/(?P<endpoint>(?!v1/|files/|storage/)[^/]+/.+)", "create", "submit"),
     ]
 
     endpoints: dict[str, Endpoint] = field(default_factory=fal_endpoints.known)
@@ -60,6 +62,8 @@ class Fal(FalStorage):
         endpoint = self.endpoints.get(request.groups["endpoint"])
         if endpoint is None:
             return self.refusal(404, f"Application '{request.groups['endpoint'].split('/')[1]}' not found")
+        if refused := self.full():
+            return refused
         name = str(uuid.UUID(self.new_id()))
         job = Job(name, endpoint.id, endpoint.kind, request.json(), self.clock(), request.query.get("fal_webhook"))
         job.events = ("completed",)
@@ -190,19 +194,21 @@ class Fal(FalStorage):
     def list_requests(self, request: Request) -> Reply:
         """Requests that ended, the newest end first; what is queued or runs is not among them."""
         names = {endpoint.id for endpoint in self._asked(request)}
-        start = request.query.get("start") or self.clock.iso(self.clock() - DAY)
+        wanted = request.query.get("request_id")
+        start = _time(request.query.get("start")) or self.clock() - (90 * DAY if wanted else DAY)
+        end = _time(request.query.get("end")) or self.clock() + 1
         over = [
             job
             for job in self.jobs.values()
-            if job.endpoint in names and job.ended is not None and self.clock.iso(job.ended) >= start
+            if job.endpoint in names and wanted in (None, job.id) and start <= (job.ended or 0.0) < end
         ]
         over.sort(key=lambda job: job.ended or 0, reverse=True)
         at = int(request.query.get("cursor") or 0)
-        end = at + min(self.page_size, int(request.query.get("limit") or self.page_size))
-        more = end < len(over)
+        to = at + min(self.page_size, int(request.query.get("limit") or self.page_size))
+        more = to < len(over)
         payloads = "payloads" in request.query.get("expand", "")
-        items = [self._item(job, payloads) for job in over[at:end]]
-        return Reply.json({"items": items, "next_cursor": str(end) if more else None, "has_more": more})
+        items = [self._item(job, payloads) for job in over[at:to]]
+        return Reply.json({"items": items, "next_cursor": str(to) if more else None, "has_more": more})
 
     def _asked(self, request: Request) -> list[Endpoint]:
         names = request.query.get("endpoint_id", "").split(",")
@@ -254,3 +260,11 @@ class Fal(FalStorage):
         file = self.put(name, content_type, data, self.outputs_last)
         address = f"{self.delivery_url}/files/{file.id}/{quote(name)}"
         return {"url": address, "content_type": content_type, "file_name": name, "file_size": len(data)}
+
+
+def _time(text: str | None) -> float | None:
+    """Seconds since 1970 of a time in a query, which is a date or a time with its zone."""
+    if not text:
+        return None
+    found = datetime.fromisoformat(text)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

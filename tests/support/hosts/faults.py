@@ -35,6 +35,8 @@ KINDS = {
     "hang_after_accept": Kind(True),
     "throttled": Kind(False),
     "refused": Kind(False),
+    "no_credit": Kind(False),
+    "redirected": Kind(False, "download"),
     "bad_gateway": Kind(False),
     "bad_gateway_after_accept": Kind(True),
     "server_error": Kind(False),
@@ -71,8 +73,8 @@ class Fault:
 
     `on` is the operation it waits for (`create`, `poll`, `list`, `upload`, `download`, `price` ...), `when` narrows it
     to some requests; what it reads of a body is read for it. `status` is what `refused` and `expired` answer,
-    `retry_after` (seconds) goes with `throttled`, `field` is what `renamed` renames, `polls` how long `lag` and
-    `unknown_status` last.
+    `retry_after` (seconds) goes with `throttled`, `field` is what `renamed` renames, `polls` by how many `lag` is late
+    and how many `unknown_status` lasts.
     """
 
     kind: str
@@ -154,7 +156,19 @@ def _throttled(service: Service, fault: Fault, request: Request) -> Reply:
 
 
 def _refused(service: Service, fault: Fault, request: Request) -> Reply:
-    return service.refusal(fault.status or 402, fault.message or "You have insufficient credit to run this.")
+    return service.refusal(fault.status or 403, fault.message or "You do not have permission to do this.")
+
+
+def _no_credit(service: Service, fault: Fault, request: Request) -> Reply:
+    return service.refusal(*service.NO_CREDIT)
+
+
+def _redirected(service: Service, fault: Fault, request: Request) -> Reply:
+    """To the other port, which is another host: a key must not go there with it."""
+    from support.hosts.service import Reply
+
+    other = service.delivery_url if request.host == "api" else service.base_url
+    return Reply(302, headers={"Location": f"{other}{request.path}"})
 
 
 def _expired(service: Service, fault: Fault, request: Request) -> Reply:
@@ -192,6 +206,8 @@ _BEFORE: dict[str, Callable[..., Reply]] = {
     "hang_before_accept": _hang,
     "throttled": _throttled,
     "refused": _refused,
+    "no_credit": _no_credit,
+    "redirected": _redirected,
     "bad_gateway": _page(502, "Bad Gateway"),
     "server_error": _page(500, "Internal Server Error"),
     "html": _page(200, "Please sign in"),

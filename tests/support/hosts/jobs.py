@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 from support.hosts.datasets import Dataset
 from support.hosts.faults import Fault
-from support.hosts.service import Create, Request
+from support.hosts.service import Create, Reply, Request
 from support.hosts.storage import StoringService
 
 LIVE = ("queued", "running")
 
 
-@dataclass
+@dataclass(eq=False)
 class Failure(Exception):
     """Why a job ended without a result, as pydantic would tell it, with the status of its answer."""
 
@@ -58,7 +58,8 @@ class Job:
     failure: Failure | None = None
     dataset: Dataset | None = None
     charged_usd: float = 0.0
-    cancel_asked: bool = False
+    share: float = 1.0
+    """How much of it was done when it ended."""
 
     def meets(self, *kinds: str) -> bool:
         """Whether the fault of its create is one of these."""
@@ -84,7 +85,8 @@ class JobService(StoringService):
     """A service with jobs.
 
     A job is queued for `queued_polls` polls and runs for `running_polls`; with `manual` only `advance` moves it. The
-    client is told the state of `lag` polls ago. `late_hooks` are held back until `send_late_hooks`.
+    client is told the state of `lag` polls ago. `most_live` jobs live at a time, and one more is refused; `peak_live`
+    is how many there were. `late_hooks` are held back until `send_late_hooks`.
     """
 
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -93,6 +95,8 @@ class JobService(StoringService):
     running_polls: int = 2
     lag: int = 0
     manual: bool = False
+    most_live: int | None = None
+    peak_live: int = 0
     hooks_sent: list[Hook] = field(default_factory=list)
     late_hooks: list[Hook] = field(default_factory=list)
 
@@ -126,7 +130,21 @@ class JobService(StoringService):
         job.fault = request.fault
         self.jobs[job.id] = job
         self.creates.append(Create(job.id, job.endpoint, job.kind, job.input, self.clock()))
+        self.peak_live = max(self.peak_live, self.live)
         self._settle(job)
+
+    @property
+    def live(self) -> int:
+        """How many jobs have not ended."""
+        return sum(job.alive for job in self.jobs.values())
+
+    def full(self) -> Reply | None:
+        """The refusal of one job more than may live at a time, or None."""
+        if self.most_live is None or self.live < self.most_live:
+            return None
+        reply = self.refusal(429, self.throttled_words(1))
+        reply.headers["Retry-After"] = "1"
+        return reply
 
     def poll(self, job: Job) -> tuple[str, float]:
         """The client asks: what it is told, a state and how far the job is (0 to 1)."""
@@ -135,7 +153,7 @@ class JobService(StoringService):
         job.told.append((job.state, self._fraction(job)))
         lag = self.lag + (job.fault.polls if job.fault and job.meets("lag") else 0)
         state, fraction = job.told[max(0, len(job.told) - 1 - lag)]
-        if state == "running" and job.meets("unknown_status"):
+        if job.fault and job.meets("unknown_status") and state != "queued" and len(job.told) - 1 <= job.fault.polls:
             state = "unknown"
         return state, fraction
 
@@ -152,13 +170,13 @@ class JobService(StoringService):
         self.cancels.append(job.id)
         if not job.alive:
             return False
-        job.cancel_asked = True
         if job.meets("cancel_races"):
             job.ticks = self.queued_polls + self.running_polls
             self._settle(job)
             return True
+        job.share = self._fraction(job)
         if job.state == "running":
-            self._charge(job, self._fraction(job))
+            self._charge(job)
         self._end(job, "cancelled")
         return True
 
@@ -202,6 +220,7 @@ class JobService(StoringService):
             job.state, job.started = "running", self.clock()
             self._announce(job, "start")
         if job.meets("aborted"):
+            job.share = 0.0
             self._end(job, "aborted")
         elif job.ticks >= self.queued_polls + self.running_polls:
             self._finish(job)
@@ -227,8 +246,8 @@ class JobService(StoringService):
         except ValueError as error:
             raise Failure(str(error)) from error
 
-    def _charge(self, job: Job, share: float = 1.0) -> None:
-        job.charged_usd = self.cost(job, job.result or self.estimate(job)) * share
+    def _charge(self, job: Job) -> None:
+        job.charged_usd = self.cost(job, job.result or self.estimate(job)) * job.share
         self.charged_usd += job.charged_usd
 
     def _end(self, job: Job, state: str) -> None:

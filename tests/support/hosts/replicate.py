@@ -40,6 +40,7 @@ class Replicate(JobService):
     """The host. `models` grow by what is created and trained; `account` owns what the key makes."""
 
     NAME: ClassVar[str] = "replicate"
+    NO_CREDIT: ClassVar[tuple[int, str]] = (402, "You have insufficient credit to run this model.")
     ROUTES: ClassVar[list[Route]] = [
         Route("GET", "/v1/account", "account", "get_account"),
         Route("GET", "/v1/hardware", "hardware", "get_hardware"),
@@ -197,6 +198,8 @@ class Replicate(JobService):
     def _create(
         self, model: Model, kind: str, schema: schemas.Schema, request: Request, extra: dict[str, Any]
     ) -> Reply:
+        if refused := self.full():
+            return refused
         asked = request.json()
         if wrong := schemas.problems(schema, asked.get("input", {})):
             return self._invalid(wrong)
@@ -284,8 +287,7 @@ class Replicate(JobService):
     def _metrics(self, job: Job) -> dict[str, float]:
         if job.state == "aborted" or job.started is None:
             return {"total_time": 0.5}
-        share = job.told[-1][1] if job.state == "cancelled" else 1.0
-        seconds = (job.result or self.estimate(job)).seconds * share
+        seconds = (job.result or self.estimate(job)).seconds * job.share
         return {"predict_time": seconds, "total_time": seconds + 2.0}
 
     # Work and money

@@ -50,7 +50,7 @@ def logs(job: Job, state: str, fraction: float) -> str:
     if job.kind != "train":
         return f"Using seed: {_seed(job)}\n"
     steps = job.input.get("steps", FAST_STEPS)
-    at = round(steps * (fraction if state in ("running", "unknown") else 1.0))
+    at = round(steps * (fraction if state in ("running", "unknown") else job.share))
     reached = [step for step in sorted({steps * tenth // 10 for tenth in range(11)}) if step < at]
     return "".join(f"{_bar(step, steps)}\n" for step in [*reached, at])
 

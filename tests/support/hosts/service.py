@@ -13,6 +13,7 @@ import select
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,25 +30,25 @@ from support.hosts.faults import Cut, Fault
 
 PIECE = 1 << 16
 S = TypeVar("S", bound="Service")
-STARTED = datetime(2026, 11, 29, 12, 0, tzinfo=UTC).timestamp()
 
 
 @dataclass
 class Clock:
-    """The time at a host, in seconds since 1970; it moves only when it is told to."""
+    """The time at a host, in seconds since 1970: the true time, or one that stands `still`, and what it is `ahead`."""
 
-    now: float = STARTED
+    still: float | None = None
+    ahead: float = 0.0
 
     def __call__(self) -> float:
-        return self.now
+        return (time.time() if self.still is None else self.still) + self.ahead
 
     def forward(self, seconds: float) -> None:
         """Later by so many seconds."""
-        self.now += seconds
+        self.ahead += seconds
 
     def iso(self, when: float | None = None) -> str:
         """A time as the hosts write it."""
-        return datetime.fromtimestamp(self.now if when is None else when, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return datetime.fromtimestamp(self() if when is None else when, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Request:
     def __init__(self, handler: BaseHTTPRequestHandler, host: str) -> None:
         split = urlsplit(handler.path)
         self.method, self.host, self.path = handler.command, host, unquote(split.path)
-        self.query = {name: values[-1] for name, values in parse_qs(split.query).items()}
+        self.query = {name: ",".join(values) for name, values in parse_qs(split.query).items()}
         self.headers: Message = handler.headers
         self.groups: dict[str, str] = {}
         self.fault: Fault | None = None
@@ -162,6 +163,7 @@ class Service:
     """State and behaviour of a host; a test reads the first half and sets the second."""
 
     NAME: ClassVar[str] = "host"
+    NO_CREDIT: ClassVar[tuple[int, str]] = (402, "You have insufficient credit to run this.")
     ROUTES: ClassVar[list[Route]] = []
 
     key: str = "right-key"
@@ -240,8 +242,9 @@ class Service:
             return handler(request)
 
     def _route(self, request: Request) -> Route | None:
+        method = "GET" if request.method == "HEAD" else request.method
         for route in self.ROUTES:
-            found = re.fullmatch(route.path, request.path) if route.method == request.method else None
+            found = re.fullmatch(route.path, request.path) if route.method == method else None
             if found:
                 request.groups = found.groupdict()
                 return route
@@ -312,6 +315,7 @@ def serving(service: S, *, secure: bool = False) -> Iterator[S]:
     """
     with tempfile.TemporaryDirectory() as folder:
         service.folder = Path(folder)
+        service.over.clear()
         context = None
         if secure:
             service.authority, context = tls.certificate(service.folder)

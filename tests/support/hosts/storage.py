@@ -58,9 +58,9 @@ class StoringService(Service):
     def space(self, name: str, content_type: str, lasts: float | None) -> Stored:
         """Room for a file that lasts so many seconds (None: for good)."""
         with self.lock:
-            made = self.new_id()
-            expires = None if lasts is None else self.clock() + lasts
-            file = Stored(made, name, content_type, self.folder / made, self.clock(), expires=expires)
+            made, now = self.new_id(), self.clock()
+            expires = None if lasts is None else now + lasts
+            file = Stored(made, name, content_type, self.folder / made, now, expires=expires)
             self.files[made] = file
         return file
 
@@ -83,10 +83,13 @@ class StoringService(Service):
                 if file.gone(self.clock()):
                     raise ValueError(f"Failed to download {url}: 404 Not Found")
                 return file.path.read_bytes()
-        if not url.startswith("http"):
-            raise ValueError(f"Invalid URL: {url}")
-        with urlopen(url, timeout=5) as answer:
-            data: bytes = answer.read()
+        if not url.startswith("http") or url.startswith((self.base_url, self.delivery_url)):
+            raise ValueError(f"Failed to download {url}")
+        try:
+            with urlopen(url, timeout=5) as answer:
+                data: bytes = answer.read()
+        except OSError as error:
+            raise ValueError(f"Failed to download {url}: {error}") from error
         return data
 
     def download(self, request: Request) -> Reply:

@@ -46,7 +46,7 @@ def modules(base: str, form: str = "fal") -> dict[str, tuple[int, int]]:
         case "z-image" | "z-image-base":
             return {f"diffusion_model.layers.0.attention.to_{one}": (3840, 3840) for one in "qk"}
         case "flux3-klein":
-            return {f"diffusion_model.single_blocks.0.{one}": (4096, 4096) for one in ("q_proj", "v_proj")}
+            return {f"diffusion_model.single_blocks.0.{one}": (3072, 3072) for one in ("q_proj", "v_proj")}
         case "wan-2.2":
             return {f"diffusion_model.blocks.0.self_attn.{one}": (5120, 5120) for one in "qk"}
         case "qwen-image":

@@ -210,6 +210,8 @@ QWEN_EDIT = inputs(
     sync_mode=flag(False),
 )
 
+CAPTION_INPUT = inputs("image_url", image_url=url())
+
 UPSCALE = inputs(
     "image_url",
     image_url=url(),
@@ -310,6 +312,7 @@ def known() -> dict[str, Endpoint]:
         Endpoint("fal-ai/qwen-image-edit-2511", "edit", QWEN_EDIT, 0.03, "megapixels"),
         Endpoint("fal-ai/nano-banana-pro/edit", "edit", NANO_BANANA, 0.15),
         Endpoint("fal-ai/flux-pro/kontext", "edit", KONTEXT, 0.04),
+        Endpoint("fal-ai/florence-2-large/more-detailed-caption", "caption", CAPTION_INPUT, 0.001),
         Endpoint("fal-ai/seedvr/upscale/image", "upscale", UPSCALE, 0.001, "megapixels"),
     ]
     return {one.id: one for one in [*_trainers(), *_pair_trainers(), *_drawers(), *others]}

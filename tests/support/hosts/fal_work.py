@@ -22,6 +22,8 @@ HEIGHTS = {"720p": 720, "1080p": 1080, "1440p": 1440, "2160p": 2160}
 def done(service: Fal, job: Job) -> Result:
     """Do a job that ran to its end. Raises `Failure` or `ValueError`."""
     endpoint = service.endpoints[job.endpoint]
+    if endpoint.kind == "caption":
+        return Result({"results": images.described(service.fetched(job.input["image_url"]))}, 1.0)
     return _trained(service, job, endpoint) if endpoint.kind == "train" else _drawn(service, job, endpoint)
 
 

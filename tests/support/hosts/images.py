@@ -48,6 +48,12 @@ def opened(data: bytes) -> Image.Image:
         raise ValueError("Failed to load the image. Please ensure the image file is not corrupted.") from error
 
 
+def described(picture: bytes) -> str:
+    """What a captioner says: the same words for the same picture, others for another."""
+    colour = opened(picture).resize((1, 1)).getpixel((0, 0))
+    return f"A painting of round and square shapes before a sky, in the colour {colour}."
+
+
 def black(size: tuple[int, int]) -> Image.Image:
     """What a safety checker leaves."""
     return Image.new("RGB", size)

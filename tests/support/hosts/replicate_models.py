@@ -8,7 +8,13 @@ from typing import Any
 
 from support.hosts.schemas import Schema, choice, flag, inputs, number, text, url, urls, whole
 
-PRICES = {"gpu-t4": 0.000225, "gpu-l40s": 0.000975, "gpu-a100-large": 0.0014, "gpu-h100": 0.001525}
+PRICES = {
+    "gpu-t4": 0.000225,
+    "gpu-l40s": 0.000975,
+    "gpu-a100-large": 0.0014,
+    "gpu-h100": 0.001525,
+    "gpu-h100-8x": 0.0122,
+}
 """USD a second."""
 
 RATIOS = {
@@ -58,7 +64,7 @@ class Model:
 
     def openapi(self) -> dict[str, Any]:
         """The schema as cog writes it: `components.schemas.Input`, and `TrainingInput` for a trainer."""
-        one = {"type": "string", "format": "uri"}
+        one = {"type": "string"} if self.kind == "caption" else {"type": "string", "format": "uri"}
         output = {"type": "array", "items": one, "title": "Output"} if self.many else {**one, "title": "Output"}
         schemas = {"Input": self.schema, "Output": output}
         if self.training:
@@ -131,7 +137,22 @@ LUCATACO = inputs(
     **DRAWN,
 )
 
-KONTEXT = inputs(
+KONTEXT_DEV = inputs(
+    "prompt",
+    "input_image",
+    prompt=text(),
+    input_image=url(),
+    aspect_ratio=choice("match_input_image", *RATIOS, default="match_input_image"),
+    guidance=number(0, 10, 2.5),
+    num_inference_steps=whole(4, 50, 30),
+    go_fast=flag(True),
+    seed=whole(),
+    output_format=choice("webp", "jpg", "png", default="webp"),
+    output_quality=whole(0, 100, 80),
+    disable_safety_checker=flag(False),
+)
+
+KONTEXT_PRO = inputs(
     "prompt",
     prompt=text(),
     input_image=url(),
@@ -183,6 +204,21 @@ NANO_BANANA = inputs(
     safety_filter_level=choice(
         "block_low_and_above", "block_medium_and_above", "block_only_high", default="block_only_high"
     ),
+)
+
+BLIP = inputs(
+    "image",
+    image=url(),
+    question=text("What is shown in the image?"),
+    caption=flag(False),
+    context=text(""),
+    system_prompt=text(),
+    max_new_tokens=whole(1, 2048, 768),
+    num_beams=whole(1, 10, 1),
+    do_sample=flag(False),
+    temperature=number(0, 1, 1),
+    top_k=whole(0, None, 50),
+    top_p=number(0, 1, 1),
 )
 
 OSTRIS = inputs(
@@ -248,14 +284,16 @@ def known() -> dict[str, Model]:
     )
     models = [
         Model("ostris", "flux-dev-lora-trainer", TRAINED, training=OSTRIS, base="flux1-dev"),
-        Model("replicate", "fast-flux-trainer", TRAINED, training=FAST_FLUX, base="flux1-dev"),
+        Model("replicate", "fast-flux-trainer", TRAINED, training=FAST_FLUX, base="flux1-dev", hardware="gpu-h100-8x"),
         Model("replicate", "qwen-image-lora-trainer", TRAINED, training=QWEN_TRAINER, base="qwen-image"),
         Model("black-forest-labs", "flux-dev-lora", FLUX_DEV_LORA, official=True, usd=0.032),
         Model("lucataco", "flux-dev-lora", LUCATACO, hardware="gpu-l40s"),
-        Model("black-forest-labs", "flux-kontext-pro", KONTEXT, "edit", True, usd=0.04, many=False),
-        Model("black-forest-labs", "flux-kontext-dev", KONTEXT, "edit", True, usd=0.025, many=False),
+        Model("black-forest-labs", "flux-kontext-pro", KONTEXT_PRO, "edit", True, usd=0.04, many=False),
+        Model("black-forest-labs", "flux-kontext-dev", KONTEXT_DEV, "edit", True, usd=0.025, many=False),
         Model("qwen", "qwen-edit-multiangle", MULTIANGLE, "edit", True, usd=0.03),
         Model("qwen", "qwen-image-edit-2511", QWEN_EDIT, "edit", True, usd=0.03),
+        Model("qwen", "qwen-image-edit-plus", QWEN_EDIT, "edit", True, usd=0.03),
+        Model("zsxkib", "blip-3", BLIP, "caption", hardware="gpu-a100-large", many=False),
         Model("google", "nano-banana-pro", NANO_BANANA, "edit", True, usd=0.15, many=False),
         Model("nightmareai", "real-esrgan", upscaled, "upscale", hardware="gpu-t4", many=False),
         Model("topazlabs", "image-upscale", topaz, "upscale", True, usd=0.05, many=False),

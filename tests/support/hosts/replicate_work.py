@@ -33,6 +33,8 @@ def done(service: Replicate, job: Job) -> Result:
         return _trained(service, job)
     if job.meets("nsfw"):
         raise Failure("NSFW content detected. Try running it again, or try a different prompt.")
+    if job.kind == "caption":
+        return Result(images.described(service.fetched(job.input["image"])), seconds(job))
     pictures = _pictures(service, job)
     form = "jpeg" if (ending := job.input.get("output_format", "webp")) == "jpg" else ending
     names = [f"out-{index}.{ending}" for index in range(len(pictures))]
@@ -79,7 +81,7 @@ def _trained(service: Replicate, job: Job) -> Result:
 def _grown(destination: Model, trainer: Model, version: str) -> None:
     """The destination has a version, which draws as the trainer's model does."""
     destination.versions.append(version)
-    destination.schema, destination.base, destination.hardware = TRAINED, trainer.base, trainer.hardware
+    destination.schema, destination.base, destination.hardware = TRAINED, trainer.base, "gpu-h100"
 
 
 def _pictures(service: Replicate, job: Job) -> list[Any]:

@@ -29,7 +29,7 @@ from replicate.webhook import Webhooks
 from safetensors.numpy import load
 from support.hosts.anthropic import Anthropic
 from support.hosts.fal import Fal
-from support.hosts.faults import KINDS, Fault
+from support.hosts.faults import ALWAYS, KINDS, Fault
 from support.hosts.images import encoded, paint
 from support.hosts.replicate import Replicate
 from support.hosts.service import serving
@@ -404,6 +404,13 @@ def test_a_fault_of_a_job_shows_as_it_is_polled(host: Replicate, kind: str, stat
     assert (host.charged_usd > 0) == (kind not in ("aborted", "gone_while_queued"))
 
 
+def test_a_field_can_be_renamed_for_good(fal: Fal) -> None:
+    fal.faults.append(Fault("renamed", on="price", field="unit_price", times=ALWAYS))
+    asked = {"endpoint_id": "fal-ai/flux-lora"}
+    told = [WEB.get(f"{fal.base_url}/v1/models/pricing", params=asked, headers=KEY).json() for _ in range(2)]
+    assert [set(one["prices"][0]) & {"unit_price", "unit_price_v2"} for one in told] == [{"unit_price_v2"}] * 2
+
+
 def test_an_nsfw_refusal_reaches_the_client_as_the_models_error(host: Replicate) -> None:
     host.faults.append(Fault("nsfw"))
     with pytest.raises(ModelError, match="NSFW"):
@@ -463,3 +470,74 @@ def test_weights_can_be_what_they_should_not_be(host: Replicate, kind: str) -> N
         assert file
         loras = [name for name in load(file.read()) if "lora" in name]
     assert (bool(climbs), bool(loras)) == {"not_a_lora": (False, False), "climbing_tar": (True, True)}[kind]
+
+
+def test_a_host_that_is_full_refuses_for_now_and_keeps_count(fal: Fal) -> None:
+    fal.most_live = 2
+    answers = [create(fal, 5) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[2].headers["retry-after"] == "1"
+    fal.advance()
+    assert create(fal, 5).status_code == 200
+    assert (fal.peak_live, len(fal.creates)) == (2, 3)
+
+
+def test_a_redirect_leads_to_the_other_host_which_sees_whether_a_key_came_along(host: Replicate) -> None:
+    host.faults.append(Fault("redirected", on="account"))
+    bearer = {"Authorization": "Bearer right-key"}
+    with httpx.Client(follow_redirects=True) as careful:
+        assert careful.get(f"{host.base_url}/v1/account", headers=bearer).status_code == 401
+    assert host.authorized == {"api": ["Bearer right-key"], "delivery": []}
+    WEB.get(f"{host.delivery_url}/v1/account", headers=bearer)
+    assert host.authorized["delivery"] == ["Bearer right-key"]
+
+
+def test_what_replicate_keeps_is_removed_in_time(host: Replicate) -> None:
+    client = client_of(host)
+    file = client.files.create(io.BytesIO(zipped()), filename="set.zip")
+    drawn = client.predictions.create(model="black-forest-labs/flux-dev-lora", input={"prompt": "a fox"})
+    host.clock.forward(3600)
+    host.advance()
+    drawn.reload()
+    assert drawn.output
+    host.clock.forward(3600)
+    drawn.reload()
+    assert (drawn.status, drawn.output, drawn.input) == ("succeeded", None, {})
+    host.clock.forward(86_400)
+    with pytest.raises(ReplicateError, match="404"):
+        client.files.get(file.id)
+
+
+def test_a_training_fails_on_a_zip_that_is_none(host: Replicate) -> None:
+    client = client_of(host)
+    private(client)
+    file = client.files.create(io.BytesIO(b"no zip"), filename="set.zip")
+    version = client.models.get(TRAINER).latest_version
+    assert version
+    given = {"input_images": file.urls["get"]}
+    job = ended(client.trainings.create(model=TRAINER, version=version.id, input=given, destination="me/look"))
+    assert (job.status, job.error) == ("failed", "File is not a zip file")
+
+
+def test_edits_follow_their_reference_upscales_are_larger_and_captions_tell_pictures_apart(fal: Fal) -> None:
+    hen = encoded(paint("a hen", 1, (150, 100)), "png")
+    addresses = [fal.deliver("one.png", data)["url"] for data in (fox(), hen)]
+    asked = [
+        ("fal-ai/qwen-image-edit-2511-multiple-angles", {"image_urls": [one], "horizontal_angle": 90, "seed": 1})
+        for one in addresses
+    ]
+    asked.append(("fal-ai/seedvr/upscale/image", {"image_url": addresses[0], "upscale_factor": 2}))
+    asked += [("fal-ai/florence-2-large/more-detailed-caption", {"image_url": one}) for one in addresses]
+    made = [WEB.post(f"{fal.base_url}/{name}", json=given, headers=KEY).json() for name, given in asked]
+    fal.advance()
+    first, second, large, said, other = (WEB.get(one["response_url"], headers=KEY).json() for one in made)
+    edits = [WEB.get(one["images"][0]["url"]).content for one in (first, second)]
+    assert edits[0] != edits[1]
+    assert (large["image"]["width"], large["image"]["height"]) == (300, 200)
+    assert said["results"] != other["results"]
+
+
+def test_a_mistake_of_the_fake_itself_is_told() -> None:
+    service = Fal()
+    with pytest.raises(AssertionError, match="JSONDecodeError"), serving(service), pytest.raises(httpx.TransportError):
+        WEB.post(f"{service.base_url}/fal-ai/flux-lora", content=b"{", headers=KEY)

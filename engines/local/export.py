@@ -12,14 +12,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from loradeck.engines import files
+from loradeck.engines import files, tensor_file
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.lora import Adapter
 from loradeck.engines.local.metadata import with_hashes
-from loradeck.engines.local.tensor_file import LENGTH_BYTES
-
-ALIGNMENT = 8
-"""The format wants the tensors to begin at a multiple of so many bytes."""
+from loradeck.engines.tensor_file import LENGTH_BYTES
 
 
 def write(adapter: Adapter, path: Path, metadata: dict[str, str], dtype: torch.dtype = torch.float32) -> str:
@@ -36,8 +33,6 @@ def dtype(base: Base) -> torch.dtype:
 def in_order(content: bytes) -> bytes:
     """A .safetensors file with its metadata by name: safetensors writes them in another order every time."""
     start = LENGTH_BYTES + int.from_bytes(content[:LENGTH_BYTES], "little")
-    header = json.loads(content[LENGTH_BYTES:start])
-    header = {"__metadata__": dict(sorted(header.pop("__metadata__", {}).items())), **header}
-    told = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    told += b" " * (-len(told) % ALIGNMENT)
-    return len(told).to_bytes(LENGTH_BYTES, "little") + told + content[start:]
+    tensors = json.loads(content[LENGTH_BYTES:start])
+    metadata = tensors.pop("__metadata__", {})
+    return tensor_file.written(tensors, metadata) + content[start:]

@@ -12,9 +12,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from loradeck.engines import files
+from loradeck.engines import files, tensor_file
 from loradeck.engines.errors import NotInstalled
-from loradeck.engines.local import tensor_file
 
 INDEX = "model_index.json"
 CONFIG = "config.json"

@@ -7,7 +7,9 @@ by which diffusers knows them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -30,10 +32,28 @@ BESIDE = (".diff", ".diff_b", ".bias")
 OTHER_KINDS = {".dora_scale": "DoRA", ".lora_magnitude_vector": "DoRA", ".lokr_": "LoKr", ".hada_": "LoHa"}
 """Marks of what is trained like a LoRA but is not the product of two matrices."""
 
+ADAPTER_METADATA = "lora_adapter_metadata"
+"""Where diffusers keeps an adapter's alpha, when it is not folded in."""
 
-def other_kind(tensors: Tensors) -> str | None:
-    """What the file holds in place of a LoRA, going by its names."""
-    return next((kind for key in tensors for mark, kind in OTHER_KINDS.items() if mark in key), None)
+
+def other_kind(names: Iterable[str]) -> str | None:
+    """What the file holds in place of a LoRA, going by the names of its tensors."""
+    return next((kind for key in names for mark, kind in OTHER_KINDS.items() if mark in key), None)
+
+
+def told_scale(metadata: Mapping[str, str]) -> Callable[[str, int], float]:
+    """The scale that only diffusers' adapter metadata tells, by module and rank; 1 where it tells none.
+
+    Raises:
+        ValueError: what stands there is no such metadata.
+    """
+    told: Any = json.loads(metadata.get(ADAPTER_METADATA, "{}"))
+    if not isinstance(told, dict):
+        raise ValueError(f"{ADAPTER_METADATA} is no table")
+    alpha = told.get("transformer.lora_alpha")
+    own: dict[str, float] = told.get("transformer.alpha_pattern") or {}
+    power = 0.5 if told.get("transformer.use_rslora") else 1.0
+    return lambda module, rank: float(own.get(module, alpha)) / rank**power if alpha else 1.0
 
 
 def plain(tensors: Tensors) -> tuple[Tensors, list[str]]:

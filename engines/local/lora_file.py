@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,6 @@ from safetensors.torch import load_file
 from loradeck.engines.errors import BadWeights
 from loradeck.engines.local import lora_dialects
 from loradeck.engines.local.families import Family
-
-ADAPTER_METADATA = "lora_adapter_metadata"
-"""Where diffusers keeps an adapter's alpha, when it is not folded in."""
 
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
 
@@ -98,16 +94,11 @@ def _open(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 def _scaled(weights: dict[str, torch.Tensor], metadata: dict[str, str]) -> dict[str, torch.Tensor]:
     """Fold in an alpha that only diffusers' adapter metadata tells, over the rank that each matrix has."""
-    told: dict[str, Any] = json.loads(metadata.get(ADAPTER_METADATA, "{}"))
-    alpha = told.get("transformer.lora_alpha")
-    if not alpha:
-        return weights
-    own: dict[str, float] = told.get("transformer.alpha_pattern") or {}
-    power = 0.5 if told.get("transformer.use_rslora") else 1.0
+    scale = lora_dialects.told_scale(metadata)
     scaled = dict(weights)
     for module in {key.removesuffix(UP) for key in weights if key.endswith(UP)}:
-        rank = weights[module + DOWN].shape[0]
-        scaled[module + UP] = weights[module + UP] * (own.get(module, alpha) / rank**power)
+        factor = scale(module, weights[module + DOWN].shape[0])
+        scaled[module + UP] = weights[module + UP] if factor == 1 else weights[module + UP] * factor
     return scaled
 
 

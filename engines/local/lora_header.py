@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from loradeck.engines import tensor_file
 from loradeck.engines.errors import BadWeights
-from loradeck.engines.local import tensor_file
 from loradeck.engines.local.lora_dialects import DOWN, ELSEWHERE
 
 BASE_SHA256 = "loradeck.base_sha256"

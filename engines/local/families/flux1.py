@@ -16,6 +16,7 @@ from PIL.Image import Image
 
 from loradeck.engines.local.families import flux1_names as names
 from loradeck.engines.local.families.common import DiffusersFamily, at_every_step, generators
+from loradeck.engines.lora_naming import Matrix
 
 if TYPE_CHECKING:
     from loradeck.engines.local.families import Text
@@ -25,9 +26,6 @@ GUIDANCE = 1.0
 
 kohya's guide (``--guidance_scale 1.0``) and ai-toolkit train so; the official script's default is 3.5.
 """
-
-READ_WIDTH, READ_DOUBLE, READ_SINGLE = 3072, 19, 38
-"""The only sizes whose original names diffusers can read: `_convert_kohya_flux_lora_to_diffusers` has them fixed."""
 
 
 class Flux1(DiffusersFamily):
@@ -79,11 +77,11 @@ class Flux1(DiffusersFamily):
 
     def targets(self, transformer: Any) -> list[str]:
         """Attention and MLP of both streams and of the single blocks; never the modulation or the embeddings."""
-        return [module for modules in _matrices(transformer) for module in modules]
+        return [module for matrix in _matrices(transformer) for module in matrix.modules]
 
     def shared_inputs(self, transformer: Any) -> list[list[str]]:
         """What the original model holds as one matrix: q, k and v of a stream, in a single block the MLP with them."""
-        return [list(modules) for modules in _matrices(transformer) if len(modules) > 1]
+        return [list(matrix.modules) for matrix in _matrices(transformer) if len(matrix.modules) > 1]
 
     def to_portable(self, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The original model's names, where diffusers reads them; else diffusers' own, which ComfyUI reads too.
@@ -143,17 +141,15 @@ def ids(tokens: int, height: int, width: int, device: torch.device) -> tuple[tor
     return torch.zeros(tokens, 3, device=device), places
 
 
-def _matrices(transformer: Any) -> list[names.Modules]:
-    """The modules of every matrix that is trained, as deep as the model is."""
-    return [
-        modules for _, modules in names.matrices(transformer.config.num_layers, transformer.config.num_single_layers)
-    ]
+def _matrices(transformer: Any) -> list[Matrix]:
+    """Every matrix that is trained, as deep as the model is."""
+    return list(names.NAMING.trained(transformer.config.num_layers, transformer.config.num_single_layers))
 
 
 def _diffusers_reads_originals(weights: dict[str, torch.Tensor]) -> bool:
     widths = {value.shape[1] for key, value in weights.items() if key.endswith("attn.to_q.lora_A.weight")}
-    double, single = names.depths(weights)
-    return widths == {READ_WIDTH} and double <= READ_DOUBLE and single <= READ_SINGLE
+    double, single = names.NAMING.depths(weights)
+    return widths == {names.READ_WIDTH} and double <= names.READ_DOUBLE and single <= names.READ_SINGLE
 
 
 FAMILY = Flux1()

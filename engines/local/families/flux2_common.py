@@ -12,17 +12,12 @@ from PIL.Image import Image
 
 from loradeck.engines.errors import BadSpec
 from loradeck.engines.local.families.common import DiffusersFamily, at_every_step, generators
+from loradeck.engines.local.families.flux2_names import NAMING
 from loradeck.engines.local.families.portable import PREFIX, folded
+from loradeck.engines.lora_naming import Matrix
 
 if TYPE_CHECKING:
     from loradeck.engines.local.families import Text
-
-SINGLE = {"attn.to_qkv_mlp_proj": "linear1", "attn.to_out": "linear2"}
-DOUBLE = {"attn.to_out.0": "img_attn.proj", "attn.to_add_out": "txt_attn.proj"}
-FUSED = {
-    ("attn.to_q", "attn.to_k", "attn.to_v"): "img_attn.qkv",
-    ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"): "txt_attn.qkv",
-}
 
 
 class Flux2Family(DiffusersFamily):
@@ -68,19 +63,11 @@ class Flux2Family(DiffusersFamily):
 
         ComfyUI's key map has neither of those two, so that a LoRA on them would be dropped there in silence.
         """
-        double = [*DOUBLE, *(name for group in FUSED for name in group)]
-        config = transformer.config
-        return [f"transformer_blocks.{i}.{name}" for i in range(config.num_layers) for name in double] + [
-            f"single_transformer_blocks.{i}.{name}" for i in range(config.num_single_layers) for name in SINGLE
-        ]
+        return [module for matrix in _matrices(transformer) for module in matrix.modules]
 
     def shared_inputs(self, transformer: Any) -> list[list[str]]:
         """q, k and v of a stream: the original model holds them as one matrix, and so do the files."""
-        return [
-            [f"transformer_blocks.{i}.{name}" for name in group]
-            for i in range(transformer.config.num_layers)
-            for group in FUSED
-        ]
+        return [list(matrix.modules) for matrix in _matrices(transformer) if len(matrix.modules) > 1]
 
     def to_portable(self, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The original model's names (`diffusion_model.double_blocks.0.img_attn.qkv ...`), q, k and v as one.
@@ -88,13 +75,12 @@ class Flux2Family(DiffusersFamily):
         ComfyUI and diffusers both load these; diffusers' own names for the fused single-block projection are not
         in every ComfyUI's map. Since q, k and v share A, the fused matrix keeps the rank.
         """
-        modules = {key.rsplit(".lora_", 1)[0] for key in weights}
         portable: dict[str, torch.Tensor] = {}
-        for first, names in sorted(_fused_names(modules).items()):
-            down = weights[f"{names[0]}.lora_A.weight"]
-            up = torch.cat([weights[f"{name}.lora_B.weight"] for name in names])
-            portable[f"{PREFIX}{first}.lora_A.weight"] = down
-            portable[f"{PREFIX}{first}.lora_B.weight"] = up
+        for matrix in NAMING.trained(*NAMING.depths(weights)):
+            down = weights[f"{matrix.modules[0]}.lora_A.weight"]
+            up = torch.cat([weights[f"{module}.lora_B.weight"] for module in matrix.modules])
+            portable[f"{PREFIX}{matrix.original}.lora_A.weight"] = down
+            portable[f"{PREFIX}{matrix.original}.lora_B.weight"] = up
         return {key: value.contiguous().clone() for key, value in portable.items()}
 
     def from_portable(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -172,16 +158,6 @@ def latent_ids(height: int, width: int, device: torch.device) -> torch.Tensor:
     return ids
 
 
-def _fused_names(modules: set[str]) -> dict[str, tuple[str, ...]]:
-    """Original name of every adapted matrix, with the modules that make it up."""
-    found: dict[str, tuple[str, ...]] = {}
-    for index in {name.split(".")[1] for name in modules if name.startswith("transformer_blocks.")}:
-        prefix = f"transformer_blocks.{index}."
-        for name, original in DOUBLE.items():
-            found[f"double_blocks.{index}.{original}"] = (prefix + name,)
-        for group, original in FUSED.items():
-            found[f"double_blocks.{index}.{original}"] = tuple(prefix + name for name in group)
-    for index in {name.split(".")[1] for name in modules if name.startswith("single_transformer_blocks.")}:
-        for name, original in SINGLE.items():
-            found[f"single_blocks.{index}.{original}"] = (f"single_transformer_blocks.{index}.{name}",)
-    return found
+def _matrices(transformer: Any) -> list[Matrix]:
+    """Every matrix that is trained, as deep as the model is."""
+    return list(NAMING.trained(transformer.config.num_layers, transformer.config.num_single_layers))

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from loradeck.engines import tensor_file
 from loradeck.engines.errors import NotInstalled
-from loradeck.engines.local import tensor_file
 
 SUFFIX = ".safetensors"
 PICKLES = frozenset({".bin", ".ckpt", ".pkl", ".pickle", ".pt", ".pth"})

@@ -13,6 +13,7 @@ from importlib.metadata import version
 import torch
 from safetensors.torch import save
 
+from loradeck.engines import lora_metadata
 from loradeck.engines.base import DatasetFolder, TrainSpec
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.lora_header import BASE_SHA256
@@ -25,23 +26,12 @@ def describe(
     base: Base, base_digest: str, spec: TrainSpec, dataset: DatasetFolder, step: int, started: str
 ) -> dict[str, str]:
     """Metadata of the LoRA after `step` steps. `started` is the run's first start (ISO 8601), the same on a resume."""
-    usage = f"Put {spec.trigger!r} first in the prompt." if spec.trigger else "No trigger word."
     side = f"{spec.resolution}x{spec.resolution}"
     images = len(dataset.items)
     return {
-        "modelspec.sai_model_spec": "1.0.1",
-        "modelspec.architecture": base.architecture,
-        "modelspec.implementation": "diffusers",
-        "modelspec.title": spec.name,
-        "modelspec.trigger_phrase": spec.trigger,
-        "modelspec.usage_hint": usage,
+        **lora_metadata.common(spec.name, base.name, base.architecture, spec.trigger, spec.rank),
         "modelspec.resolution": side,
         "modelspec.date": started,
-        "ss_base_model_version": base.name,
-        "ss_output_name": spec.name,
-        "ss_network_module": "peft",
-        "ss_network_dim": str(spec.rank),
-        "ss_network_alpha": str(spec.rank),  # alpha is folded in, so that the scale is 1
         "ss_num_train_images": str(images),
         "ss_learning_rate": repr(spec.learning_rate),
         "ss_steps": str(step),
@@ -69,9 +59,4 @@ def with_hashes(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> d
     body = content[8 + int.from_bytes(content[:8], "little") :]
     whole = hashlib.sha256(body).hexdigest()
     legacy = hashlib.sha256(content[0x100000:0x110000]).hexdigest()[:8]
-    return {
-        **metadata,
-        "modelspec.hash_sha256": f"0x{whole}",
-        "sshs_model_hash": whole,
-        "sshs_legacy_hash": legacy,
-    }
+    return {**metadata, **lora_metadata.hashes(whole), "sshs_legacy_hash": legacy}

@@ -149,12 +149,12 @@ def _scaled(name: str, matched: Matched, held: Pairs, source: Source) -> list[Me
 
     meant = []
     for pair, found in matched:
-        try:
-            scale = held.told_scale(found.modules[0], pair.rank)
-            if pair.alpha is not None:
+        scale = held.told_scale(found.modules[0], pair.rank)
+        if pair.alpha is not None:
+            try:
                 scale *= source.scalar(pair.alpha) / pair.rank
-        except (ValueError, TypeError) as error:
-            raise BadWeights(f"{name} tells its scale in a way that cannot be read; get the file again.") from error
+            except ValueError as error:
+                raise BadWeights(f"{name} tells its scale in a way that cannot be read; get the file again.") from error
         meant.append(Meant(pair, found, scale))
     return meant
 

@@ -47,13 +47,14 @@ def told_scale(metadata: Mapping[str, str]) -> Callable[[str, int], float]:
     Raises:
         ValueError: what stands there is no such metadata.
     """
-    told: Any = json.loads(metadata.get(ADAPTER_METADATA, "{}"))
-    if not isinstance(told, dict):
-        raise ValueError(f"{ADAPTER_METADATA} is no table")
-    alpha = told.get("transformer.lora_alpha")
-    own: dict[str, float] = told.get("transformer.alpha_pattern") or {}
+    try:
+        told: Any = json.loads(metadata.get(ADAPTER_METADATA, "{}"))
+        own = {str(module): float(alpha) for module, alpha in (told.get("transformer.alpha_pattern") or {}).items()}
+        alpha = float(told.get("transformer.lora_alpha") or 0)
+    except (TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{ADAPTER_METADATA} is not as diffusers writes it") from error
     power = 0.5 if told.get("transformer.use_rslora") else 1.0
-    return lambda module, rank: float(own.get(module, alpha)) / rank**power if alpha else 1.0
+    return lambda module, rank: own.get(module, alpha) / rank**power if alpha else 1.0
 
 
 def plain(tensors: Tensors) -> tuple[Tensors, list[str]]:

@@ -1,0 +1,176 @@
+"""The one way to spend: an intent on the disk, one request, the host's id on the disk; and what became of doubt.
+
+A request goes out again only when the connection was never made or the host plainly refused. Whatever may have arrived
+is looked for in the host's list, and is never sent again by itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from loradeck import LoradeckError
+from loradeck.engines.base import Purchase, Purse
+from loradeck.engines.errors import BadSpec, NotInstalled, ProviderError, Unknown
+from loradeck.engines.hosted.client import pause
+from loradeck.engines.hosted.host import Created, Host
+from loradeck.engines.hosted.wire import Ambiguous, NeverSent, Refused, WireError
+
+TRIES = 4
+"""How often a connection is tried that cannot be made."""
+THROTTLED_SECONDS = 900.0
+"""How long a host that says "later" (429) is waited for, in all."""
+LOOKS_SECONDS = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+"""Pauses before each look into a host's list: what was sent just now may be listed late."""
+LISTED_AFTER = timedelta(minutes=10)
+"""After that long, what is not listed will not be: one look is enough."""
+Sleep = Callable[[float], None]
+Now = Callable[[], datetime]
+
+NEXT_STEP = {
+    "key": "set the key of {host} anew, from its page of keys",
+    "credit": "add credit or raise the spending limit on the billing page of {host}",
+    "forbidden": "accept the licence of {endpoint} on its page there, or use a key that may use it",
+    "missing": "look up whether {endpoint} is still offered there, and choose another engine if not",
+    "input": "change what it names, and start again",
+    "content": "reword the prompt or choose other pictures: its filter does not take them",
+    "throttled": "try again later, or with fewer requests at a time",
+}
+
+
+def utc_now() -> datetime:
+    """The time now, with its zone."""
+    return datetime.now(UTC)
+
+
+def buy(
+    host: Host,
+    purse: Purse,
+    key: str,
+    endpoint: str,
+    inputs: Mapping[str, Any],
+    worst_usd: float,
+    destination: str = "",
+    *,
+    sleep: Sleep = time.sleep,
+    now: Now = utc_now,
+) -> Purchase:
+    """Buy once, whatever happens in between; gives the purchase as submitted, or as it was settled before.
+
+    Called again with the same key after a crash it finds its request again and never sends another. Used by one
+    thread for one purse. An error that `sleep` raises (the person said stop) ends it where nothing was sent.
+
+    Raises OverBudget; ProviderError where it is certain that nothing was bought, with the next step; Unknown where
+    that is not certain. A purchase of which nothing was bought is sent anew by the next call.
+    """
+    order = _Order(host, purse, key, endpoint, inputs, destination, sleep, now)
+    there = purse.get(key)
+    if there is None or there.state == "void":
+        return order.send(purse.intend(key, endpoint, worst_usd))
+    if there.state in {"submitted", "settled"}:
+        return there
+    return order.find_again(there, "loradeck ended before the answer was written down")
+
+
+class _Order:
+    """One thing to buy, and what it is bought with."""
+
+    def __init__(
+        self,
+        host: Host,
+        purse: Purse,
+        key: str,
+        endpoint: str,
+        inputs: Mapping[str, Any],
+        destination: str,
+        sleep: Sleep,
+        now: Now,
+    ) -> None:
+        self.host, self.purse, self.key, self.endpoint = host, purse, key, endpoint
+        self.inputs, self.destination, self.sleep, self.now = inputs, destination, sleep, now
+
+    def send(self, purchase: Purchase) -> Purchase:
+        """Send what was just intended, again only while it is certain that nothing arrived."""
+        tried, waited = 0, 0.0
+        while True:
+            tried += 1
+            try:
+                created = self.host.create(self.endpoint, self.inputs, purchase, self.destination)
+            except NeverSent as error:
+                if tried >= TRIES:
+                    raise self._nothing_bought(str(error), "start again when it can be reached") from error
+                wait = pause(error, tried)
+            except Refused as error:
+                wait = pause(error, tried)
+                if not error.throttled or waited + wait > THROTTLED_SECONDS:
+                    raise self._nothing_bought(str(error), NEXT_STEP.get(error.kind, NEXT_STEP["input"])) from error
+                waited += wait
+            except Ambiguous as error:
+                return self.find_again(self.purse.unknown(self.key, str(error)), str(error))
+            except (NotInstalled, BadSpec) as error:  # found before anything was sent
+                self.purse.void(self.key, str(error))
+                raise
+            else:
+                return self.purse.submitted(self.key, created.id, created.handle)
+            self._wait(wait)
+
+    def find_again(self, purchase: Purchase, why: str) -> Purchase:
+        """Look in the host's list for a request that may have arrived."""
+        looked = False
+        for wait in self._looks(purchase):
+            if wait:
+                self.sleep(wait)
+            try:
+                found = self._ours(purchase)
+                looked = True
+            except WireError as error:
+                looked, found, why = False, None, str(error)
+            if found is not None:
+                return self.purse.submitted(self.key, found.id, found.handle)
+        if looked and self.host.lists == "all":
+            raise self._nothing_bought(
+                f"The request to {self.endpoint} never arrived at {self.host.name}, whose list does not have it",
+                "resume the run, which sends it anew",
+            )
+        if purchase.state != "unknown":
+            purchase = self.purse.unknown(self.key, why)
+        raise Unknown(self._doubt(purchase, why))
+
+    def _looks(self, purchase: Purchase) -> tuple[float, ...]:
+        old = self.now() - datetime.fromisoformat(purchase.intended_at) > LISTED_AFTER
+        return LOOKS_SECONDS[:1] if old or self.host.lists == "never" else LOOKS_SECONDS
+
+    def _ours(self, purchase: Purchase) -> Created | None:
+        """The request that can be this purchase: with its mark, else the oldest that no other purchase has."""
+        listed = self.host.find(self.endpoint, self.inputs, purchase)
+        free = [one for one in listed if not self.purse.held(one.id)]
+        marked = [one for one in free if one.handle.get("mark") == purchase.mark]
+        return next(iter(marked or free), None)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait while nothing is on its way; asked to stop meanwhile, nothing was bought."""
+        try:
+            self.sleep(seconds)
+        except LoradeckError:
+            self.purse.void(self.key, "stopped before anything was sent")
+            raise
+
+    def _nothing_bought(self, said: str, next_step: str) -> ProviderError:
+        self.purse.void(self.key, said)
+        step = next_step.format(host=self.host.name, endpoint=self.endpoint)
+        return ProviderError(f"{said.rstrip('.')}; nothing was bought and nothing was spent: {step}.")
+
+    def _doubt(self, purchase: Purchase, why: str) -> str:
+        listing = {
+            "all": "its list could not be read",
+            "ended": "its list shows a request only once it has ended",
+            "never": "it has no list to look in",
+        }[self.host.lists]
+        return (
+            f"It is not known whether {self.host.name} took the request to {self.endpoint} ({why.rstrip('.')}), and "
+            f"{listing}; it may have cost up to {purchase.worst_usd:.2f} USD, which stay set aside. Look at the "
+            f"requests of {purchase.intended_at} in the dashboard of {self.host.name}; it is never sent again by "
+            "itself, and resuming the run only looks for it again."
+        )

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
@@ -23,6 +25,8 @@ from loradeck.engines.hosted import answers
 from loradeck.engines.hosted.wire import Ambiguous, NeverSent, Refused, WireError
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 TIMEOUT_SECONDS = 60.0
@@ -35,6 +39,8 @@ TRIES = 5
 BACKOFF_SECONDS = (1.0, 15.0)
 RETRY_AFTER_MOST = 60.0
 CHUNK = 2**16
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables that name the certificates which are trusted."""
 PORTS = {"https": 443, "http": 80}
 Headers = Mapping[str, str]
 Carried = Callable[[], AbstractContextManager[dict[str, Any]]]
@@ -293,15 +299,25 @@ class Client:
         """
         import httpx
 
+        trust_env = not on_this_machine(self._origin[1])
         with self._lock:
             if kept_alive not in self._open:
                 self._open[kept_alive] = httpx.Client(
+                    verify=_certificates(trust_env, *map(os.environ.get, CERTIFICATES)),
                     timeout=httpx.Timeout(self._timeout, connect=CONNECT_SECONDS),
                     limits=httpx.Limits(max_connections=64, max_keepalive_connections=16 if kept_alive else 0),
                     follow_redirects=False,
-                    trust_env=not on_this_machine(self._origin[1]),
+                    trust_env=trust_env,
                 )
             return self._open[kept_alive]
+
+
+@cache
+def _certificates(trust_env: bool, *_: str | None) -> ssl.SSLContext:
+    """Whose certificates are trusted, read once (it takes a tenth of a second) for each setting of `CERTIFICATES`."""
+    import httpx
+
+    return httpx.create_ssl_context(trust_env=trust_env)
 
 
 def pause(error: WireError, tried: int) -> float:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from loradeck.engines.base import Availability, Purchase
+from loradeck.engines.hosted.table import TrainerRow
 
 Stage = Literal["waiting", "running", "done", "failed", "cancelled"]
 Lists = Literal["all", "ended", "never"]
@@ -124,3 +125,11 @@ class Host(Protocol):
 
     def download_headers(self, url: str) -> dict[str, str]:
         """The headers that a result is fetched with: the key for the host's own addresses alone, else none."""
+
+
+@runtime_checkable
+class FindsTrainers(Protocol):
+    """A host whose other trainers can be used by name: their live schema says how."""
+
+    def trainer(self, base_model: str, endpoint: str) -> TrainerRow:
+        """The row of a trainer that the table does not have. Raises BadSpec where its schema is no trainer's."""

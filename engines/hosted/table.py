@@ -5,9 +5,11 @@ The table is data: a row says how our arguments reach an endpoint, and one modul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from loradeck.engines.base import CameraTurn
 
 Per = Literal["run", "1000 steps", "step", "image", "megapixel", "second"]
 LoraStyle = Literal["list", "single", "destination", "none"]
@@ -31,10 +33,13 @@ class PriceRow:
 
 @dataclass(frozen=True)
 class OutputRow:
-    """Where a file stands in an output: keys and indices from its top, and what the file is."""
+    """Where a file stands in an output: keys and indices from its top, and what the file is.
+
+    A `version` is no file but the name of the trained model at its host, which draws by itself.
+    """
 
     path: tuple[str | int, ...]
-    role: Literal["lora", "high_noise_lora", "image", "config", "text"] = "lora"
+    role: Literal["lora", "high_noise_lora", "image", "config", "text", "version"] = "lora"
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,8 @@ class DrawerRow:
     lora_style: LoraStyle = "none"
     lora_fields: tuple[str, str] = ("loras", "")
     """Names of the input for the file (or list), and of the one for its scale."""
+    lora_refusal: str = ""
+    """Where the host takes no LoRA that is uploaded to it: the sentence that says so, and what to do."""
     most_loras: int = 0
     size_style: SizeStyle = "image_size"
     size_fields: tuple[str, str] = ("width", "height")
@@ -99,7 +106,8 @@ class EditorRow:
     """How an endpoint changes a picture. `model` is what requests name: multi_angle, restyle, edit, upscale.
 
     `fields` maps images, prompt, seed, horizontal, vertical, zoom, guidance, steps to its inputs; `many` says that
-    images are a list, of `most_images` at most.
+    images are a list, of `most_images` at most. `turn` gives the inputs for a camera turn where they are no angles; it
+    raises BadSpec for one that is out of reach.
     """
 
     model: str
@@ -111,6 +119,7 @@ class EditorRow:
     many: bool = True
     most_images: int = 1
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    turn: Callable[[CameraTurn], Mapping[str, Any]] | None = None
     seconds: float = 20.0
 
 

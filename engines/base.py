@@ -424,7 +424,10 @@ class Reporter(Protocol):
         """Whatever was told so far is on the disk before this returns."""
 
     def raise_if_cancelled(self) -> None:
-        """Raise `Cancelled` when the person said stop, `LeaseLost` when another worker took over."""
+        """Raise `Cancelled` when the person said stop, `LeaseLost` when another worker took over.
+
+        Where the worker itself must end and the run goes on later, it is `Leaving`, which is a `Cancelled` too.
+        """
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ The tree::
     +-- PeerLost           another process of a training on several GPUs ended; the last good step stands
     +-- Diverged           a loss became NaN or infinite; the last good checkpoint stands (TRN-FINITE)
     +-- Cancelled          the person said stop; what was done is kept
+    |   +-- Leaving        the system asked the worker to end; the run goes on later, and so does a host's work on it
     +-- OverBudget         the run's limit, the day's or the workspace's would be passed; nothing was sent
     +-- ProviderError      a hosted service refused or failed
         +-- Unknown        it is not known whether a paid request arrived; it is never sent again by itself
@@ -69,6 +70,10 @@ class Diverged(EngineError):
 
 class Cancelled(EngineError):
     """The person said stop."""
+
+
+class Leaving(Cancelled):
+    """The system asked the worker to end: nothing is to be cancelled at a host, since the run goes on later."""
 
 
 class OverBudget(EngineError):

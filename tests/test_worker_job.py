@@ -13,7 +13,7 @@ import pytest
 from support.engine import registry
 from support.training import lease_runs_out, queued, wait_for
 
-from loradeck.engines.errors import Cancelled
+from loradeck.engines.errors import Cancelled, Leaving
 from loradeck.server import worker
 from loradeck.state import runs
 from loradeck.state.errors import DatabaseBusy, LeaseLost
@@ -311,7 +311,17 @@ def test_a_reporter_hears_that_the_person_said_stop(store: Store) -> None:
     reporter, run = reporter_of(store)
     reporter.raise_if_cancelled()
     runs.request_cancel(store, run.id)
-    with pytest.raises(Cancelled):
+    with pytest.raises(Cancelled) as stop:
+        reporter.raise_if_cancelled()
+    assert not isinstance(stop.value, Leaving)
+
+
+def test_a_reporter_tells_a_worker_that_must_leave_from_a_person_s_stop(store: Store) -> None:
+    _, run = reporter_of(store)
+    stopping = threading.Event()
+    reporter = StoreReporter(store, run.id, run.token or "", stopping)
+    stopping.set()
+    with pytest.raises(Leaving):
         reporter.raise_if_cancelled()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from loradeck.engines.base import Journal, Purse
-from loradeck.engines.errors import Cancelled
+from loradeck.engines.errors import Cancelled, Leaving
 from loradeck.state import runs
 from loradeck.state.errors import DatabaseBusy, DiskFull, LeaseLost
 from loradeck.state.files import now
@@ -128,9 +128,9 @@ class StoreReporter:
         self._keep(SampleRecord(self._run_id, step, str(path), prompt, created_at=now()))
 
     def raise_if_cancelled(self) -> None:
-        """Raise Cancelled when the person said stop or the worker must leave, LeaseLost when it is not ours."""
+        """Raise Cancelled when the person said stop, Leaving when the worker must, LeaseLost when it is not ours."""
         if self._stopping.is_set():
-            raise Cancelled("The worker was asked to end; the run can be resumed.")
+            raise Leaving("The worker was asked to end; the run can be resumed.")
         query = "select token, cancel_requested from runs where id = ?"
         rows = self._store.read(query, [self._run_id])
         if not rows or rows[0]["token"] != self._token:

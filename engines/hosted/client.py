@@ -325,7 +325,7 @@ def pause(error: WireError, tried: int) -> float:
     if isinstance(error, Refused) and error.retry_after is not None:
         return min(error.retry_after, RETRY_AFTER_MOST)
     first, most = BACKOFF_SECONDS
-    return min(first * 2.0 ** (tried - 1), most) * random.uniform(0.5, 1.0)
+    return min(first * 2.0 ** min(tried - 1, 10), most) * random.uniform(0.5, 1.0)
 
 
 def origin(url: str) -> tuple[str, str, int]:

@@ -29,7 +29,7 @@ class Created:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a request stands at its host.
+    """Where a request stands at its host. A status that is not known counts as running, and `error` says what it is.
 
     `lines` are all log lines so far, oldest first; `done_steps` of `steps` is the progress that they tell. `output` is
     the host's own, once done. `error` is in the host's words, `next_step` in ours. `blanked` is true where the host
@@ -108,7 +108,8 @@ class Host(Protocol):
     def find(self, endpoint: str, inputs: Mapping[str, Any], purchase: Purchase) -> list[Created]:
         """Requests in the host's list that can be that one: sent since its intent, with its mark or the same inputs.
 
-        A host that does not list gives none.
+        The likeliest come first, then the oldest; one with its mark has the mark in its handle as `mark`. A host that
+        does not list gives none.
         """
 
     def look(self, created: Created, endpoint: str) -> Standing:

@@ -39,6 +39,7 @@ class MemoryHost:
     find_faults: list[WireError | None] = field(default_factory=list)
     listed_late: int = 0
     marks: bool = True
+    cancels_in_vain: bool = False
     usd: float | None = None
     live: dict[str, LiveField] | None = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -106,7 +107,7 @@ class MemoryHost:
     def cancel(self, created: Created, endpoint: str) -> None:
         request = self.requests[created.id]
         request.cancels += 1
-        if not ended(request):
+        if not ended(request) and not self.cancels_in_vain:
             request.standings = [request.standings[0], Standing("cancelled", usd=self.usd)]
 
     def price(self, endpoint: str) -> LivePrice | None:

@@ -43,6 +43,9 @@ class TinyServer(ThreadingHTTPServer):
         self.asked: list[Asked] = []
         self.queue: list[Answer] = []
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that left is no news."""
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"

@@ -23,9 +23,15 @@ def atomic(path: Path) -> Iterator[Path]:
 
     Raises NoRoom when the disk is full and CannotWrite when it may not be written; whatever was at `path` stays.
     """
+    with writing(path), replaced(path) as temporary:
+        yield temporary
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the system says while a file is written becomes NoRoom (the disk is full) or CannotWrite."""
     try:
-        with replaced(path) as temporary:
-            yield temporary
+        yield
     except OSError as error:
         message = (
             f"{path.name} could not be written ({error.strerror or 'unknown reason'}); free some room or make the "

@@ -297,19 +297,24 @@ class Client:
 
         A connection that the host closed meanwhile would else turn a paid request into one whose fate is not known.
         """
-        import httpx
-
-        trust_env = not on_this_machine(self._origin[1])
         with self._lock:
             if kept_alive not in self._open:
-                self._open[kept_alive] = httpx.Client(
-                    verify=_certificates(trust_env, *map(os.environ.get, CERTIFICATES)),
-                    timeout=httpx.Timeout(self._timeout, connect=CONNECT_SECONDS),
-                    limits=httpx.Limits(max_connections=64, max_keepalive_connections=16 if kept_alive else 0),
-                    follow_redirects=False,
-                    trust_env=trust_env,
-                )
+                self._open[kept_alive] = opened(self.base_url, self._timeout, 16 if kept_alive else 0)
             return self._open[kept_alive]
+
+
+def opened(url: str, timeout: float, kept_alive: int) -> httpx.Client:
+    """An httpx client for an address, without redirects; no proxy stands between us and this machine itself."""
+    import httpx
+
+    trust_env = not on_this_machine(origin(url)[1])
+    return httpx.Client(
+        verify=_certificates(trust_env, *map(os.environ.get, CERTIFICATES)),
+        timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS),
+        limits=httpx.Limits(max_connections=64, max_keepalive_connections=kept_alive),
+        follow_redirects=False,
+        trust_env=trust_env,
+    )
 
 
 @cache

@@ -22,8 +22,10 @@ class Asked:
 
 @dataclass
 class Answer:
-    """What is sent back. `length` is the Content-Length that is told, `drop` ends the connection after that many bytes
-    (0: before any answer)."""
+    """What is sent back. `length` is the Content-Length that is told, -1 for none.
+
+    `drop` ends the connection after that many bytes of the body; after 0, before there is any answer.
+    """
 
     status: int = 200
     body: bytes = b"{}"
@@ -67,7 +69,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer.body) if answer.length is None else answer.length))
+        if answer.length == -1:
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Content-Length", str(len(answer.body) if answer.length is None else answer.length))
         self.end_headers()
         self.wfile.write(answer.body if answer.drop is None else answer.body[: answer.drop])
         if answer.drop is not None:

@@ -239,6 +239,13 @@ KONTEXT = inputs(
     sync_mode=flag(False),
 )
 
+KONTEXT_MULTI = inputs(
+    "prompt",
+    "image_urls",
+    **{name: schema for name, schema in KONTEXT["properties"].items() if name != "image_url"},
+    image_urls=urls(4),
+)
+
 
 def _trainers() -> list[Endpoint]:
     steps = {"kind": "train", "unit": "steps"}
@@ -312,6 +319,7 @@ def known() -> dict[str, Endpoint]:
         Endpoint("fal-ai/qwen-image-edit-2511", "edit", QWEN_EDIT, 0.03, "megapixels"),
         Endpoint("fal-ai/nano-banana-pro/edit", "edit", NANO_BANANA, 0.15),
         Endpoint("fal-ai/flux-pro/kontext", "edit", KONTEXT, 0.04),
+        Endpoint("fal-ai/flux-pro/kontext/multi", "edit", KONTEXT_MULTI, 0.04),
         Endpoint("fal-ai/florence-2-large/more-detailed-caption", "caption", CAPTION_INPUT, 0.001),
         Endpoint("fal-ai/seedvr/upscale/image", "upscale", UPSCALE, 0.001, "megapixels"),
     ]

@@ -1,0 +1,125 @@
+"""What Replicate's trainings and predictions say: where they stand, what they cost, and which is the one sought."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from loradeck.engines.base import Purchase
+from loradeck.engines.hosted.host import Stage, Standing
+from loradeck.engines.hosted.table import PriceRow
+
+STAGES: dict[str, Stage] = {
+    "queued": "waiting",
+    "starting": "waiting",
+    "processing": "running",
+    "succeeded": "done",
+    "failed": "failed",
+    "canceled": "cancelled",
+    "aborted": "failed",
+}
+"""Replicate's words for the standing of a request."""
+ABORTED = "Replicate ended it before it began to work"
+STEPS = re.compile(r"(\d+)/(\d+) \[")
+"""How far a trainer's bar is: `35%|###5 | 354/1000 [02:11<...`."""
+WITHHELD = re.compile(
+    r"nsfw|flagged as sensitive|\bE005\b|safety (filter|checker)|content policy|prohibited", re.IGNORECASE
+)
+"""In an error: the picture was drawn, and kept back by a filter."""
+LINE_ENDS = re.compile(r"[\r\n]+")
+
+
+def standing(told: Mapping[str, Any], price: PriceRow | None) -> Standing:
+    """Where a training or a prediction stands, by its JSON; `price` is what its endpoint costs, where that is known."""
+    stage, words = _stage(told), str(told.get("status"))
+    lines = tuple(line for line in LINE_ENDS.split(str(told.get("logs") or "")) if line.strip())
+    done, steps = _progress(lines)
+    output, error = told.get("output"), " ".join(str(told.get("error") or "").split())
+    ended = stage in {"done", "failed", "cancelled"}
+    usd = _usd(told, stage, words, price) if ended else None
+    return Standing(
+        stage=stage,
+        lines=lines,
+        done_steps=done,
+        steps=steps,
+        output=_listed(output) if stage == "done" else None,
+        error="" if stage == "done" else error or (ABORTED if words == "aborted" else ""),
+        next_step=_next_step(stage, words, error, told),
+        blanked=ended and (bool(WITHHELD.search(error)) or (stage == "done" and output == [])),
+        usd=usd,
+        charged=None if usd is None else usd > 0.0,
+    )
+
+
+def _stage(told: Mapping[str, Any]) -> Stage:
+    """The stage; a word that is not known is taken by what else is told: ended or not, with an output or without."""
+    known = STAGES.get(str(told.get("status")))
+    if known or not told.get("completed_at"):
+        return known or "running"
+    return "failed" if told.get("error") or told.get("output") is None else "done"
+
+
+def _progress(lines: tuple[str, ...]) -> tuple[int, int] | tuple[None, None]:
+    for line in reversed(lines):
+        if found := STEPS.search(line):
+            return int(found[1]), int(found[2])
+    return None, None
+
+
+def _listed(output: Any) -> Any:
+    """A list of what was made, also where a model gives one alone; an object stays one."""
+    return output if isinstance(output, list | dict) or output is None else [output]
+
+
+def _usd(told: Mapping[str, Any], stage: Stage, words: str, price: PriceRow | None) -> float | None:
+    """What it cost, in USD, or None where that does not follow from what is told.
+
+    Working time is billed by the second, also of what failed or was cancelled; pictures are billed by their number,
+    and whether one that failed is billed is not told.
+    """
+    if words == "aborted" or (stage == "cancelled" and not told.get("started_at")):
+        return 0.0
+    if price is None:
+        return None
+    if price.per == "second":
+        seconds = (told.get("metrics") or {}).get("predict_time")
+        return None if seconds is None else float(seconds) * price.usd
+    if price.per == "image" and stage == "done":
+        output = told.get("output")
+        return price.usd * (len(output) if isinstance(output, list) else 1)
+    return None
+
+
+def _next_step(stage: Stage, words: str, error: str, told: Mapping[str, Any]) -> str:
+    if told.get("data_removed"):
+        return "Replicate keeps what a prediction made for an hour, which is over: draw it again."
+    if WITHHELD.search(error):
+        return "Its filter kept the picture back: word the prompt otherwise, or try another seed."
+    if words == "aborted":
+        return "It cost nothing: start it again."
+    if stage == "failed":
+        return "Read the last lines of its log; an error of the machine (CUDA, out of memory) is worth one more try."
+    return ""
+
+
+def can_be(told: Mapping[str, Any], endpoint: str, inputs: Mapping[str, Any], purchase: Purchase) -> bool:
+    """Whether a listed request can be a purchase of ours: the same model, and its mark or the same inputs.
+
+    One whose inputs are gone (removed after an hour) can be any of its model, so it counts: to leave it out would be to
+    claim that nothing arrived.
+    """
+    model, _, version = endpoint.partition(":")
+    if str(told.get("model")) != model or (version and told.get("version") not in {version, None}):
+        return False
+    if purchase.mark and purchase.mark in json.dumps(told):
+        return True
+    given = told.get("input") or {}
+    return bool(told.get("data_removed")) or all(given.get(name) == value for name, value in inputs.items())
+
+
+def when(told: Mapping[str, Any]) -> datetime:
+    """When it was created, by Replicate's clock."""
+    return datetime.fromisoformat(str(told["created_at"]))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,8 @@ AT_ONCE = 64
 """Replicate takes 600 predictions and 3000 other requests a minute; that many can be asked after every 2 seconds."""
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a machine's clock and Replicate's may be apart, where requests are sought by their time."""
-DESTINATION_HARDWARE = "gpu-t4"
-"""A new model must name a machine; a training puts its own in its place."""
+DESTINATION_HARDWARE = "gpu-h100"
+"""A new model must name a machine: the one that trained FLUX models draw on, whatever is named."""
 EVENTS = ["start", "completed"]
 MODEL = re.compile(r"[\w.-]+/[\w.-]+")
 GONE = (
@@ -45,10 +46,14 @@ GONE = (
 
 
 class ReplicateHost:
-    """Replicate's API. The key and the address are read from the environment when they are used."""
+    """Replicate's API, asked as a table says. The key and the address are read when they are first used.
 
-    def __init__(self, table: Table = TABLE, client: Client | None = None) -> None:
-        self._table, self._client = table, client
+    `sleep` waits between the tries of what may be repeated; it is for tests.
+    """
+
+    def __init__(self, table: Table = TABLE, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._table, self._sleep = table, sleep
+        self._client: Client | None = None
         self._versions: dict[str, str] = {}
 
     @property
@@ -90,7 +95,7 @@ class ReplicateHost:
         Raises ProviderError where a model of that name is open to everybody.
         """
         with worded("an account"):
-            owner = str(self._asked().get_json("v1/account").get("username") or "")
+            owner = str(_object(self._asked().get_json("v1/account")).get("username") or "")
         if not owner:
             raise ProviderError("Replicate does not say whose token this is; make a new one and set it.")
         destination = f"{owner}/{model_name(name)}"
@@ -103,7 +108,7 @@ class ReplicateHost:
         }
         with worded(destination):
             reply = self._asked().request("POST", "v1/models", body=body, tries=3, take=_made_or_there)
-            model = reply.json() if fine(reply) else self._model(destination)
+            model = _object(reply.json()) if fine(reply) else self._model(destination)
         if model.get("visibility") != "private":
             raise ProviderError(
                 f"The model {destination} at Replicate is public, and what is trained into it would be open to "
@@ -133,7 +138,10 @@ class ReplicateHost:
     # The purchase
 
     def create(self, endpoint: str, inputs: Mapping[str, Any], purchase: Purchase, destination: str = "") -> Created:
-        """The paid request: a training where there is a destination, else a prediction. It is sent exactly once."""
+        """The paid request: a training where there is a destination, else a prediction. It is sent exactly once.
+
+        It carries no `Prefer: wait`: Replicate would hold its answer, and the id with it, until a picture is drawn.
+        """
         target, body, version = self._addressed(endpoint, destination)
         body |= {"input": dict(inputs), **_webhook(purchase)}
         with worded(endpoint):
@@ -188,7 +196,7 @@ class ReplicateHost:
         query = ""
         while True:
             with worded(f"the list of {of}"):
-                page = self._asked().get_json(f"v1/{of}{query}")
+                page = _object(self._asked().get_json(f"v1/{of}{query}"))
             results = page.get("results") or []
             yield from (told for told in results if reading.when(told) >= since)
             follows = urlsplit(str(page.get("next") or "")).query
@@ -202,7 +210,7 @@ class ReplicateHost:
         """Where a training or prediction stands."""
         try:
             with worded(f"{endpoint} {created.id}"):
-                told = self._asked().get_json(_path(created))
+                told = _object(self._asked().get_json(_path(created)))
         except Refused as refused:
             if refused.status != 404:
                 raise
@@ -226,14 +234,13 @@ class ReplicateHost:
         model, _, version = endpoint.partition(":")
         with worded(endpoint):
             if version:
-                told = self._asked().get_json(f"v1/models/{model}/versions/{version}")
+                told = _object(self._asked().get_json(f"v1/models/{model}/versions/{version}"))
             else:
                 told = self._model(model).get("latest_version") or {}
         return schema.fields(told.get("openapi_schema"), training)
 
     def _model(self, model: str) -> dict[str, Any]:
-        told = self._asked().get_json(f"v1/models/{model}")
-        return told if isinstance(told, dict) else {}
+        return _object(self._asked().get_json(f"v1/models/{model}"))
 
     def _is_trainer(self, endpoint: str) -> bool:
         return any(row.endpoint == endpoint for row in self._table.trainers)
@@ -247,7 +254,7 @@ class ReplicateHost:
     def _asked(self) -> Client:
         """The client of the address that is set now."""
         if self._client is None:
-            self._client = Client(_base_url(), _headers, name="Replicate")
+            self._client = Client(_base_url(), _headers, sleep=self._sleep, name="Replicate")
         return self._client
 
 
@@ -276,6 +283,13 @@ def _webhook(purchase: Purchase) -> dict[str, Any]:
         return {}
     joint = "&" if urlsplit(address).query else "?"
     return {"webhook": f"{address}{joint}{urlencode({'mark': purchase.mark})}", "webhook_events_filter": EVENTS}
+
+
+def _object(told: Any) -> dict[str, Any]:
+    """An answer that must be an object. Raises Ambiguous for any other."""
+    if not isinstance(told, dict):
+        raise Ambiguous("Replicate answered in a form that is not known; look whether there is a newer loradeck.")
+    return told
 
 
 def _handle(of: str, endpoint: str, version: str) -> dict[str, Any]:

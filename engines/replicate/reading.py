@@ -23,6 +23,8 @@ STAGES: dict[str, Stage] = {
 }
 """Replicate's words for the standing of a request."""
 ABORTED = "Replicate ended it before it began to work"
+REMOVED = "Replicate keeps what a prediction made for an hour, and that hour is over"
+AGAIN = "The picture was paid for and is lost: draw it again."
 STEPS = re.compile(r"(\d+)/(\d+) \[")
 """How far a trainer's bar is: `35%|###5 | 354/1000 [02:11<...`."""
 WITHHELD = re.compile(
@@ -40,6 +42,8 @@ def standing(told: Mapping[str, Any], price: PriceRow | None) -> Standing:
     output, error = told.get("output"), " ".join(str(told.get("error") or "").split())
     ended = stage in {"done", "failed", "cancelled"}
     usd = _usd(told, stage, words, price) if ended else None
+    if stage == "done" and told.get("data_removed"):
+        return Standing("failed", error=REMOVED, next_step=AGAIN, usd=usd, charged=True)
     return Standing(
         stage=stage,
         lines=lines,
@@ -47,7 +51,7 @@ def standing(told: Mapping[str, Any], price: PriceRow | None) -> Standing:
         steps=steps,
         output=_listed(output) if stage == "done" else None,
         error="" if stage == "done" else error or (ABORTED if words == "aborted" else ""),
-        next_step=_next_step(stage, words, error, told),
+        next_step=_next_step(stage, words, error),
         blanked=ended and (bool(WITHHELD.search(error)) or (stage == "done" and output == [])),
         usd=usd,
         charged=None if usd is None else usd > 0.0,
@@ -93,10 +97,8 @@ def _usd(told: Mapping[str, Any], stage: Stage, words: str, price: PriceRow | No
     return None
 
 
-def _next_step(stage: Stage, words: str, error: str, told: Mapping[str, Any]) -> str:
-    if told.get("data_removed"):
-        return "Replicate keeps what a prediction made for an hour, which is over: draw it again."
-    if WITHHELD.search(error):
+def _next_step(stage: Stage, words: str, error: str) -> str:
+    if stage != "done" and WITHHELD.search(error):
         return "Its filter kept the picture back: word the prompt otherwise, or try another seed."
     if words == "aborted":
         return "It cost nothing: start it again."

@@ -37,6 +37,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 """How far a machine's clock and Replicate's may be apart, where requests are sought by their time."""
 DESTINATION_HARDWARE = "gpu-h100"
 """A new model must name a machine: the one that trained FLUX models draw on, whatever is named."""
+LIKELIEST = ("mark", "inputs", "removed")
 EVENTS = ["start", "completed"]
 MODEL = re.compile(r"[\w.-]+/[\w.-]+")
 GONE = (
@@ -182,14 +183,21 @@ class ReplicateHost:
         return self._versions[model]
 
     def find(self, endpoint: str, inputs: Mapping[str, Any], purchase: Purchase) -> list[Created]:
-        """What can be a purchase, in both lists, newest first, back to a little before its intent."""
+        """What can be a purchase in both lists since a little before its intent, the likeliest and oldest first."""
         since = datetime.fromisoformat(purchase.intended_at) - CLOCK_SKEW
-        return [
-            Created(str(told["id"]), _handle(of, endpoint, str(told.get("version") or "")))
+        found = [
+            (LIKELIEST.index(likeness), reading.when(told), of, told)
             for of in (TRAININGS, PREDICTIONS)
-            for told in self._since(of, since)
-            if reading.can_be(told, endpoint, inputs, purchase)
+            for told in reversed(list(self._since(of, since)))
+            if (likeness := reading.likeness(told, endpoint, inputs, purchase))
         ]
+        found.sort(key=lambda one: one[:2])
+        return [self._found(of, endpoint, told, purchase) for _, _, of, told in found]
+
+    def _found(self, of: str, endpoint: str, told: Mapping[str, Any], purchase: Purchase) -> Created:
+        handle = _handle(of, endpoint, str(told.get("version") or ""))
+        marked = {"mark": purchase.mark} if reading.marked(told, purchase) else {}
+        return Created(str(told["id"]), handle | marked)
 
     def _since(self, of: str, since: datetime) -> Iterator[dict[str, Any]]:
         """All that was created since a moment, newest first. Raises WireError where a page is missing."""

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from loradeck.engines.base import Purchase
 from loradeck.engines.hosted.host import Stage, Standing
@@ -107,19 +107,28 @@ def _next_step(stage: Stage, words: str, error: str) -> str:
     return ""
 
 
-def can_be(told: Mapping[str, Any], endpoint: str, inputs: Mapping[str, Any], purchase: Purchase) -> bool:
-    """Whether a listed request can be a purchase of ours: the same model, and its mark or the same inputs.
+def likeness(
+    told: Mapping[str, Any], endpoint: str, inputs: Mapping[str, Any], purchase: Purchase
+) -> Literal["mark", "inputs", "removed"] | None:
+    """By what a listed request of the same model can be a purchase of ours: its mark, or the same inputs.
 
-    One whose inputs are gone (removed after an hour) can be any of its model, so it counts: to leave it out would be to
-    claim that nothing arrived.
+    One whose inputs are gone (removed after an hour) can be any of its model, so it counts too: to leave it out would
+    be to claim that nothing arrived. None where it is another's.
     """
     model, _, version = endpoint.partition(":")
     if str(told.get("model")) != model or (version and told.get("version") not in {version, None}):
-        return False
-    if purchase.mark and purchase.mark in json.dumps(told):
-        return True
+        return None
+    if marked(told, purchase):
+        return "mark"
+    if told.get("data_removed"):
+        return "removed"
     given = told.get("input") or {}
-    return bool(told.get("data_removed")) or all(given.get(name) == value for name, value in inputs.items())
+    return "inputs" if all(given.get(name) == value for name, value in inputs.items()) else None
+
+
+def marked(told: Mapping[str, Any], purchase: Purchase) -> bool:
+    """Whether the purchase's mark is anywhere in a request: in the address of its webhook, or of a file."""
+    return bool(purchase.mark) and purchase.mark in json.dumps(told)
 
 
 def when(told: Mapping[str, Any]) -> datetime:

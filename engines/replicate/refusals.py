@@ -26,15 +26,9 @@ def _sentence(refused: Refused, endpoint: str) -> str:
     said = keys.redacted(str(refused).partition(": ")[2])
     match refused.kind:
         case "key":
-            return (
-                f"Replicate does not know this token; copy it again from {TOKENS} and {keys.advice('replicate')}. "
-                "Nothing was bought."
-            )
+            return f"Replicate does not know this token; copy it again from {TOKENS} and {keys.advice('replicate')}."
         case "credit":
-            return (
-                f"Replicate asks for credit or a way to pay: add billing at {BILLING}, then start again. Nothing was "
-                "bought."
-            )
+            return f"Replicate asks for credit or a way to pay: add billing at {BILLING}, then start again."
         case "forbidden" | "missing":
             return (
                 f"Replicate does not give {endpoint} to this account: it is gone, private or gated. Look at "

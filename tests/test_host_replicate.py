@@ -18,10 +18,12 @@ from support.hosts.faults import Fault
 from support.hosts.replicate import Replicate
 from support.hosts.replicate_models import Model
 from support.hosts.service import serving
+from support.purse import MemoryPurse
 
 from loradeck.engines.base import CameraTurn, Purchase
 from loradeck.engines.errors import BadSpec, NotInstalled, ProviderError
 from loradeck.engines.hosted.host import Created, FindsTrainers, Standing
+from loradeck.engines.hosted.purchase import buy
 from loradeck.engines.hosted.wire import Ambiguous, NeverSent, Refused
 from loradeck.engines.replicate import reading, turns
 from loradeck.engines.replicate.host import ReplicateHost, model_name
@@ -288,6 +290,22 @@ def test_a_list_that_cannot_be_read_is_no_proof_of_absence(host, service):
     service.faults.append(Fault("bad_gateway", on="list", times=99))
     with pytest.raises(Ambiguous):
         host.find(FLUX, {"prompt": "a box"}, purchase(service))
+
+
+@pytest.mark.parametrize("kind", AMBIGUOUS)
+def test_what_is_bought_through_a_fault_is_created_once_in_the_end(host, service, kind):
+    service.faults.append(Fault(kind))
+    purse, inputs = MemoryPurse(), {"prompt": "a box", "seed": 7}
+
+    def bought() -> Purchase:
+        return buy(host, purse, "draw", FLUX, inputs, 0.05, sleep=lambda seconds: None)
+
+    if not Fault(kind).arrived:
+        with pytest.raises(ProviderError, match="nothing was bought"):
+            bought()
+        assert not service.creates
+    assert bought().provider_id == bought().provider_id == service.creates[0].id
+    assert len(service.creates) == 1
 
 
 # --------------------------------------------------------------------------- how it stands

@@ -20,6 +20,7 @@ from loradeck.state import runs, spend
 from loradeck.state.files import now
 from loradeck.state.records import CaptionRecord, PurchaseRecord, RunRecord, SpendRecord
 from loradeck.state.store import Store
+from loradeck.tools.check_status.report import report
 from loradeck.tools.contracts import RunState, StartTrainingArgs, StartTrainingResult
 from loradeck.tools.errors import BadArgument, NotFound, Refused
 from loradeck.tools.reporter import StoreReporter
@@ -296,6 +297,25 @@ def test_a_run_that_nobody_agreed_to_buys_nothing(tmp_path: Path) -> None:
     with pytest.raises(OverBudget, match="nobody agreed"):
         purse.intend("train", "endpoint", 0.01)
     assert work.store.count(PurchaseRecord) == 0
+
+
+def test_what_is_known_of_the_money_is_told_with_the_run(tmp_path: Path) -> None:
+    work = bench(tmp_path)
+    run_id = started(work)
+    purse = reporter(work, run_id).purse
+
+    def told() -> str:
+        return report(work.store, runs.get(work.store, run_id)).summary
+
+    assert "Nothing was bought so far" in told()
+    for key in ("a", "b"):
+        purse.intend(key, "endpoint", 2.0)
+    purse.submitted("a", "req-1")
+    assert "(req-1, one of unknown id (b)) at fal are under way and can cost up to 4.00 USD" in told()
+    purse.settle("a", 1.5)
+    purse.unknown("b", "dropped")
+    assert "It cost 1.50 USD so far." in told()
+    assert "up to 2.00 USD may have been spent, and nothing is sent again by itself" in told()
 
 
 # --------------------------------------------------------------------------- through the tool

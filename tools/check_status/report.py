@@ -12,6 +12,7 @@ from loradeck.state import runs
 from loradeck.state.records import CheckpointRecord, EventRecord, RunRecord, SampleRecord
 from loradeck.state.store import Store
 from loradeck.tools.check_status.diagnosis import RunFacts, diagnose
+from loradeck.tools.check_status.money import spent
 from loradeck.tools.contracts import (
     Artefact,
     CheckStatusResult,
@@ -48,7 +49,7 @@ def report(store: Store, run: RunRecord) -> CheckStatusResult:
     result = run.result if run.state == RunState.SUCCEEDED else None
     listed, answer = (_so_far(store, run), None) if result is None else _told_once(result)
     return CheckStatusResult(
-        summary=_summary(run, left, found, result),
+        summary=" ".join(filter(None, [_summary(run, left, found, result), spent(store, run)])),
         next_step=_next_step(store, run, found, result),
         run_id=run.id,
         state=RunState(run.state),

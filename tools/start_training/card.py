@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loradeck.state import runs
+from loradeck.state import runs, spend
 from loradeck.state.files import write_text
-from loradeck.state.records import DatasetRecord, ImageRecord, LoraRecord, RunRecord
+from loradeck.state.records import DatasetRecord, ImageRecord, LoraRecord, PurchaseRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import Artefact
 from loradeck.tools.datasets import kept_images
@@ -22,6 +22,8 @@ from loradeck.tools.start_training.usage import usage
 
 BARS = "▁▂▃▄▅▆▇█"
 MOST_ROWS = 12
+SENT = "sent"
+"""Where an engine elsewhere notes in the journal what it sent."""
 CURVES = {"held out": "held_out_loss", "in training": "in_train_loss", "leak": "leak", "trigger gain": "trigger_gain"}
 
 
@@ -37,6 +39,8 @@ class Story:
     curves: Mapping[str, Sequence[tuple[int, float]]]
     best: Choice | None
     pictures: Sequence[Artefact]
+    sent: Sequence[Mapping[str, Any]] = ()
+    bought: Sequence[PurchaseRecord] = ()
 
 
 def card_path(lora: LoraRecord) -> Path:
@@ -52,8 +56,9 @@ def write_card(
     credits = credited(kept_images(store, dataset.id)) if dataset is not None else []
     curves = {name: runs.metric(store, run.id, name) for name in CURVES.values()}
     set_name = dataset.name if dataset is not None else None
+    sent, bought = runs.journal_get(store, run.id, SENT) or [], spend.purchases(store, run.id)
     path = card_path(lora)
-    write_text(path, text(Story(lora, run, images, set_name, credits, curves, best, pictures)))
+    write_text(path, text(Story(lora, run, images, set_name, credits, curves, best, pictures, sent, bought)))
     return path
 
 
@@ -74,6 +79,7 @@ def text(story: Story) -> str:
         ["## How to use it", *usage(story.lora)],
         ["## How it learned", *_learned(story)],
         ["## Images", *_listed(story.credits or ["not recorded"])],
+        *([["## Sent elsewhere", *_elsewhere(story)]] if story.sent or story.bought else []),
         ["## Rules set aside", *_listed(_waived(story.run) or ["None: everything held."])],
         ["## Parameters", *_parameters(story)],
         ["## Train it again", *_again(story)],
@@ -103,6 +109,28 @@ def _about(story: Story) -> list[str]:
 
 def _waived(run: RunRecord) -> list[str]:
     return [f"{waiver['rule_id']}: {waiver['reason']}" for waiver in run.waived]
+
+
+def _elsewhere(story: Story) -> list[str]:
+    """What left this machine, to whom and until when, and what was paid."""
+    files = [
+        f"{one['what']}: {one.get('files', 1)} files, {one['bytes']} bytes, SHA-256 `{one['sha256']}`, to {one['to']} "
+        f"on {one['at']}" + (f", gone there by {one['expires_at']}" if one.get("expires_at") else "")
+        for one in story.sent
+    ]
+    paid = [
+        f"{one.provider}, {one.endpoint}, request `{one.provider_id or 'of unknown id'}`: {_paid(one)}"
+        for one in story.bought
+    ]
+    return _listed([*files, *paid])
+
+
+def _paid(purchase: PurchaseRecord) -> str:
+    if purchase.state == "void":
+        return "nothing was bought"
+    if purchase.usd is None:
+        return f"at most {purchase.worst_usd:.2f} USD ({purchase.state})"
+    return f"{purchase.usd:.2f} USD"
 
 
 def _learned(story: Story) -> list[str]:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -541,3 +542,15 @@ def test_a_mistake_of_the_fake_itself_is_told() -> None:
     service = Fal()
     with pytest.raises(AssertionError, match="JSONDecodeError"), serving(service), pytest.raises(httpx.TransportError):
         WEB.post(f"{service.base_url}/fal-ai/flux-lora", content=b"{", headers=KEY)
+
+
+def test_what_a_client_sent_before_it_died_is_counted_once_the_service_is_quiet(fal: Fal) -> None:
+    body = json.dumps({"prompt": "a fox"})
+    head = f"POST /fal-ai/flux-lora HTTP/1.1\r\nAuthorization: Key right-key\r\nContent-Length: {len(body)}\r\n\r\n"
+    place = ("127.0.0.1", int(fal.base_url.rpartition(":")[2]))
+    for sent in (head + body, head + body[:-1], head):
+        with socket.create_connection(place) as wire:
+            wire.sendall(sent.encode())
+    assert fal.quiet()
+    assert len(fal.creates) == 1
+    assert [call.status for call in sorted(fal.calls, key=lambda call: -call.status)] == [200, 0, 0]

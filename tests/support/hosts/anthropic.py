@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from support.hosts import images
 from support.hosts.answers import invented, unsupported
-from support.hosts.service import Create, Reply, Request, Route, Service
+from support.hosts.exchange import Reply, Request
+from support.hosts.service import Create, Route, Service
 
 KINDS = {
     400: "invalid_request_error",

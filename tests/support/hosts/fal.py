@@ -13,10 +13,11 @@ from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support.hosts import fal_endpoints, fal_work, schemas
+from support.hosts.exchange import Reply, Request
 from support.hosts.fal_endpoints import Endpoint
 from support.hosts.fal_storage import FalStorage
 from support.hosts.jobs import Failure, Hook, Job, Result
-from support.hosts.service import Reply, Request, Route
+from support.hosts.service import Route
 
 ID = r"(?P<id>[0-9a-f-]{36})"
 REQUESTS = rf"/(?P<app>[^/]+/[^/]+)/requests/{ID}"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+from support.hosts.exchange import Reply, Request
 from support.hosts.jobs import JobService
-from support.hosts.service import Reply, Request, Route
+from support.hosts.service import Route
 from support.hosts.storage import Stored
 
 HOUR = 3600.0

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from support.hosts.exchange import Cut, Reply, Request
+
 if TYPE_CHECKING:
-    from support.hosts.service import Reply, Request, Service
+    from support.hosts.service import Service
 
 PAGE = b"<!DOCTYPE html><html><head><title>%d</title></head><body><h1>%s</h1><hr>nginx</body></html>"
 ALWAYS = 10**9
@@ -100,10 +102,6 @@ class Fault:
         return self.times > 0 and self.on == operation and (self.when is None or self.when(request))
 
 
-class Cut(Exception):
-    """The connection ends here, without an answer."""
-
-
 def take(plan: list[Fault], operation: str, request: Request) -> Fault | None:
     """The first fault of the plan that fits, one time less of it."""
     for fault in plan:
@@ -134,8 +132,6 @@ def after(service: Service, fault: Fault, request: Request, reply: Reply) -> Rep
 
 def page(status: int, words: str) -> Reply:
     """What a proxy in front of a host answers."""
-    from support.hosts.service import Reply
-
     return Reply(status, PAGE % (status, words.encode()), {"Content-Type": "text/html"})
 
 
@@ -165,8 +161,6 @@ def _no_credit(service: Service, fault: Fault, request: Request) -> Reply:
 
 def _redirected(service: Service, fault: Fault, request: Request) -> Reply:
     """To the other port, which is another host: a key must not go there with it."""
-    from support.hosts.service import Reply
-
     other = service.delivery_url if request.host == "api" else service.base_url
     return Reply(302, headers={"Location": f"{other}{request.path}"})
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 from support.hosts.datasets import Dataset
+from support.hosts.exchange import Reply, Request
 from support.hosts.faults import Fault
-from support.hosts.service import Create, Reply, Request
+from support.hosts.service import Create
 from support.hosts.storage import StoringService
 
 LIVE = ("queued", "running")
@@ -104,26 +106,27 @@ class JobService(StoringService):
         super().__post_init__()
         self._outbox: list[Hook] = []
         self._sending: list[threading.Thread] = []
+        self.afterwards.append(self.send_hooks)
 
+    @abstractmethod
     def work(self, job: Job) -> Result:
         """Do the job. Raises `Failure`, or `ValueError` with words."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cost(self, job: Job, result: Result) -> float:
         """What the whole of it costs, in USD."""
-        raise NotImplementedError
 
     def bills(self, job: Job, failure: Failure) -> bool:
         """Whether a job that failed costs what one that succeeded does."""
         return failure.billed
 
+    @abstractmethod
     def estimate(self, job: Job) -> Result:
         """What it would use if it ran to its end, for one that did not."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hook(self, job: Job, event: str) -> Hook:
         """The signed webhook that tells of an event (`start`, `completed`)."""
-        raise NotImplementedError
 
     def accept(self, job: Job, request: Request) -> None:
         """A create went through: from here on it counts."""
@@ -163,7 +166,7 @@ class JobService(StoringService):
             for job in list(self.jobs.values()):
                 for _ in range(self.queued_polls + self.running_polls if polls is None else polls):
                     self._tick(job)
-        self.after_answer()
+        self.send_hooks()
 
     def cancel(self, job: Job) -> bool:
         """The client wants it stopped: whether it was still going."""
@@ -180,7 +183,7 @@ class JobService(StoringService):
         self._end(job, "cancelled")
         return True
 
-    def after_answer(self) -> None:
+    def send_hooks(self) -> None:
         """Send what waits to be sent, each hook in a thread of its own."""
         with self.lock:
             going, self._outbox = self._outbox, []
@@ -192,7 +195,7 @@ class JobService(StoringService):
     def send_late_hooks(self) -> None:
         """Send the webhooks that were held back."""
         self._outbox, self.late_hooks = [*self._outbox, *self.late_hooks], []
-        self.after_answer()
+        self.send_hooks()
 
     def wait_for_hooks(self) -> None:
         """Until every webhook has been answered or given up."""

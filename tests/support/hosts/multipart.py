@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from python_multipart.multipart import MultipartParser, parse_options_header
-from support.hosts.service import Request
+from support.hosts.exchange import Request
 
 
 class Form:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from support.hosts import images, replicate_models, replicate_work, schemas
+from support.hosts.exchange import Reply, Request
 from support.hosts.jobs import Failure, Hook, Job, JobService, Result
 from support.hosts.multipart import Form
 from support.hosts.replicate_models import PRICES, Model
-from support.hosts.service import Reply, Request, Route
+from support.hosts.service import Route
 from support.hosts.storage import Stored
 
 HOUR, DAY = 3600.0, 86_400.0

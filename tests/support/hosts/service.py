@@ -7,28 +7,27 @@ a test sees which host a key was sent to.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-import select
 import sys
 import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from socket import socket
+from typing import Any, ClassVar, TypeVar
 
 from support.hosts import faults, tls
-from support.hosts.faults import Cut, Fault
+from support.hosts.exchange import Cut, Reply, Request
+from support.hosts.faults import Fault
 
-PIECE = 1 << 16
 S = TypeVar("S", bound="Service")
 
 
@@ -88,78 +87,7 @@ class Create:
 
 
 @dataclass
-class Reply:
-    """An answer. With `cut_at` the connection ends after so many bytes of the body that was promised."""
-
-    status: int
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    cut_at: int | None = None
-
-    @classmethod
-    def json(cls, value: Any, status: int = 200, **headers: str) -> Reply:
-        """A JSON answer; underscores in header names are dashes."""
-        named = {name.replace("_", "-"): text for name, text in headers.items()}
-        return cls(status, json.dumps(value).encode(), {"Content-Type": "application/json", **named})
-
-
-class Request:
-    """A request as a handler sees it: the body is read when it is asked for, once, or in pieces."""
-
-    def __init__(self, handler: BaseHTTPRequestHandler, host: str) -> None:
-        split = urlsplit(handler.path)
-        self.method, self.host, self.path = handler.command, host, unquote(split.path)
-        self.query = {name: ",".join(values) for name, values in parse_qs(split.query).items()}
-        self.headers: Message = handler.headers
-        self.groups: dict[str, str] = {}
-        self.fault: Fault | None = None
-        self._handler, self._body, self._read = handler, b"", False
-
-    @property
-    def authorization(self) -> str:
-        """The credentials that came with it."""
-        return self.headers.get("authorization") or self.headers.get("x-api-key") or ""
-
-    def pieces(self) -> Iterator[bytes]:
-        """The body as it comes in, never whole in memory; nothing where it was read before."""
-        if self._read:
-            yield self._body
-            return
-        self._read = True
-        stream: BinaryIO = self._handler.rfile  # type: ignore[assignment]
-        if "chunked" in self.headers.get("transfer-encoding", ""):
-            while size := int(stream.readline().split(b";")[0], 16):
-                yield stream.read(size)
-                stream.readline()
-            stream.readline()
-            return
-        left = int(self.headers.get("content-length") or 0)
-        while left:
-            piece = stream.read(min(left, PIECE))
-            if not piece:
-                raise Cut
-            left -= len(piece)
-            yield piece
-
-    def body(self) -> bytes:
-        """The whole body."""
-        if not self._read:
-            self._body = b"".join(self.pieces())
-        return self._body
-
-    def json(self) -> Any:
-        """The body, parsed; None where there is none."""
-        return json.loads(self.body()) if self.body() else None
-
-    def wait_for_hang_up(self, over: threading.Event) -> None:
-        """Until the client goes away, or the service ends."""
-        while not over.is_set():
-            if select.select([self._handler.connection], [], [], 0.02)[0]:
-                return
-
-
-@dataclass
-class Service:
+class Service(ABC):
     """State and behaviour of a host; a test reads the first half and sets the second."""
 
     NAME: ClassVar[str] = "host"
@@ -181,11 +109,27 @@ class Service:
     def __post_init__(self) -> None:
         self.lock, self.over, self.folder = threading.RLock(), threading.Event(), Path()
         self.trouble: list[str] = []
+        self.afterwards: list[Callable[[], None]] = []
+        """What is done once an answer is on its way and no lock is held."""
+        self.sockets: set[socket] = set()
+        """The ports and every connection that is open."""
+        self.busy = 0
+        """Requests that are being answered."""
         self._ids = 0
 
     def counted(self, operation: str) -> int:
         """How many requests of an operation came in."""
         return sum(call.operation == operation for call in self.calls)
+
+    def quiet(self, seconds: float = 5.0) -> bool:
+        """Wait until nothing that was sent is left unread or unanswered: what a killed client sent has been counted."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with self.lock:
+                if not self.busy and not wait(list(self.sockets), 0):
+                    return True
+            time.sleep(0.002)
+        return False
 
     def new_id(self) -> str:
         """32 hexadecimal digits, the same in every run of a test."""
@@ -201,9 +145,9 @@ class Service:
         """What the host says to one who asks too often."""
         return f"Request was throttled. Your rate limit resets in ~{seconds or 30:g}s."
 
+    @abstractmethod
     def credentials(self, request: Request) -> Reply | None:
         """The refusal of a wrong key, or None."""
-        raise NotImplementedError
 
     def respond(self, request: Request) -> Reply:
         """One request, from its route and its fault to the answer. Raises `Cut` where the connection ends instead."""
@@ -219,13 +163,10 @@ class Service:
         reply = self._handled(route, request, fault)
         return faults.after(self, fault, request, reply) if fault else reply
 
-    def after_answer(self) -> None:
-        """What is done once an answer is on its way and no lock is held."""
-
     def answered(self, request: Request, status: int) -> None:
         """Write down what became of a call."""
         with self.lock:
-            index = request.index  # type: ignore[attr-defined]
+            index = request.index
             self.calls[index] = Call(**{**self.calls[index].__dict__, "status": status})
 
     def _handled(self, route: Route | None, request: Request, fault: Fault | None) -> Reply:
@@ -253,7 +194,7 @@ class Service:
     def _note(self, request: Request, operation: str) -> None:
         given = request.authorization
         with self.lock:
-            request.index = len(self.calls)  # type: ignore[attr-defined]
+            request.index = len(self.calls)
             self.calls.append(Call(request.host, request.method, request.path, operation, given, self.clock()))
             if given:
                 self.authorized[request.host].append(given)
@@ -263,12 +204,18 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    trouble: list[str]
+    service: Service
+
+    def get_request(self) -> tuple[Any, Any]:
+        with self.service.lock:
+            taken, address = super().get_request()
+            self.service.sockets.add(taken)
+        return taken, address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is what some tests are about; anything else is this fake's own mistake."""
         if not isinstance(sys.exc_info()[1], OSError):
-            self.trouble.append(traceback.format_exc())
+            self.service.trouble.append(traceback.format_exc())
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -276,6 +223,24 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     service: Service
     host: str
+
+    def handle_one_request(self) -> None:
+        """A request is busy from before its first byte is read, so that there is no moment when it is nowhere."""
+        wait([self.connection])
+        self._count(1)
+        try:
+            super().handle_one_request()
+        finally:
+            self._count(-1)
+
+    def finish(self) -> None:
+        with self.service.lock:
+            self.service.sockets.discard(self.connection)
+        super().finish()
+
+    def _count(self, change: int) -> None:
+        with self.service.lock:
+            self.service.busy += change
 
     def _answer(self) -> None:
         request = Request(self, self.host)
@@ -288,7 +253,8 @@ class _Handler(BaseHTTPRequestHandler):
         except Cut:
             self.close_connection = True
         finally:
-            self.service.after_answer()
+            for do in self.service.afterwards:
+                do()
 
     def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)
@@ -327,6 +293,7 @@ def serving(service: S, *, secure: bool = False) -> Iterator[S]:
         finally:
             service.over.set()
             for server, thread in running:
+                service.sockets.discard(server.socket)
                 server.shutdown()
                 server.server_close()
                 thread.join()
@@ -336,10 +303,11 @@ def serving(service: S, *, secure: bool = False) -> Iterator[S]:
 
 def _start(service: Service, host: str, context: Any) -> tuple[_Server, threading.Thread]:
     server = _Server(("127.0.0.1", 0), type("Bound", (_Handler,), {"service": service, "host": host}))
-    server.trouble = service.trouble
+    server.service = service
     if context:
         # The handshake is the thread's own, so that a client that never finishes it holds nobody up.
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    service.sockets.add(server.socket)
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
     thread.start()
     return server, thread

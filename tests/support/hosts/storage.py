@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.request import urlopen
 
-from support.hosts.service import Reply, Request, Service
+from support.hosts.exchange import Reply, Request
+from support.hosts.service import Service
 
 
 @dataclass

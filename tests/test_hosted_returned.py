@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import Flux2KleinPipeline, Flux3ModularPipeline, FluxPipeline, WanPipeline, ZImagePipeline
+from diffusers import Flux3ModularPipeline, FluxPipeline, WanPipeline
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -69,13 +69,17 @@ TINY: dict[str, Architecture] = {
 
 @dataclass(frozen=True)
 class Tiny:
-    """A base with a tiny transformer. `originals` are names of the original model, with the modules that they are."""
+    """A base with a tiny transformer. `originals` are names of the original model, with the modules that they are.
+
+    `pipeline` makes a tiny pipeline, or, where it is not `whole`, is the class of one.
+    """
 
     base: str
     transformer: Callable[[], Any]
     pipeline: Any
     originals: dict[str, Modules]
     family: str | None = None
+    whole: bool = True
 
     @property
     def by_module(self) -> dict[str, Modules]:
@@ -83,11 +87,11 @@ class Tiny:
 
 
 CASES = {
-    "flux1": Tiny("flux1-dev", tiny_flux1.transformer, FluxPipeline, dialects.FLUX1, "flux1"),
-    "klein": Tiny("flux2-klein-4b", tiny.transformer, Flux2KleinPipeline, dialects.KLEIN, "klein"),
-    "flux3": Tiny("flux3-klein", tiny_flux3.transformer, Flux3ModularPipeline, FLUX3, "flux3"),
-    "zimage": Tiny("z-image", tiny_zimage.transformer, ZImagePipeline, ZIMAGE, "zimage"),
-    "wan": Tiny("wan-2.2", tiny_wan.transformer, WanPipeline, WAN),
+    "flux1": Tiny("flux1-dev", tiny_flux1.transformer, tiny_flux1.pipeline, dialects.FLUX1, "flux1"),
+    "klein": Tiny("flux2-klein-4b", tiny.transformer, tiny.pipeline, dialects.KLEIN, "klein"),
+    "flux3": Tiny("flux3-klein", tiny_flux3.transformer, Flux3ModularPipeline, FLUX3, "flux3", whole=False),
+    "zimage": Tiny("z-image", tiny_zimage.transformer, tiny_zimage.pipeline, ZIMAGE, "zimage"),
+    "wan": Tiny("wan-2.2", tiny_wan.transformer, WanPipeline, WAN, whole=False),
 }
 
 
@@ -116,12 +120,24 @@ def cut(name: str, modules: Modules, change: torch.Tensor) -> Changes:
     return dict(zip(modules, torch.split(change, rows), strict=True))
 
 
+@cache
+def pipeline(name: str) -> Any:
+    return CASES[name].pipeline()
+
+
 def by_diffusers(name: str, path: Path) -> Changes:
     """What diffusers, given the file alone, adds to each module's weight."""
-    case, transformer = CASES[name], CASES[name].transformer()
-    transformer.load_lora_adapter(case.pipeline.lora_state_dict(path), adapter_name="theirs")
+    case = CASES[name]
+    if case.whole:
+        pipeline(name).load_lora_weights(path, adapter_name="theirs")
+        transformer = pipeline(name).transformer
+    else:
+        transformer = case.transformer()
+        transformer.load_lora_adapter(case.pipeline.lora_state_dict(path), adapter_name="theirs")
     layers = {key: layer for key, layer in transformer.named_modules() if hasattr(layer, "get_delta_weight")}
-    return {key: layer.get_delta_weight("theirs").detach() for key, layer in layers.items()}
+    found = {key: layer.get_delta_weight("theirs").detach() for key, layer in layers.items()}
+    transformer.unload_lora()
+    return found
 
 
 def by_comfyui(name: str, path: Path) -> Changes:

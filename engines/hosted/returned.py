@@ -137,10 +137,8 @@ def _matched(pairs: Sequence[Pair], base: Architecture) -> Matched | str:
 def _of_another(name: str, base_model: str, pairs: Sequence[Pair], why: str, bases: Mapping[str, Architecture]) -> str:
     alike = [other for other, base in bases.items() if not isinstance(_matched(pairs, base), str)]
     looks = f"looks like a LoRA for {' or '.join(alike)}" if alike else "is a LoRA for no base that is known here"
-    return (
-        f"{name} {looks}, not for {base_model} ({why}); it is kept as it came: look at the run at the host, and import "
-        "it for its own base with manage_loras."
-    )
+    further = ", and import it for that base with manage_loras" if alike else ""
+    return f"{name} {looks}, not for {base_model} ({why}); it is kept as it came: look at the run at the host{further}."
 
 
 def _scaled(name: str, matched: Matched, held: Pairs, source: Source) -> list[Meant]:

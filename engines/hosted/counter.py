@@ -1,0 +1,76 @@
+"""What one call of a hosted engine works with: the host, the run's reporter, the watch, and the orders it placed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from loradeck.engines.base import Purchase, Reporter
+from loradeck.engines.hosted import purchase
+from loradeck.engines.hosted.host import Host
+from loradeck.engines.hosted.sending import Sending
+from loradeck.engines.hosted.watch import Watch
+
+Sleep = Callable[[float], None]
+Now = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One paid request as it is sent; `worst_usd` is the most that it can cost."""
+
+    endpoint: str
+    inputs: dict[str, Any]
+    worst_usd: float
+    destination: str = ""
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Time, and word from hosts, as an engine has them; tests have their own."""
+
+    sleep: Sleep
+    clock: Callable[[], float]
+    now: Now
+    news: Callable[[str], bool]
+
+
+class Counter:
+    """Places the orders of one run, each once."""
+
+    def __init__(self, host: Host, reporter: Reporter, clocks: Clocks) -> None:
+        self.host, self.reporter, self._now, self.sleep = host, reporter, clocks.now, clocks.sleep
+        self.watch = Watch(host, reporter, sleep=clocks.sleep, clock=clocks.clock, news=clocks.news)
+        self.sending = Sending(host, reporter, clocks.now)
+
+    def place(self, key: str, make: Callable[[], Order]) -> Purchase:
+        """Buy what `make` gives, or go on with what was bought under that key.
+
+        The order is on the disk before it is sent: after a crash it is looked for by the same inputs. Raises as
+        `purchase.buy`, and what `make` raises.
+        """
+        there = self.reporter.purse.get(key)
+        kept = self.reporter.journal.get(_place(key)) if there and there.state != "void" else None
+        if kept is None:
+            order = make()
+            self.reporter.journal.put(_place(key), vars(order))
+        else:
+            order = Order(**kept)
+        return purchase.buy(
+            self.host,
+            self.reporter.purse,
+            key,
+            order.endpoint,
+            order.inputs,
+            order.worst_usd,
+            order.destination,
+            sleep=self.watch.wait,
+            now=self._now,
+        )
+
+
+def _place(key: str) -> str:
+    """The journal's key of an order."""
+    return f"order/{key}"

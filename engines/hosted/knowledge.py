@@ -1,0 +1,46 @@
+"""What a host tells of its endpoints now, asked once in a while: live schemas and prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from loradeck.engines.errors import NotInstalled
+from loradeck.engines.hosted import pricing, schema
+from loradeck.engines.hosted.counter import Clocks
+from loradeck.engines.hosted.host import Host, LivePrice
+from loradeck.engines.hosted.table import PriceRow
+from loradeck.engines.hosted.wire import WireError
+
+HOLDS_SECONDS = 600.0
+"""How long what a host told is taken to hold."""
+Told = TypeVar("Told")
+
+
+class Knowledge:
+    """The live schemas and prices of a host. Without network or key the table holds."""
+
+    def __init__(self, host: Host, clocks: Clocks) -> None:
+        self._host, self._clocks = host, clocks
+        self._schemas: dict[str, tuple[float, schema.Live | None]] = {}
+        self._prices: dict[str, tuple[float, LivePrice | None]] = {}
+
+    def inputs(self, endpoint: str) -> schema.Live | None:
+        """The live schema of an endpoint, or None where it cannot be read."""
+        return self._asked(endpoint, self._schemas, self._host.inputs)
+
+    def rate(self, endpoint: str, row: PriceRow, checked: str) -> pricing.Rate:
+        """The price in force at an endpoint; `row` and `checked` are the table's."""
+        live = self._asked(endpoint, self._prices, self._host.price)
+        return pricing.rate(row, checked, live, self._clocks.now().date())
+
+    def _asked(
+        self, endpoint: str, kept: dict[str, tuple[float, Told | None]], ask: Callable[[str], Told | None]
+    ) -> Told | None:
+        now = self._clocks.clock()
+        if endpoint not in kept or now - kept[endpoint][0] > HOLDS_SECONDS:
+            try:
+                kept[endpoint] = now, ask(endpoint)
+            except (WireError, NotInstalled):
+                kept[endpoint] = now, None
+        return kept[endpoint][1]

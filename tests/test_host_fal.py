@@ -16,14 +16,16 @@ from support.hosts.faults import ALWAYS, Fault
 from support.hosts.jobs import Failure
 from support.hosts.service import Clock, serving
 from support.hosts.sets import zipped
+from support.purse import MemoryPurse
 
 from loradeck.engines.base import Purchase
-from loradeck.engines.errors import NotInstalled
+from loradeck.engines.errors import NotInstalled, Unknown
 from loradeck.engines.fal import storage
 from loradeck.engines.fal.host import BASES, FalHost
 from loradeck.engines.fal.table import LOOKS, TABLE
 from loradeck.engines.hosted.host import Created, LiveField, LivePrice, Standing
 from loradeck.engines.hosted.progress import steps_told
+from loradeck.engines.hosted.purchase import buy
 from loradeck.engines.hosted.wire import Ambiguous, Refused
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -327,6 +329,21 @@ def test_a_list_that_never_ends_is_given_up(desk: Desk) -> None:
     desk.service.advance()
     assert desk.host.find(DRAW, FOX, desk.purchase()) == []
     assert desk.service.counted("list") == 20
+
+
+def test_a_purchase_whose_answer_was_lost_is_never_sent_again_and_found_once_it_has_ended(desk: Desk) -> None:
+    purse = MemoryPurse(now=NOW.isoformat())
+    desk.service.faults.append(Fault("drop_after_accept"))
+
+    def bought() -> Purchase:
+        return buy(desk.host, purse, "draw", DRAW, FOX, 0.1, sleep=desk.waits.append, now=lambda: NOW)
+
+    with pytest.raises(Unknown, match="its list shows a request only once it has ended"):
+        bought()
+    desk.service.advance()
+    purchase = bought()
+    assert (purchase.state, purchase.provider_id) == ("submitted", desk.service.creates[0].id)
+    assert desk.service.counted("create") == 1
 
 
 # Prices and schemas

@@ -41,10 +41,13 @@ RATIOS = ("21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21")
 NO_REGULARISATION = (
     "There are no regularisation images at fal: variety of outfit, background and light in the set does their work."
 )
-NO_SEED = "It takes no seed, so that the same training twice gives two LoRAs; no checkpoints or samples on the way."
-NO_RANK = "Its rank, alpha, batch size and resolution are its own."
-TRIGGER_IN_CAPTIONS = "It has no field for a trigger: it stands in every caption, and as the caption by default."
-TOLD = (NO_RANK, NO_SEED, NO_REGULARISATION)
+NO_SEED = (
+    "The same training twice gives two LoRAs, as it takes no seed; there are no checkpoints or samples on the way."
+)
+DEFAULT_CAPTION = (
+    "default_caption is for images without a caption, of which there are none: captions teach the trigger."
+)
+TOLD = (NO_SEED, NO_REGULARISATION)
 
 FLUX2_FIELDS = {"steps": "steps", "learning_rate": "learning_rate", "trigger": "default_caption"}
 FLUX2_BOUNDS = {"steps": (100.0, 10_000.0), "learning_rate": (1e-6, 1e-2)}
@@ -66,7 +69,7 @@ def _flux2_trainer(base: str, endpoint: str, rate: float, price: PriceRow, licen
         outputs=LORA,
         minutes=(5.0, 20.0),
         licence=licence,
-        told=(TRIGGER_IN_CAPTIONS, *TOLD),
+        told=(DEFAULT_CAPTION, *TOLD),
         checked=checked,
     )
 
@@ -87,7 +90,7 @@ def _z_image_trainer(
         outputs=LORA,
         minutes=(4.0, 10.0),
         licence=APACHE,
-        told=(TRIGGER_IN_CAPTIONS, *TOLD),
+        told=(DEFAULT_CAPTION, *TOLD),
         checked=checked,
     )
 
@@ -108,8 +111,7 @@ TRAINERS = (
         minutes=(3.0, 4.0),
         licence=FLUX1_LICENCE,
         told=(
-            "Its learning rate is its own.",
-            "It leaves its trigger word out where captions are given: the trigger stands in every caption.",
+            "It leaves trigger_word out where captions are given, as they are: captions teach the trigger.",
             *TOLD,
         ),
         checked=CHECKED,
@@ -363,7 +365,7 @@ EDITORS = (
         },
         fixed={**DRAWN, "guidance_scale": 3.5, "num_inference_steps": 45, "negative_prompt": QWEN_FLAWS},
         most_images=3,
-        price=PriceRow(0.03, "megapixel", worst=2.0),
+        price=PriceRow(0.035, "megapixel", worst=2.0),
         outputs=PICTURES,
         seconds=30.0,
         checked=PRICE_NOT_CHECKED,

@@ -150,7 +150,7 @@ def test_an_address_on_another_host_is_never_asked(desk: Desk) -> None:
     assert desk.service.authorized["delivery"] == []
 
 
-def test_a_request_is_not_repeated_by_fal_and_tells_how_long_it_may_wait(desk: Desk) -> None:
+def test_a_request_is_not_repeated_by_fal_nor_sent_elsewhere_and_tells_how_long_it_may_wait(desk: Desk) -> None:
     headers: dict[str, str] = {}
 
     def notes(request: Any) -> bool:
@@ -159,8 +159,8 @@ def test_a_request_is_not_repeated_by_fal_and_tells_how_long_it_may_wait(desk: D
 
     desk.service.faults.append(Fault("throttled", when=notes))
     desk.create()
-    assert headers["x-fal-no-retry"] == "1"
-    assert headers["x-fal-request-timeout"] == "21600"
+    assert (headers["x-fal-no-retry"], headers["x-app-fal-disable-fallback"]) == ("1", "true")
+    assert headers["x-fal-request-timeout"] == headers["x-fal-request-start-timeout"] == "21600"
     assert json.loads(headers["x-fal-object-lifecycle-preference"]) == {"expiration_duration_seconds": 604_800}
 
 
@@ -344,6 +344,12 @@ def test_a_purchase_whose_answer_was_lost_is_never_sent_again_and_found_once_it_
     purchase = bought()
     assert (purchase.state, purchase.provider_id) == ("submitted", desk.service.creates[0].id)
     assert desk.service.counted("create") == 1
+
+
+def test_a_key_that_may_not_list_says_so(desk: Desk) -> None:
+    desk.service.faults.append(Fault("refused", on="list", status=403, message="Admin key required"))
+    with pytest.raises(Refused, match="does not give its list of requests to this account.*fal.ai/dashboard"):
+        desk.host.find(DRAW, FOX, desk.purchase())
 
 
 # Prices and schemas

@@ -120,13 +120,8 @@ class FalHost:
 
     def create(self, endpoint: str, inputs: Mapping[str, Any], purchase: Purchase, destination: str = "") -> Created:  # noqa: ARG002 (a host's signature)
         """The paid request, put into fal's queue exactly once; fal is told not to repeat it either."""
-        headers = {
-            "x-fal-no-retry": "1",
-            "x-fal-request-timeout": str(int(STARTS_WITHIN.total_seconds())),
-            **lifecycle(RESULTS_LAST),
-        }
         with worded(endpoint):
-            told = self._asked("queue").post_json(endpoint, dict(inputs), headers, params=_webhook(purchase))
+            told = self._asked("queue").post_json(endpoint, dict(inputs), _submitting(), params=_webhook(purchase))
         if not isinstance(told, dict) or not told.get("request_id"):
             raise Ambiguous("fal answered without the id of the request, so it may have taken it.")
         name = str(told["request_id"])
@@ -147,7 +142,7 @@ class FalHost:
         """Requests to an endpoint that ended since a moment. Raises WireError where a page is missing."""
         asked: dict[str, Any] = {"endpoint_id": endpoint, "expand": "payloads", "start": _utc(since), "limit": PAGE}
         for _ in range(MOST_PAGES):
-            with worded(endpoint):
+            with worded("its list of requests"):
                 page = _object(self._asked("api").get_json("v1/models/requests/by-endpoint", asked))
             yield from (item for item in page.get("items") or [] if isinstance(item, dict) and item.get("request_id"))
             if not page.get("has_more") or not page.get("next_cursor"):
@@ -243,6 +238,21 @@ def _headers() -> dict[str, str]:
     if key is None:
         raise NotInstalled(f"There is no key for fal; {keys.advice(NAME)}.")
     return {"Authorization": f"Key {key.reveal()}"}
+
+
+def _submitting() -> dict[str, str]:
+    """The headers of a purchase: tried once, at this endpoint alone (its price was quoted), begun soon or never.
+
+    The time to begin has an older name and a newer one; both are sent.
+    """
+    begins = str(int(STARTS_WITHIN.total_seconds()))
+    return {
+        "x-fal-no-retry": "1",
+        "x-app-fal-disable-fallback": "true",
+        "x-fal-request-timeout": begins,
+        "x-fal-request-start-timeout": begins,
+        **lifecycle(RESULTS_LAST),
+    }
 
 
 def _webhook(purchase: Purchase) -> dict[str, str] | None:

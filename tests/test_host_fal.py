@@ -314,6 +314,14 @@ def test_a_clock_that_is_five_minutes_ahead_still_finds_it_and_older_ones_are_so
         assert len(desk.host.find(DRAW, FOX, desk.purchase(at=NOW + timedelta(minutes=ahead)))) == count
 
 
+def test_a_list_without_times_settles_nothing(desk: Desk) -> None:
+    desk.create()
+    desk.service.advance()
+    desk.service.faults.append(Fault("renamed", on="list", field="sent_at"))
+    with pytest.raises(Ambiguous, match="does not tell when"):
+        desk.host.find(DRAW, FOX, desk.purchase())
+
+
 def test_all_pages_of_the_list_are_read(desk: Desk) -> None:
     desk.service.page_size = 2
     for seed in range(5):
@@ -348,7 +356,7 @@ def test_a_purchase_whose_answer_was_lost_is_never_sent_again_and_found_once_it_
 
 def test_a_key_that_may_not_list_says_so(desk: Desk) -> None:
     desk.service.faults.append(Fault("refused", on="list", status=403, message="Admin key required"))
-    with pytest.raises(Refused, match="does not give its list of requests to this account.*fal.ai/dashboard"):
+    with pytest.raises(Refused, match="does not give its list of requests to this account"):
         desk.host.find(DRAW, FOX, desk.purchase())
 
 
@@ -421,6 +429,8 @@ def test_without_a_key_nothing_is_sent(desk: Desk, monkeypatch: pytest.MonkeyPat
     assert (there.ready, "set FAL_KEY" in there.fix) == (False, True)
     with pytest.raises(NotInstalled, match="set FAL_KEY"):
         desk.create()
+    assert desk.host.price(TRAIN) is None
+    assert desk.host.inputs(TRAIN) is None
     assert desk.service.calls == []
 
 

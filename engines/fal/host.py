@@ -97,22 +97,22 @@ class FalHost:
         return ""
 
     def price(self, endpoint: str) -> LivePrice | None:
-        """USD by unit as fal's platform tells it now."""
+        """USD by unit as fal's platform tells it now; None without a key too."""
         try:
             told = self._platform("v1/models/pricing", {"endpoint_id": endpoint})
             one = next(one for one in told["prices"] if one["endpoint_id"] == endpoint and one["currency"] == "USD")
             live = LivePrice(float(one["unit_price"]), str(one["unit"]))
-        except (WireError, KeyError, TypeError, ValueError, StopIteration):
+        except (WireError, NotInstalled, KeyError, TypeError, ValueError, StopIteration):
             return None
         self._unit_usd[endpoint] = live.usd
         return live
 
     def inputs(self, endpoint: str) -> dict[str, LiveField] | None:
-        """The inputs by the schema that fal serves for the endpoint."""
+        """The inputs by the schema that fal serves for the endpoint; None without a key too."""
         try:
             told = self._platform("v1/models", {"endpoint_id": endpoint, "expand": "openapi-3.0"})
             model = next(model for model in told["models"] if model["endpoint_id"] == endpoint)
-        except (WireError, KeyError, TypeError, StopIteration):
+        except (WireError, NotInstalled, KeyError, TypeError, StopIteration):
             return None
         return schema.fields(model.get("openapi"))
 
@@ -265,9 +265,10 @@ def _webhook(purchase: Purchase) -> dict[str, str] | None:
 
 
 def _when(item: Mapping[str, Any]) -> datetime:
-    """When a request was sent, by the list. Raises Ambiguous where it does not tell."""
+    """When a request was sent, by the list (UTC where it names no zone). Raises Ambiguous where it does not tell."""
     try:
-        return datetime.fromisoformat(str(item["sent_at"]))
+        moment = datetime.fromisoformat(str(item["sent_at"]))
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (KeyError, ValueError):
         raise Ambiguous(
             "fal's list of requests does not tell when they were sent; look for a newer loradeck."

@@ -258,4 +258,4 @@ def test_images_that_were_set_aside_are_told_and_not_captioned(on: Workbench) ->
     on.store.change(ImageRecord, row.id, status="rejected", file=f".rejected/{row.file}")
     answer = write(on, {"image_id": "1", "caption": GOOD})
     assert answer.accepted == 0
-    assert "Set aside and so not captioned: numbers 1." in answer.summary
+    assert "Not kept and so not captioned: numbers 1." in answer.summary

@@ -177,7 +177,6 @@ def test_an_unknown_id_is_refused_in_one_sentence_and_no_stack_trace(
 @pytest.mark.parametrize(
     ("tool", "arguments", "instead"),
     [
-        ("generate_candidates", {"dataset_id": "d"}, {"validate_coverage", "curate_dataset"}),
         (
             "compare_renders",
             {"prompts": ["a"], "variants": [{}, {"strength": 0.5}]},

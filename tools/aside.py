@@ -37,8 +37,8 @@ def short_reason(rule_id: str, many: bool = False) -> str:
 
 
 def why_aside(image: ImageRecord, images: Mapping[str, ImageRecord]) -> str:
-    """Why an image of a set (by id) was set aside: "too small 400px", "duplicate of 12"; empty for a kept one."""
-    if image.status == ImageStatus.KEPT:
+    """Why an image of a set (by id) was set aside: "too small 400px", "duplicate of 12"; empty for one that was not."""
+    if image.status != ImageStatus.REJECTED:
         return ""
     reason = _deciding(image.reasons)
     rule_id = str(reason.get("rule_id", ""))
@@ -53,8 +53,8 @@ def why_aside(image: ImageRecord, images: Mapping[str, ImageRecord]) -> str:
 
 
 def deciding_rule(image: ImageRecord) -> str:
-    """The id of the rule that set an image aside; empty for a kept one and where none is known."""
-    return "" if image.status == ImageStatus.KEPT else str(_deciding(image.reasons).get("rule_id", ""))
+    """The id of the rule that set an image aside; empty for one that was not and where none is known."""
+    return str(_deciding(image.reasons).get("rule_id", "")) if image.status == ImageStatus.REJECTED else ""
 
 
 def _deciding(reasons: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -75,4 +75,4 @@ def _keeper(image: ImageRecord, images: Mapping[str, ImageRecord]) -> ImageRecor
 
 def _twin(image: ImageRecord) -> object:
     reason = _deciding(image.reasons)
-    return reason.get("of") if image.status != ImageStatus.KEPT else None
+    return reason.get("of") if image.status == ImageStatus.REJECTED else None

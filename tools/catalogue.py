@@ -30,6 +30,7 @@ JOBS = {
     RunKind.CURATE: "curate_dataset",
     RunKind.TRAIN: "start_training",
     RunKind.RENDER: "render_deck_visuals",
+    RunKind.CANDIDATES: "generate_candidates",
 }
 
 

@@ -67,10 +67,14 @@ class Verdict(StrEnum):
 
 
 class ImageStatus(StrEnum):
-    """Kept images train; rejected ones stay listed with their reason and can be kept again."""
+    """Kept images train; rejected ones stay listed with their reason and can be kept again.
+
+    Proposed ones were drawn for a gap, and count nowhere until somebody looked and kept them.
+    """
 
     KEPT = "kept"
     REJECTED = "rejected"
+    PROPOSED = "proposed"
 
 
 class CaptionMode(StrEnum):
@@ -782,23 +786,26 @@ class CandidatesArgs(Strict):
 
     dataset_id: str = Field(description="Id or name.")
     shots: list[Shot | str] | None = Field(
-        None, description="From validate_coverage's shot_list, or in words; default all of it."
+        None, description='Of shot_list (default: all of it), or in words; "all": the 12 views.'
     )
-    captions: list[str] | None = Field(None, description="Draw these instead of shots.")
-    mode: Literal["three_pass", "reference", "text"] = Field("three_pass", description="How they are drawn.")
+    captions: list[str] | dict[str, list[str]] | None = Field(None, description="Draw these; may be by category.")
+    mode: Literal["three_pass", "reference", "text"] | None = Field(
+        None, description="Default three_pass; text for looks and captions."
+    )
     engine: str = Field("auto", description="auto, local ...")
     quote_id: str | None = Field(None, description="Of the quote that the person agreed to.")
     max_cost_usd: float | None = Field(None, ge=0, description="Never spend more.")
 
 
 class Candidate(BaseModel):
-    """A picture proposed for a gap; it trains only once it was kept."""
+    """A picture proposed for a gap, or planned; it trains only once it was kept."""
 
-    image_id: str
+    image_id: str = ""
     shot: str
     draw_prompt: str
     caption: str
-    path: str
+    path: str = ""
+    usd: float | None = None
 
 
 class CandidatesResult(RunResult):
@@ -806,6 +813,7 @@ class CandidatesResult(RunResult):
 
     dataset_id: str
     candidates: list[Candidate] = Field(default_factory=list)
+    told: list[str] = Field(default_factory=list)
     quote_id: str | None = None
 
 

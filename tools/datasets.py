@@ -1,8 +1,9 @@
 """Datasets as the other steps see them: find one, its kept images and captions, the images a caller means, its folder.
 
 The folder of a dataset is what every trainer in the world reads: square PNG copies of the kept images, a `.txt`
-sidecar for each caption, `metadata.jsonl`. Copies of images that were set aside lie in `.rejected/` beside them,
-where no trainer looks. `ImageRecord.file` is the copy's place relative to that folder, wherever it lies.
+sidecar for each caption, `metadata.jsonl`. Copies of images that were set aside lie in `.rejected/` beside them, and
+those of proposals in `.proposed/`, where no trainer looks. `ImageRecord.file` is the copy's place relative to that
+folder, wherever it lies.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from loradeck.state.store import Store
 from loradeck.tools.contracts import ImageStatus
 from loradeck.tools.errors import NotFound, Refused
 
-REJECTED_FOLDER = ".rejected"
+FOLDERS = {ImageStatus.KEPT: "", ImageStatus.REJECTED: ".rejected/", ImageStatus.PROPOSED: ".proposed/"}
+"""Where copies lie within a dataset's folder, by status."""
 STAGING_PREFIX = ".next-"
 EDIT_SECONDS = 20.0
 METADATA_FILE = "metadata.jsonl"
@@ -81,7 +83,7 @@ def find_dataset(store: Store, ref: str) -> DatasetRecord:
 
 
 def all_images(store: Store, dataset_id: str) -> list[ImageRecord]:
-    """Every image of a dataset, kept and rejected, by number."""
+    """Every image of a dataset, whatever its status, by number."""
     return store.where(ImageRecord, "dataset_id = ?", [dataset_id], order="number")
 
 
@@ -101,9 +103,8 @@ def copy_path(store: Store, image: ImageRecord) -> Path:
 
 
 def place_for(file: str, status: str) -> str:
-    """The copy's place in the dataset's folder, by status: rejected ones lie in `.rejected/`."""
-    name = Path(file).name
-    return name if status == ImageStatus.KEPT else f"{REJECTED_FOLDER}/{name}"
+    """The copy's place in the dataset's folder, by status: rejected ones lie in `.rejected/`, say."""
+    return FOLDERS[ImageStatus(status)] + Path(file).name
 
 
 # --------------------------------------------------------------------------- which images a caller means
@@ -254,8 +255,8 @@ def put_in_place(store: Store, dataset: DatasetRecord, image: ImageRecord) -> No
 def _put_in_place(folder: Path, staged: Path, image: ImageRecord) -> None:
     """A staged copy is newer than any other; else the copy may still lie where its former status put it."""
     there = folder / image.file
-    other = ImageStatus.REJECTED if image.status == ImageStatus.KEPT else ImageStatus.KEPT
-    for elsewhere in (folder / place_for(image.file, other), staged / there.name):
+    former = (folder / place_for(image.file, status) for status in FOLDERS if status != image.status)
+    for elsewhere in (*former, staged / there.name):
         if elsewhere.exists():
             there.parent.mkdir(parents=True, exist_ok=True)
             elsewhere.replace(there)

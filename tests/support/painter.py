@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image, ImageDraw, PngImagePlugin
 from support.reporter import MemoryReporter
 
+from loradeck import LoradeckError
 from loradeck.engines.base import (
     Availability,
     BaseModelInfo,
@@ -24,13 +25,14 @@ from loradeck.engines.base import (
     Reporter,
     TrainSpec,
 )
-from loradeck.engines.errors import BadSpec, Cancelled, EngineError
+from loradeck.engines.errors import BadSpec, Cancelled
 from loradeck.state import runs
 from loradeck.state.records import LoraRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.catalogue import job_for
 from loradeck.tools.contracts import RunKind
 from loradeck.tools.library import register_lora
+from loradeck.tools.reporter import StoreJournal
 from loradeck.tools.workbench import Job, Workbench
 
 
@@ -138,10 +140,11 @@ def bench(store: Store, painter: Painter) -> Workbench:
         assert run is not None
         assert run.token is not None
         try:
-            result = job_for(RunKind(run.kind))(Job(run, store, engines, MemoryReporter()))
+            reporter = MemoryReporter(StoreJournal(store, run_id, run.token))
+            result = job_for(RunKind(run.kind))(Job(run, store, engines, reporter))
         except Cancelled as error:
             runs.finish(store, run_id, run.token, "cancelled", message=str(error))
-        except EngineError as error:
+        except LoradeckError as error:
             runs.finish(store, run_id, run.token, "failed", error=str(error))
         except SystemExit:
             store.change(RunRecord, run_id, state="lost", token=None, pid=None)

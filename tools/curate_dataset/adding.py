@@ -53,7 +53,7 @@ def add(
     rows = place_copies(store, dataset.id)
     new = _not_there_yet(store, rows, gathered.found)
     told.already = len(gathered.found) - len(new)
-    tasks = _tasks(store, dataset, rows, new)
+    tasks = tasks_for(store, dataset, rows, new)
     adder = Adder(store, dataset, lookup(store, rows), max((row.number for row in rows), default=0))
     for done, (found, task, prepared) in enumerate(zip(new, tasks, prepare_all(tasks, watch.check), strict=True), 1):
         adder.add(found, task, prepared)
@@ -66,7 +66,7 @@ def add(
     return adder.ids
 
 
-def _tasks(store: Store, dataset: DatasetRecord, rows: Sequence[ImageRecord], new: Sequence[Found]) -> list[Task]:
+def tasks_for(store: Store, dataset: DatasetRecord, rows: Sequence[ImageRecord], new: Sequence[Found]) -> list[Task]:
     """What is to be prepared, each with a name of its own for the copy."""
     taken = {Path(row.file).name.casefold() for row in rows}
     staged = staging(store, dataset.id, dataset.resolution)
@@ -184,27 +184,35 @@ def has_reason(row: ImageRecord, rule_id: str) -> bool:
 
 @dataclass
 class Adder:
-    """Turns prepared pictures into rows, a batch in one transaction. `number` is the last one that was given."""
+    """Turns prepared pictures into rows, a batch in one transaction. `number` is the last one that was given.
+
+    `status` is that of a picture that nothing speaks against.
+    """
 
     store: Store
     dataset: DatasetRecord
     lookup: Lookup
     number: int
+    status: ImageStatus = ImageStatus.KEPT
     ids: list[str] = field(default_factory=list)
     batch: list[ImageRecord] = field(default_factory=list)
     looks: list[LookRecord] = field(default_factory=list)
     traces: dict[str, Trace] = field(default_factory=dict)
     beside: dict[Path | None, Beside] = field(default_factory=dict)
 
-    def add(self, found: Found, task: Task, prepared: Prepared) -> None:
-        """Judge one picture; its row waits for `commit`. A better copy than one in the set takes its place."""
-        notes = self.beside.setdefault(found.root, Beside(found.root)).notes(found.path, found.name)
-        row = _row(self.dataset, found, task, prepared, notes)
+    def add(self, found: Found, task: Task, prepared: Prepared, notes: Notes | None = None) -> None:
+        """Judge one picture; its row waits for `commit`. A better copy than one in the set takes its place.
+
+        `notes` is what is known of it, else what lies beside it.
+        """
+        if notes is None:
+            notes = self.beside.setdefault(found.root, Beside(found.root)).notes(found.path, found.name)
+        row = _row(self.dataset, found, task, prepared, notes, self.status)
         if prepared.look is not None and row.copy_sha256 is not None and not row.reasons:
             twin = self.lookup.find(row.copy_sha256, prepared.look)
             if twin is not None:
                 row = self._judged(row, *twin)
-            if row.status == ImageStatus.KEPT and row.copy_sha256 is not None:
+            if row.status == self.status and row.copy_sha256 is not None:
                 self.lookup.add(row.id, row.copy_sha256, prepared.look)
         if prepared.look is not None:
             self.looks.append(LookRecord(row.id, self.dataset.id, prepared.look.to_bytes(), prepared.vector))
@@ -214,12 +222,18 @@ class Adder:
         self.ids.append(row.id)
 
     def _judged(self, row: ImageRecord, twin_id: str, how: str) -> ImageRecord:
-        """The new row beside a picture that shows the same: one of the two is set aside."""
+        """The new row beside a picture that shows the same: one of the two is set aside.
+
+        A proposal takes nobody's place, and one that is only near to another is for a person to judge.
+        """
+        if row.status == ImageStatus.PROPOSED and how != "exact":
+            return row
         waiting = next((index for index, other in enumerate(self.batch) if other.id == twin_id), None)
         twin = self.batch[waiting] if waiting is not None else self.store.find(ImageRecord, twin_id)
         if twin is None:
             return row
         better = is_better(ImageFacts.model_validate(row.facts), ImageFacts.model_validate(twin.facts))
+        better = better and row.status != ImageStatus.PROPOSED
         if not better or twin.status == ImageStatus.REJECTED or self.store.find(CaptionRecord, twin_id) is not None:
             return _set_aside(row, twin, how)
         self.lookup.drop(twin_id)
@@ -258,13 +272,15 @@ def _set_aside(row: ImageRecord, keeper: ImageRecord, how: str) -> ImageRecord:
     return replace(row, status=ImageStatus.REJECTED, reasons=[*row.reasons, reason], file=file)
 
 
-def _row(dataset: DatasetRecord, found: Found, task: Task, prepared: Prepared, notes: Notes) -> ImageRecord:
-    """A new row; its number is given when it is written."""
-    facts: dict[str, Any] = prepared.facts.model_dump(mode="json") | stamp(found.path)
+def _row(
+    dataset: DatasetRecord, found: Found, task: Task, prepared: Prepared, notes: Notes, fit: ImageStatus
+) -> ImageRecord:
+    """A new row; its number is given when it is written. `fit` is its status where nothing speaks against it."""
+    facts: dict[str, Any] = prepared.facts.model_dump(mode="json") | stamp(found.path) | notes.facts
     if notes.caption:
         facts["imported_caption"] = notes.caption
     reasons = [{"rule_id": rule_id, "why": why} for rule_id, why in prepared.unfit]
-    status = ImageStatus.REJECTED if reasons else ImageStatus.KEPT
+    status = ImageStatus.REJECTED if reasons else fit
     row = ImageRecord(
         id=new_id("img"),
         dataset_id=dataset.id,

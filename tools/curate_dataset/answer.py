@@ -83,7 +83,7 @@ def answer(stands: Standing, folder: str, told: Told, *, page: int, detail: bool
     rewrite = addressed(to_rewrite(stands.facts), dataset.id) if rejudge else []
     return CurateResult(
         summary=_summary(dataset, images, kept, told),
-        next_step=_rewrite_step(dataset, rewrite) or _next_step(dataset, kept, captions),
+        next_step=_rewrite_step(dataset, rewrite) or _proposals_step(stands) or _next_step(stands),
         dataset_id=dataset.id,
         name=dataset.name,
         trigger=dataset.trigger,
@@ -256,13 +256,14 @@ def _finding(rule_id: str, severity: Severity, where: Sequence[str], why: str, f
 
 
 def _summary(dataset: DatasetRecord, images: Sequence[ImageRecord], kept: Sequence[ImageRecord], told: Told) -> str:
-    aside = Counter(
-        image.reasons[-1]["rule_id"] for image in images if image.status != ImageStatus.KEPT and image.reasons
-    )
+    rejected = [image for image in images if image.status == ImageStatus.REJECTED]
+    aside = Counter(image.reasons[-1]["rule_id"] for image in rejected if image.reasons)
     listed = ", ".join(f"{count} {short_reason(rule, count > 1)}" for rule, count in aside.most_common())
     first = f"Dataset {dataset.name!r} ({dataset.id}) keeps {len(kept)} of {len(images)} images"
-    first += f"; {len(images) - len(kept)} set aside ({listed})." if listed else "."
-    return f"{first} {_what_happened(dataset, told)}"
+    first += f"; {len(rejected)} set aside ({listed})" if listed else ""
+    proposed = len(images) - len(kept) - len(rejected)
+    first += f"; {proposed} proposed, to be looked at and kept or rejected" if proposed else ""
+    return f"{first}. {_what_happened(dataset, told)}"
 
 
 def _what_happened(dataset: DatasetRecord, told: Told) -> str:
@@ -301,8 +302,27 @@ def _rewrite_step(dataset: DatasetRecord, rewrite: Sequence[Finding]) -> str:
     )
 
 
-def _next_step(dataset: DatasetRecord, kept: Sequence[ImageRecord], captions: Mapping[str, CaptionRecord]) -> str:
+def _proposals_step(stands: Standing) -> str:
+    """The calls for proposals that nobody looked at yet; empty where there are none."""
+    proposed = [str(image.number) for image in stands.images if image.status == ImageStatus.PROPOSED]
+    if not proposed:
+        return ""
+    more = f" and {len(proposed) - MOST_NAMED} more" if len(proposed) > MOST_NAMED else ""
+    numbers = ", ".join(proposed[:MOST_NAMED]) + more
+    return (
+        f"Look at the proposals (numbers {numbers}) with view_images(of={stands.dataset.id!r}, what='sheet'), then "
+        f"curate_dataset(dataset_id={stands.dataset.id!r}, keep=[...], reject=[...])."
+    )
+
+
+def _next_step(stands: Standing) -> str:
+    dataset, kept = stands.dataset, stands.kept
     ref = f"dataset_id={dataset.id!r}"
+    if not stands.images:
+        return (
+            f"Add pictures with curate_dataset({ref}, source=...), or draw them from captions of yours with "
+            f"generate_candidates({ref}, captions=[...])."
+        )
     if not kept:
         return f"Add pictures that fit with curate_dataset({ref}, source=...); `rejected` says what was wrong."
     if not dataset.trigger:
@@ -316,7 +336,7 @@ def _next_step(dataset: DatasetRecord, kept: Sequence[ImageRecord], captions: Ma
             f"First change the trigger, unless the person insists on {dataset.trigger!r}: "
             f"curate_dataset({ref}, trigger={suggested(dataset.trigger)!r}). "
         )
-    missing = sum(image.id not in captions for image in kept)
+    missing = sum(image.id not in stands.captions for image in kept)
     if missing:
         return (
             f"{first}Look with view_images(of={dataset.id!r}, what='sheet'), then write_captions for {missing} images."

@@ -35,6 +35,8 @@ class Notes:
     caption: str | None = None
     rights: dict[str, Any] = field(default_factory=dict)
     """As `contracts.Rights` has them."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What else is known of how it was made."""
 
 
 class Beside:

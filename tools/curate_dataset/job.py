@@ -42,7 +42,7 @@ def run(job: Job) -> CurateResult:
 def bring_in(store: Store, dataset_id: str, args: CurateArgs, watch: Watch, is_new: bool) -> CurateResult:
     """`carry_out`; a dataset that the call made is taken back where no picture came in. Raises Refused then."""
     result = carry_out(store, dataset_id, args, watch)
-    if is_new and not result.images:
+    if is_new and args.source and not result.images:
         store.remove(DatasetRecord, "id = ?", [dataset_id])
         shutil.rmtree(store.workspace.dataset(dataset_id), ignore_errors=True)
         why = "; ".join(f"{one.file}: {one.why}" for one in result.rejected[:3])
@@ -68,7 +68,7 @@ def carry_out(
             with store.transaction():  # all of what a call asks, or nothing
                 _change_images(store, dataset, args, added, told)
         except ToolFault as fault:
-            _finish_folder(store, dataset_id)
+            finish_folder(store, dataset_id)
             if not added:
                 raise
             came = f"{len(added)} new pictures were brought in ({dataset_id}), and nothing else was changed."
@@ -77,7 +77,7 @@ def carry_out(
         propose(store, dataset)
         told.repeated = set_aside_repeated(store, dataset) if added else 0
         told.adopted = adopt_captions(store, dataset)
-        folder = _finish_folder(store, dataset_id)
+        folder = finish_folder(store, dataset_id)
     by = (args.trigger, args.profile, args.target_model, args.subject, args.subject_kind)
     return answer(
         _standing(store, dataset_id),
@@ -89,7 +89,7 @@ def carry_out(
     )
 
 
-def _finish_folder(store: Store, dataset_id: str) -> Path:
+def finish_folder(store: Store, dataset_id: str) -> Path:
     """The folder as its rows say, without what was staged on the way."""
     folder = write_folder(store, dataset_id)
     for left_over in folder.glob(f"{STAGING_PREFIX}*"):

@@ -166,5 +166,6 @@ def _standing(dataset: DatasetRecord, row: ImageRecord, facts: dict[str, Any]) -
         return {}
     reasons = [*others, *([{"rule_id": "IMG-TEXT", "why": laid}] if laid is not None else [])]
     waived = all(reason.get("waived") for reason in reasons)
-    status = row.status if reasons == row.reasons else ImageStatus.KEPT if waived else ImageStatus.REJECTED
+    fit = ImageStatus.PROPOSED if row.status == ImageStatus.PROPOSED else ImageStatus.KEPT
+    status = row.status if reasons == row.reasons else fit if waived else ImageStatus.REJECTED
     return {"reasons": reasons, "status": str(status), "file": place_for(row.file, status)}

@@ -38,10 +38,11 @@ class Begun:
 
 def curate(args: CurateArgs, bench: Workbench) -> CurateResult:
     """Make, extend or change a dataset. Raises BadArgument, NotFound, Refused or a StateError."""
-    if args.source is None and args.dataset_id is None:
+    if args.source is None and args.dataset_id is None and not (args.name and args.trigger):
         raise BadArgument(
-            "curate_dataset needs a source (a folder with images) to make a dataset, or a dataset_id to change one; "
-            "check_status without an id lists the datasets."
+            "curate_dataset needs a source (a folder with images) to make a dataset, a name and a trigger for an empty "
+            "one that generate_candidates fills, or a dataset_id to change one; check_status without an id lists the "
+            "datasets."
         )
     if args.undo and (args.keep or args.reject or args.crops or args.backgrounds):
         raise BadArgument("undo goes alone, without keep, reject, crops and backgrounds; make two calls.")

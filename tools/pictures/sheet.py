@@ -29,7 +29,8 @@ from loradeck.tools.pictures.cut import Cut, dimmed
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a sheet; `note` is the reason why it was set aside, which greys it, or empty.
+    """One picture of a sheet; `note` is the reason why it was set aside, which greys it, or empty; `mark` stands at its
+    corner.
 
     With a `cut` the original is shown instead of the file at `path`, where it can be.
     """
@@ -39,6 +40,7 @@ class Tile:
     label: str
     note: str = ""
     cut: Cut | None = None
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ def _tile(picture: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, spot: tup
         _badge(draw, spot, str(tile.number), shape.text + 1)
     if tile.note:
         _ribbon(draw, box, tile.note, shape.text)
+    elif tile.mark:
+        _mark(draw, box, tile.mark, shape.text)
     elif cut is not None and tile.cut is not None:
         _mark(draw, box, tile.cut.reason, shape.text)
     face = font(shape.text)
@@ -118,13 +122,13 @@ def _outline(draw: ImageDraw.ImageDraw, spot: tuple[int, int], square: tuple[int
     draw.rectangle((across + left, down + top, across + right - 1, down + bottom - 1), outline=ORANGE, width=2)
 
 
-def _mark(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], reason: str, size: int) -> None:
-    """Why the crop lies where it does, at the right bottom of a tile."""
+def _mark(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], words: str, size: int) -> None:
+    """Words at the right bottom of a tile: why its crop lies where it does, or what it is."""
     _, _, right, bottom = box
     face = font(size)
-    width = round(face.getlength(reason)) + 8
+    width = round(face.getlength(words)) + 8
     draw.rectangle((right - width, bottom - size - 5, right - 1, bottom - 1), fill=ORANGE)
-    draw.text((right - width / 2, bottom - (size + 5) / 2), reason, fill=PAPER, font=face, anchor="mm")
+    draw.text((right - width / 2, bottom - (size + 5) / 2), words, fill=PAPER, font=face, anchor="mm")
 
 
 def _badge(draw: ImageDraw.ImageDraw, spot: tuple[int, int], text: str, size: int) -> None:

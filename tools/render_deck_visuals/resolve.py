@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from loradeck.engines.base import Engine
 from loradeck.state.records import DeckRecord, LoraRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import DeckSpec, LoraUse, RenderArgs
 from loradeck.tools.errors import BadArgument, Refused
 from loradeck.tools.library import default_lora, find_lora
+from loradeck.tools.ready import drawing_engine
 from loradeck.tools.render_deck_visuals.plan import Look
 from loradeck.tools.render_deck_visuals.references import read_references
 from loradeck.tools.render_deck_visuals.wish import DeckStyle, Wish, wish
@@ -28,7 +28,7 @@ def new_deck(args: RenderArgs, bench: Workbench) -> Wish:
         told.append(why)
     looks = looks_of(bench.store, uses)
     base = args.base_model or (looks[0].base_model if looks else "preview")
-    engine = _engine(bench, args.engine, str(base))
+    engine = drawing_engine(bench, args.engine, str(base))
     style = DeckStyle(engine=engine.name, base_model=str(base), loras=_by_id(looks))
     references, words = read_references(args.references, style.base_model)
     wanted = wish(args.model_copy(update={"loras": None}), deck, style, references)
@@ -43,7 +43,7 @@ def changed_deck(args: RenderArgs, record: DeckRecord, bench: Workbench) -> Wish
         args = args.model_copy(update={"loras": _by_id(looks_of(bench.store, args.loras))})
     if args.base_model is not None or args.engine != "auto":
         base = str(args.base_model or style.base_model)
-        style = style.model_copy(update={"base_model": base, "engine": _engine(bench, args.engine, base).name})
+        style = style.model_copy(update={"base_model": base, "engine": drawing_engine(bench, args.engine, base).name})
     references, told = read_references(args.references, style.base_model)
     wanted = wish(args, deck, style, references)
     wanted.told = told
@@ -94,16 +94,3 @@ def look_of(lora: LoraRecord, strength: float) -> Look:
     if not Path(lora.path).is_file():
         raise Refused(f"The file of {lora.name} v{lora.version} ({lora.id}) is gone; choose another from list_loras.")
     return Look(lora.id, lora.sha256, lora.base_model, strength, lora.trigger)
-
-
-def _engine(bench: Workbench, name: str, base: str) -> Engine:
-    """A ready engine that draws on a base. Raises NotInstalled or Refused."""
-    engine = bench.engines.choose(base, "draw") if name == "auto" else bench.engines.open(name)
-    info = engine.capabilities.base(base)
-    if info is None or "draw" not in info.abilities:
-        known = ", ".join(one.name for one in engine.capabilities.base_models if "draw" in one.abilities) or "none"
-        raise Refused(f"The engine {engine.name} does not draw on {base}; the bases it draws on: {known}.")
-    ready = engine.available()
-    if not ready.ready:
-        raise Refused(f"The engine {engine.name} is not ready: {ready.why} {ready.fix}")
-    return engine

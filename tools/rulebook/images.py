@@ -181,16 +181,17 @@ def none_looks_unlike_the_rest(facts: SetFacts) -> Iterable[Remark]:
         )
 
 
+def is_drawn_by_a_lora(image: KeptImage) -> bool:
+    """True where an image's own metadata, or its attribute source_engine, says that a LoRA drew it."""
+    return bool(image.measured.loras) or "lora" in re.split(r"\W+", image.known("source_engine") or "")
+
+
 @set_rule("IMG-ORIGIN", Scope.IMAGE, everywhere(ERROR), "what a LoRA drew teaches its own mistakes back")
 def not_drawn_by_a_lora(facts: SetFacts) -> Iterable[Remark]:
     """No image was made with a LoRA: what it got wrong would be learned again. Read from the file's own metadata and
     from the attribute source_engine; a warning where it was kept on purpose.
     """
-    drawn = [
-        image
-        for image in facts.images
-        if image.measured.loras or "lora" in re.split(r"\W+", image.known("source_engine") or "")
-    ]
+    drawn = [image for image in facts.images if is_drawn_by_a_lora(image)]
     for purpose in (False, True):
         group = [image for image in drawn if ("IMG-ORIGIN" in image.overruled) == purpose]
         if group:

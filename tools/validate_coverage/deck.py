@@ -39,7 +39,7 @@ def wanted_by(deck: DeckSpec, facts: SetFacts) -> list[Wanted]:
             said, name = _worded(lacking), f"{number} ({slide.name})"
             before = cells.get(said)
             slides = (*before.slides, name) if before else (name,)
-            cells[said] = Wanted(slides, said, before.attributes if before else _attributes(asked, facts))
+            cells[said] = Wanted(slides, said, before.attributes if before else attributes_of(asked, facts))
     return sorted(cells.values(), key=lambda cell: -len(cell.slides))
 
 
@@ -104,7 +104,7 @@ def _worded(lacking: Sequence[Wish]) -> str:
     return things[0] if len(things) == 1 else f"{', '.join(things[:-1])} and {things[-1]}"
 
 
-def _attributes(asked: Sequence[Wish], facts: SetFacts) -> dict[str, str]:
+def attributes_of(asked: Sequence[Wish], facts: SetFacts) -> dict[str, str]:
     """A shot's attributes: all that the slide asks for; of several that serve, the one that the set shows least."""
     return {wish.attribute: wish.value or _rarest(wish, facts) for wish in asked}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from loradeck.state.records import DatasetRecord, ImageRecord, ReportRecord
@@ -24,6 +25,7 @@ from loradeck.tools.view_images.answer import jpegs, large, paged, pieces, sheet
 A_PAGE = 50
 A_SHEET = 25
 MOST_WANTED = 12
+PROPOSED = "proposed"
 WHOLE = "whole"
 """The reason of a crop that cuts nothing off."""
 
@@ -50,8 +52,7 @@ def _sheet(store: Store, dataset: DatasetRecord, page: int) -> Pictures:
     here, pages = paged(images, page, A_PAGE)
     known = {image.id: image for image in images}
     code = sheet_code(store, dataset.id, [image.id for image in here])
-    kept = sum(image.status == ImageStatus.KEPT for image in images)
-    title = f"{dataset.name}: {kept} kept, {len(images) - kept} set aside, page {page} of {pages}"
+    title = f"{dataset.name}: {_counted(images)}, page {page} of {pages}"
     sheets = [
         contact_sheet([_tile(store, image, known) for image in part], title=title, code=code)
         for part in pieces(here, A_SHEET)
@@ -60,6 +61,14 @@ def _sheet(store: Store, dataset: DatasetRecord, page: int) -> Pictures:
     more = f" Call again with page={page + 1} for more." if page < pages else ""
     text = f"{title}, code {code} (give it to write_captions as sheet_code).{more} Images: {rows}"
     return Pictures(text, jpegs(sheets))
+
+
+def _counted(images: Sequence[ImageRecord]) -> str:
+    """How many are kept and set aside, and how many proposed where there are any."""
+    counts = Counter(image.status for image in images)
+    proposed = counts[ImageStatus.PROPOSED]
+    said = f"{counts[ImageStatus.KEPT]} kept, {counts[ImageStatus.REJECTED]} set aside"
+    return f"{said}, {proposed} proposed" if proposed else said
 
 
 def _images(store: Store, dataset: DatasetRecord, refs: list[str]) -> Pictures:
@@ -107,7 +116,8 @@ def _standing(store: Store, dataset: DatasetRecord) -> tuple[str, str]:
 
 
 def _tile(store: Store, image: ImageRecord, known: Mapping[str, ImageRecord]) -> Tile:
-    return Tile(copy_path(store, image), image.number, image.id, why_aside(image, known), _cut(image))
+    mark = PROPOSED if image.status == ImageStatus.PROPOSED else ""
+    return Tile(copy_path(store, image), image.number, image.id, why_aside(image, known), _cut(image), mark)
 
 
 def _cut(image: ImageRecord) -> Cut | None:
@@ -123,5 +133,7 @@ def _cut(image: ImageRecord) -> Cut | None:
 
 
 def _aside(image: ImageRecord, known: Mapping[str, ImageRecord]) -> str:
+    if image.status == ImageStatus.PROPOSED:
+        return f" ({PROPOSED})"
     reason, rule = why_aside(image, known), deciding_rule(image)
     return f" (set aside: {reason}{f', {rule}' if rule else ''})" if reason else ""

@@ -79,7 +79,7 @@ def _sentences(outcome: Outcome, saved: int, refused: int, missing: int) -> list
     if outcome.outranked:
         said.append(f"A person said otherwise, so left as it was: {', '.join(outcome.outranked[:MOST_NUMBERS])}.")
     if outcome.set_aside:
-        said.append(f"Set aside and so not captioned: {_numbers(outcome.set_aside)}.")
+        said.append(f"Not kept and so not captioned: {_numbers(outcome.set_aside)}.")
     return said
 
 

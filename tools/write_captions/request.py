@@ -37,7 +37,7 @@ class Request:
 
     @property
     def set_aside(self) -> list[int]:
-        """Numbers of images that were named but do not train."""
+        """Numbers of images that were named but do not train: set aside, or proposed."""
         return [self.rows[key].number for key in self.named if self.rows[key].status != ImageStatus.KEPT]
 
 

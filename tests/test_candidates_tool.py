@@ -1,0 +1,393 @@
+"""generate_candidates from the call to the proposals: what is drawn, kept, asked for again, refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.editor import SIDE, Editor, noise
+from support.images import curate
+from support.painter import Painter, bench, trained
+
+from loradeck.engines.errors import Cancelled, NotInstalled
+from loradeck.state import runs
+from loradeck.state.files import sha256_file
+from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, LoraRecord, RunRecord
+from loradeck.state.store import Store
+from loradeck.tools.check_status.report import report
+from loradeck.tools.contracts import CandidatesArgs, CandidatesResult, ImageStatus, Profile, RunState
+from loradeck.tools.datasets import all_images, captions_of, kept_images, write_folder
+from loradeck.tools.errors import BadArgument, Refused
+from loradeck.tools.generate_candidates.tool import TOOL
+from loradeck.tools.validate_coverage.tool import facts_now
+from loradeck.tools.view_images.dataset import show_dataset
+from loradeck.tools.workbench import Workbench
+
+TRIGGER = "zorgface"
+FRONT = "medium, front, tired, kitchen, warm lamp light"
+SIDEWAYS = "profile left"
+
+
+@pytest.fixture
+def editor() -> Editor:
+    return Editor()
+
+
+@pytest.fixture
+def on(tmp_path: Path, editor: Editor) -> Workbench:
+    made = bench(Store(tmp_path / "home"), editor)
+    person(made.store)
+    return made
+
+
+def person(store: Store, **columns: Any) -> None:
+    """A character with two keystones."""
+    store.add(DatasetRecord("ds_person", "person", "character", "preview", 64, trigger=TRIGGER, subject="a tall woman"))
+    folder = store.workspace.dataset("ds_person")
+    folder.mkdir(parents=True)
+    for number, (framing, angle) in enumerate([("close_up", "front"), ("medium", "profile_left")], 1):
+        path = folder / f"{number}.png"
+        noise(bytes([number] * 32)).resize((64, 64)).save(path)
+        row = ImageRecord(
+            f"img_key{number:05}", "ds_person", number, path.name, str(path), path.name, sha256_file(path), "kept",
+            copy_sha256=sha256_file(path), facts={"width": 1024, "height": 1024, "format": "PNG", "bytes": 9},
+            attributes={"framing": framing, "angle": angle, "expression": "neutral", "keystone": True,
+                        "background": "studio wall", "lighting": "soft daylight", "wardrobe": "grey coat"},
+        )  # fmt: skip
+        store.add(replace(row, **columns))
+
+
+def call(on: Workbench, **arguments: Any) -> CandidatesResult:
+    answer = TOOL.handler(CandidatesArgs.model_validate({"dataset_id": "person", **arguments}), on)
+    assert isinstance(answer, CandidatesResult)
+    return answer
+
+
+def again(on: Workbench, run_id: str | None) -> RunRecord:
+    """The same run once more, as a worker that found it lost."""
+    runs.requeue(on.store, str(run_id))
+    on.launch(str(run_id))
+    return runs.get(on.store, str(run_id))
+
+
+def proposals(on: Workbench) -> list[ImageRecord]:
+    return [row for row in all_images(on.store, "ds_person") if row.status == ImageStatus.PROPOSED]
+
+
+# --------------------------------------------------------------------------- three passes
+
+
+def test_a_shot_becomes_a_proposal_with_all_that_is_known_of_how_it_was_made(on: Workbench, editor: Editor) -> None:
+    answer = call(on, shots=[FRONT])
+    assert answer.state == RunState.SUCCEEDED
+    assert editor.made == ["01_multi_angle", "01_restyle", "01_upscale"]
+    (row,) = proposals(on)
+    (told,) = answer.candidates
+    assert (told.image_id, told.path) == (row.id, str(on.store.workspace.dataset("ds_person") / row.file))
+    assert row.attributes == {
+        "framing": "medium", "angle": "front", "expression": "tired", "intensity": "moderate", "background": "kitchen",
+        "lighting": "warm lamp light", "wardrobe": "grey coat", "source_engine": "editor",
+    }  # fmt: skip
+    assert set(row.sources.values()) == {"metadata"}
+    story = row.facts["candidate"]
+    assert story["parents"] == ["img_key00001"]
+    assert (story["engine"], story["run_id"], story["passes"]) == (
+        "editor", answer.run_id, ["multi_angle", "restyle", "upscale"],
+    )  # fmt: skip
+    assert story["draw_prompt"].startswith("Identity locked")
+    assert TRIGGER not in story["draw_prompt"]
+    assert row.rights["source"] == f"drawn by editor from image 1 ({answer.run_id})"
+    assert captions_of(on.store, "ds_person")[row.id].text == told.caption
+    assert told.caption.startswith(f"{TRIGGER}, ")
+
+
+def test_each_pass_gets_what_the_one_before_made_and_nothing_else(on: Workbench, editor: Editor) -> None:
+    answer = call(on, shots=[FRONT, SIDEWAYS])
+    folder = on.store.workspace.run(str(answer.run_id)) / "candidates"
+    turn, restyle, upscale = editor.edits
+    assert [request.model for request in editor.edits] == ["multi_angle", "restyle", "upscale"]
+    keys = on.store.workspace.dataset("ds_person")
+    assert [job.images for job in turn.jobs] == [(keys / "1.png",), (keys / "2.png",)]
+    assert all(job.turn is not None and job.draw.prompt == "" for job in turn.jobs)
+    assert [job.images for job in restyle.jobs] == [(folder / "01_multi_angle.png",)]
+    assert [job.images for job in upscale.jobs] == [(folder / "01_restyle.png",), (folder / "02_multi_angle.png",)]
+    assert all(job.turn is None and job.draw.prompt == "" for job in upscale.jobs)
+
+
+def test_the_reference_mode_leans_on_keystones_with_the_settings_that_keep_a_face(
+    on: Workbench, editor: Editor
+) -> None:
+    answer = call(on, shots=[FRONT], mode="reference")
+    (request,) = editor.edits
+    assert (request.model, request.guidance, request.steps) == ("edit", 3.5, 45)
+    assert len(request.jobs[0].images) == 2
+    assert proposals(on)[0].facts["candidate"]["parents"] == ["img_key00001", "img_key00002"]
+    assert answer.candidates[0].draw_prompt.startswith("edit of img_key00001, img_key00002: View: ")
+
+
+def test_without_shots_the_shot_list_of_the_set_is_drawn(on: Workbench, editor: Editor) -> None:
+    editor.missing = {f"{number:02}_multi_angle" for number in range(2, 60)}
+    answer = call(on)
+    assert len(editor.edits[0].jobs) >= 10
+    assert len(proposals(on)) == 1
+    assert f"{len(editor.edits[0].jobs) - 1} more failed" in answer.summary
+
+
+# --------------------------------------------------------------------------- proposals
+
+
+def test_a_proposal_counts_nowhere_until_it_is_kept(on: Workbench) -> None:
+    before = facts_now(on.store, on.store.where(DatasetRecord)[0])
+    call(on, shots=[FRONT])
+    (row,) = proposals(on)
+    folder = write_folder(on.store, "ds_person")
+    assert sorted(path.name for path in folder.glob("*.png")) == ["1.png", "2.png"]
+    assert (folder / row.file).is_file()
+    assert not list(folder.glob("run_*.txt"))
+    assert row.file.startswith(".proposed/")
+    assert facts_now(on.store, on.store.where(DatasetRecord)[0]) == before
+    curated = curate(on, dataset_id="person")
+    assert curated.kept == 2
+    assert curated.rejected == []
+    assert "1 proposed" in curated.summary
+    assert "keep=" in curated.next_step
+
+
+def test_a_kept_proposal_trains_with_its_caption_and_undo_makes_it_a_proposal_again(on: Workbench) -> None:
+    told = call(on, shots=[FRONT]).candidates[0]
+    curate(on, dataset_id="person", keep=["3"])
+    row = kept_images(on.store, "ds_person")[-1]
+    folder = on.store.workspace.dataset("ds_person")
+    assert (row.id, row.file) == (told.image_id, Path(row.file).name)
+    assert (folder / row.file).with_suffix(".txt").read_text() == told.caption
+    curate(on, dataset_id="person", undo=True)
+    assert [one.id for one in proposals(on)] == [told.image_id]
+    assert not (folder / row.file).exists()
+
+
+def test_a_rejected_proposal_stays_listed_and_is_not_proposed_again_by_its_run(on: Workbench) -> None:
+    answer = call(on, shots=[FRONT])
+    curated = curate(on, dataset_id="person", reject=["3"])
+    assert [one.rule_id for one in curated.rejected] == ["ASKED"]
+    again(on, answer.run_id)
+    assert proposals(on) == []
+    assert len(all_images(on.store, "ds_person")) == 3
+
+
+def test_the_sheet_says_which_are_proposed(on: Workbench) -> None:
+    call(on, shots=[FRONT])
+    shown = show_dataset(on.store, on.store.where(DatasetRecord)[0], "sheet", None, 1)
+    assert "2 kept, 0 set aside, 1 proposed" in shown.text
+    assert "(proposed)" in shown.text
+
+
+def test_what_is_made_of_a_picture_that_may_not_leave_may_not_leave_either(tmp_path: Path) -> None:
+    work = bench(Store(tmp_path / "home"), Editor())
+    person(work.store, rights={"may_leave": False})
+    call(work, shots=[FRONT])
+    assert proposals(work)[0].rights["may_leave"] is False
+
+
+# --------------------------------------------------------------------------- what fails
+
+
+def test_a_pass_that_fails_for_one_is_told_the_others_go_on_and_the_same_call_makes_it_alone(
+    on: Workbench, editor: Editor
+) -> None:
+    editor.missing = {"01_restyle"}
+    answer = call(on, shots=[FRONT, SIDEWAYS])
+    assert answer.state == RunState.SUCCEEDED
+    assert [row.attributes["angle"] for row in proposals(on)] == ["profile_left"]
+    assert any("what restyle made did not come" in words for words in answer.told)
+    assert any("refused by the host's filter" in words for words in answer.told)
+    editor.made.clear()
+    mended = call(on, shots=[FRONT, SIDEWAYS])
+    assert mended.run_id == answer.run_id
+    assert editor.made == ["01_restyle_2", "01_upscale"], "what was paid for is not made again"
+    assert len(mended.candidates) == 2
+    assert len(proposals(on)) == 2
+
+
+def test_a_black_picture_is_told_and_never_proposed(on: Workbench, editor: Editor) -> None:
+    editor.black = {"01_restyle", "02_upscale"}
+    assert call(on, shots=[FRONT, SIDEWAYS]).state == RunState.FAILED
+    assert proposals(on) == []
+    run = on.store.where(RunRecord)[0]
+    assert "blank or black" in str(run.error)
+    editor.black = set()
+    assert len(call(on, shots=[FRONT, SIDEWAYS]).candidates) == 2
+
+
+def test_a_worker_killed_between_passes_is_gone_on_with_and_makes_nothing_twice(on: Workbench, editor: Editor) -> None:
+    def die(job_id: str) -> None:
+        if job_id == "02_upscale":
+            raise SystemExit("killed")
+
+    editor.before = die
+    lost = call(on, shots=[FRONT, SIDEWAYS])
+    assert lost.state == RunState.LOST
+    assert proposals(on) == []
+    editor.before = lambda job_id: None
+    assert again(on, lost.run_id).state == "succeeded"
+    assert sorted(editor.made) == sorted(set(editor.made))
+    assert len(editor.made) == 5
+    assert len(proposals(on)) == 2
+
+
+def test_a_stop_keeps_and_proposes_what_is_finished(on: Workbench, editor: Editor) -> None:
+    def stop(job_id: str) -> None:
+        if job_id == "02_upscale":
+            raise Cancelled("Stopped as asked; what was done is kept.")
+
+    editor.before = stop
+    answer = call(on, shots=[FRONT, SIDEWAYS])
+    assert answer.state == RunState.CANCELLED
+    assert len(proposals(on)) == 1
+    assert "same call again" in answer.next_step
+    editor.before = lambda job_id: None
+    assert call(on, shots=[FRONT, SIDEWAYS]).run_id == answer.run_id
+    assert len(proposals(on)) == 2
+
+
+def test_the_same_call_after_success_draws_anew_with_other_seeds(on: Workbench, editor: Editor) -> None:
+    first, second = call(on, shots=[SIDEWAYS]), call(on, shots=[SIDEWAYS])
+    assert first.run_id != second.run_id
+    assert len({row.sha256 for row in proposals(on)}) == 2
+
+
+def test_where_nothing_comes_out_the_run_fails_and_says_so(on: Workbench, editor: Editor) -> None:
+    editor.missing = {"01_multi_angle"}
+    answer = call(on, shots=[FRONT])
+    assert answer.state == RunState.FAILED
+    assert "None of 1 candidates came out" in answer.summary
+    told = report(on.store, runs.get(on.store, str(answer.run_id)))
+    assert "candidates run" in told.summary
+    assert "once more" in told.next_step
+
+
+# --------------------------------------------------------------------------- refusals
+
+
+def test_an_active_lora_is_never_used(on: Workbench, editor: Editor) -> None:
+    lora = trained(on.store)
+    on.store.change(LoraRecord, lora.id, active=True)
+    call(on, shots=[FRONT], mode="text")
+    assert [request.loras for request in editor.requests] == [()]
+
+
+@pytest.mark.parametrize(
+    "spoil", [{"facts": {"width": 1024, "height": 1024, "format": "PNG", "bytes": 9, "loras": ["old look"]}},
+              {"attributes": {"framing": "close_up", "angle": "front", "keystone": True, "source_engine": "sd lora"}}]
+)  # fmt: skip
+def test_a_keystone_that_a_lora_drew_makes_no_candidates(tmp_path: Path, spoil: dict[str, Any]) -> None:
+    work = bench(Store(tmp_path / "home"), Editor())
+    person(work.store, **spoil)
+    with pytest.raises(Refused, match="IMG-ORIGIN"):
+        call(work, shots=[FRONT])
+    assert work.store.where(RunRecord) == []
+
+
+def test_a_keystone_that_may_not_leave_is_not_sent_to_an_engine_elsewhere(tmp_path: Path) -> None:
+    work = bench(Store(tmp_path / "home"), Editor(leaves=True))
+    person(work.store, rights={"may_leave": False})
+    with pytest.raises(Refused, match="IMG-RIGHTS"):
+        call(work, shots=[FRONT])
+
+
+def test_an_engine_that_cannot_edit_is_told_with_what_can_be_done(tmp_path: Path) -> None:
+    work = bench(Store(tmp_path / "home"), Painter())
+    person(work.store)
+    with pytest.raises(NotInstalled, match='mode="text"'):
+        call(work, shots=[FRONT])
+    with pytest.raises(Refused, match="painter cannot edit and upscale"):
+        call(work, shots=[FRONT], engine="painter")
+
+
+def test_an_engine_without_its_key_is_told(tmp_path: Path) -> None:
+    work = bench(Store(tmp_path / "home"), Editor(ready=False))
+    person(work.store)
+    for engine, error in (("auto", NotInstalled), ("editor", Refused)):
+        with pytest.raises(error, match="Set EDITOR_KEY"):
+            call(work, shots=[FRONT], engine=engine)
+
+
+def test_a_set_without_trigger_or_angles_says_what_to_give_it(on: Workbench) -> None:
+    on.store.change(DatasetRecord, "ds_person", trigger=None)
+    with pytest.raises(Refused, match="no trigger yet"):
+        call(on, shots=[FRONT])
+    on.store.change(DatasetRecord, "ds_person", trigger=TRIGGER)
+    for row in all_images(on.store, "ds_person"):
+        on.store.change(ImageRecord, row.id, attributes={})
+    with pytest.raises(Refused, match="whose angle is known"):
+        call(on, shots=[FRONT])
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"captions": ["x"], "shots": ["front"]}, {"captions": ["x"], "mode": "reference"}, {"captions": [""]}]
+)
+def test_arguments_that_fit_nothing_are_refused(on: Workbench, arguments: dict[str, Any]) -> None:
+    with pytest.raises(BadArgument):
+        call(on, **arguments)
+
+
+def test_another_call_while_one_is_at_work_is_refused_and_the_same_one_joins(on: Workbench, editor: Editor) -> None:
+    waiting = replace(on, launch=lambda run_id: None, progress=_enough)
+    with pytest.raises(Enough):
+        call(waiting, shots=[FRONT])
+    with pytest.raises(Refused, match="still drawing candidates"):
+        call(waiting, shots=[SIDEWAYS])
+    with pytest.raises(Enough):
+        call(waiting, shots=[FRONT])
+    assert len(on.store.where(RunRecord)) == 1
+
+
+class Enough(Exception):
+    """Ends a wait."""
+
+
+def _enough(done: float, total: float | None, message: str) -> None:
+    raise Enough
+
+
+# --------------------------------------------------------------------------- from words alone
+
+HALLS = {
+    "estate": ["A long dining hall with candles that burn low on a table set for one, seen from the door."],
+    "church": ["A nave lit by one shaft of light through a broken window, with water on the marble floor."],
+}
+
+
+def test_a_look_without_photographs_begins_empty_and_is_drawn_from_captions_by_category(tmp_path: Path) -> None:
+    painter = Editor()
+    work = bench(Store(tmp_path / "home"), painter)
+    made = curate(work, name="The Baker", trigger="bkrstyl", subject="grandeur with decay", resolution=64,
+                  categories=["estate", "church"])  # fmt: skip
+    assert "generate_candidates" in made.next_step
+    answer = call(work, dataset_id=made.dataset_id, captions=HALLS)
+    assert answer.state == RunState.SUCCEEDED
+    assert "preview base" in answer.summary
+    assert [one.caption for one in answer.candidates] == [f"bkrstyl. {text}" for (text,) in HALLS.values()]
+    (request,) = painter.requests
+    assert (request.base_model, request.loras, request.references) == ("preview", (), ())
+    assert [job.prompt for job in request.jobs] == [f"{text} Grandeur with decay." for (text,) in HALLS.values()]
+    rows = all_images(work.store, str(made.dataset_id))
+    assert [row.attributes["category"] for row in rows] == ["estate", "church"]
+    assert rows[0].rights["licence"] == "anything"
+    assert work.store.where(CaptionRecord)[0].mode == "given"
+    kept = curate(work, dataset_id=made.dataset_id, keep=["all"])
+    assert kept.kept == 2
+
+
+def test_a_set_of_a_look_draws_from_words_by_itself_and_has_no_camera_to_turn(on: Workbench, editor: Editor) -> None:
+    on.store.change(DatasetRecord, "ds_person", profile=Profile.STYLE)
+    answer = call(on, shots=["a bell tower at dusk"])
+    assert answer.candidates[0].draw_prompt == "draw: A bell tower, dusk. A tall woman."
+    with pytest.raises(BadArgument, match="teaches a look"):
+        call(on, shots=["a bell tower"], mode="three_pass")
+
+
+def test_a_picture_is_as_large_as_the_engine_made_it(on: Workbench) -> None:
+    call(on, shots=[SIDEWAYS])
+    assert proposals(on)[0].facts["width"] == SIDE

@@ -786,12 +786,10 @@ class CandidatesArgs(Strict):
 
     dataset_id: str = Field(description="Id or name.")
     shots: list[Shot | str] | None = Field(
-        None, description='Of shot_list (default: all of it), or in words; "all": the 12 views.'
+        None, description='Of shot_list (default: all), or in words; "all": 12 views.'
     )
     captions: list[str] | dict[str, list[str]] | None = Field(None, description="Draw these; may be by category.")
-    mode: Literal["three_pass", "reference", "text"] | None = Field(
-        None, description="Default three_pass; text for looks and captions."
-    )
+    mode: Literal["three_pass", "reference", "text"] | None = Field(None, description="Default: by profile.")
     engine: str = Field("auto", description="auto, local ...")
     quote_id: str | None = Field(None, description="Of the quote that the person agreed to.")
     max_cost_usd: float | None = Field(None, ge=0, description="Never spend more.")

@@ -82,7 +82,7 @@ def proposals(on: Workbench) -> list[ImageRecord]:
 def test_a_shot_becomes_a_proposal_with_all_that_is_known_of_how_it_was_made(on: Workbench, editor: Editor) -> None:
     answer = call(on, shots=[FRONT])
     assert answer.state == RunState.SUCCEEDED
-    assert editor.made == ["01_multi_angle", "01_restyle", "01_upscale"]
+    assert editor.made == ["001_multi_angle", "001_restyle", "001_upscale"]
     (row,) = proposals(on)
     (told,) = answer.candidates
     assert (told.image_id, told.path) == (row.id, str(on.store.workspace.dataset("ds_person") / row.file))
@@ -111,8 +111,8 @@ def test_each_pass_gets_what_the_one_before_made_and_nothing_else(on: Workbench,
     keys = on.store.workspace.dataset("ds_person")
     assert [job.images for job in turn.jobs] == [(keys / "1.png",), (keys / "2.png",)]
     assert all(job.turn is not None and job.draw.prompt == "" for job in turn.jobs)
-    assert [job.images for job in restyle.jobs] == [(folder / "01_multi_angle.png",)]
-    assert [job.images for job in upscale.jobs] == [(folder / "01_restyle.png",), (folder / "02_multi_angle.png",)]
+    assert [job.images for job in restyle.jobs] == [(folder / "001_multi_angle.png",)]
+    assert [job.images for job in upscale.jobs] == [(folder / "001_restyle.png",), (folder / "002_multi_angle.png",)]
     assert all(job.turn is None and job.draw.prompt == "" for job in upscale.jobs)
 
 
@@ -128,7 +128,7 @@ def test_the_reference_mode_leans_on_keystones_with_the_settings_that_keep_a_fac
 
 
 def test_without_shots_the_shot_list_of_the_set_is_drawn(on: Workbench, editor: Editor) -> None:
-    editor.missing = {f"{number:02}_multi_angle" for number in range(2, 60)}
+    editor.missing = {f"{number:03}_multi_angle" for number in range(2, 60)}
     answer = call(on)
     assert len(editor.edits[0].jobs) >= 10
     assert len(proposals(on)) == 1
@@ -196,7 +196,7 @@ def test_what_is_made_of_a_picture_that_may_not_leave_may_not_leave_either(tmp_p
 def test_a_pass_that_fails_for_one_is_told_the_others_go_on_and_the_same_call_makes_it_alone(
     on: Workbench, editor: Editor
 ) -> None:
-    editor.missing = {"01_restyle"}
+    editor.missing = {"001_restyle"}
     answer = call(on, shots=[FRONT, SIDEWAYS])
     assert answer.state == RunState.SUCCEEDED
     assert [row.attributes["angle"] for row in proposals(on)] == ["profile_left"]
@@ -205,13 +205,13 @@ def test_a_pass_that_fails_for_one_is_told_the_others_go_on_and_the_same_call_ma
     editor.made.clear()
     mended = call(on, shots=[FRONT, SIDEWAYS])
     assert mended.run_id == answer.run_id
-    assert editor.made == ["01_restyle_2", "01_upscale"], "what was paid for is not made again"
+    assert editor.made == ["001_restyle_2", "001_upscale"], "what was paid for is not made again"
     assert len(mended.candidates) == 2
     assert len(proposals(on)) == 2
 
 
 def test_a_black_picture_is_told_and_never_proposed(on: Workbench, editor: Editor) -> None:
-    editor.black = {"01_restyle", "02_upscale"}
+    editor.black = {"001_restyle", "002_upscale"}
     assert call(on, shots=[FRONT, SIDEWAYS]).state == RunState.FAILED
     assert proposals(on) == []
     run = on.store.where(RunRecord)[0]
@@ -222,7 +222,7 @@ def test_a_black_picture_is_told_and_never_proposed(on: Workbench, editor: Edito
 
 def test_a_worker_killed_between_passes_is_gone_on_with_and_makes_nothing_twice(on: Workbench, editor: Editor) -> None:
     def die(job_id: str) -> None:
-        if job_id == "02_upscale":
+        if job_id == "002_upscale":
             raise SystemExit("killed")
 
     editor.before = die
@@ -238,7 +238,7 @@ def test_a_worker_killed_between_passes_is_gone_on_with_and_makes_nothing_twice(
 
 def test_a_stop_keeps_and_proposes_what_is_finished(on: Workbench, editor: Editor) -> None:
     def stop(job_id: str) -> None:
-        if job_id == "02_upscale":
+        if job_id == "002_upscale":
             raise Cancelled("Stopped as asked; what was done is kept.")
 
     editor.before = stop
@@ -258,7 +258,7 @@ def test_the_same_call_after_success_draws_anew_with_other_seeds(on: Workbench, 
 
 
 def test_where_nothing_comes_out_the_run_fails_and_says_so(on: Workbench, editor: Editor) -> None:
-    editor.missing = {"01_multi_angle"}
+    editor.missing = {"001_multi_angle"}
     answer = call(on, shots=[FRONT])
     assert answer.state == RunState.FAILED
     assert "None of 1 candidates came out" in answer.summary
@@ -349,6 +349,69 @@ class Enough(Exception):
 
 def _enough(done: float, total: float | None, message: str) -> None:
     raise Enough
+
+
+# --------------------------------------------------------------------------- money
+
+
+@pytest.fixture
+def dear(tmp_path: Path) -> Workbench:
+    made = bench(Store(tmp_path / "home"), Editor(costs=True))
+    person(made.store)
+    return made
+
+
+def test_the_first_call_shows_every_prompt_and_price_and_starts_nothing(dear: Workbench) -> None:
+    plan = call(dear, shots=[FRONT, SIDEWAYS])
+    assert plan.quote_id
+    assert plan.state is None
+    assert dear.store.where(RunRecord) == []
+    front, side = plan.candidates
+    assert (front.usd, side.usd) == (0.101, 0.036), "in three passes, and in two"
+    assert front.draw_prompt.startswith("multi_angle of img_key00001: the camera at 0 degrees around")
+    assert "restyle: Replace the background" in front.draw_prompt
+    assert side.draw_prompt.endswith("; upscale")
+    assert front.caption.startswith(TRIGGER)
+    assert front.image_id == front.path == ""
+    assert any("permanent skeleton" in words and "[...]" in words for words in plan.told)
+    assert "0.14 USD (at most 0.28)" in plan.summary
+    assert f'quote_id="{plan.quote_id}" and max_cost_usd=0.28' in plan.next_step
+
+
+def test_agreed_to_it_draws_and_each_candidate_knows_what_it_cost(dear: Workbench) -> None:
+    plan = call(dear, shots=[FRONT, SIDEWAYS])
+    answer = call(dear, shots=[FRONT, SIDEWAYS], quote_id=plan.quote_id, max_cost_usd=0.28)
+    assert [one.usd for one in answer.candidates] == [0.101, 0.036]
+    assert [row.facts["candidate"]["usd"] for row in proposals(dear)] == [0.101, 0.036]
+    run = runs.get(dear.store, str(answer.run_id))
+    assert (run.spend_state, run.cost_usd) == ("settled", pytest.approx(0.137))
+
+
+def test_other_shots_than_those_of_the_quote_are_refused(dear: Workbench) -> None:
+    plan = call(dear, shots=[FRONT])
+    with pytest.raises(Refused, match="changed since"):
+        call(dear, shots=[SIDEWAYS], quote_id=plan.quote_id, max_cost_usd=1)
+    assert dear.store.where(RunRecord) == []
+
+
+def test_what_failed_is_made_within_what_was_agreed_to_and_beyond_it_is_quoted_anew(dear: Workbench) -> None:
+    engine = dear.engines.open("editor")
+    assert isinstance(engine, Editor)
+    engine.missing = {"001_restyle"}
+    plan = call(dear, shots=[FRONT])
+    first = call(dear, shots=[FRONT], quote_id=plan.quote_id, max_cost_usd=0.21)
+    assert first.state == RunState.FAILED
+    within = call(dear, shots=[FRONT])
+    assert (within.state, within.run_id) == (RunState.SUCCEEDED, first.run_id)
+    engine.missing = {"001_restyle", "001_restyle_2"}
+    dear.store.change(RunRecord, str(first.run_id), state="failed")
+    for path in (dear.store.workspace.run(str(first.run_id)) / "candidates").glob("001_*.png"):
+        path.unlink()
+    beyond = call(dear, shots=[FRONT])
+    assert beyond.quote_id
+    assert (
+        f"the rest of 1 candidate for 'person' (mode three_pass), with 0.10 USD that {first.run_id}" in beyond.summary
+    )
 
 
 # --------------------------------------------------------------------------- from words alone

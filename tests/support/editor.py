@@ -72,11 +72,19 @@ class Editor(Painter):
                 continue
             if not job.draw.out.exists():
                 self.before(job.draw.id)
+                self._buy(request.model, job.draw.id, reporter)
                 self._edit(request.model, job)
                 self.made.append(job.draw.id)
             reporter.progress(number, len(request.jobs))
             pictures.append(Picture(job.draw.id, job.draw.out, SIDE, SIDE, (SIDE, SIDE)))
         return DrawResult(tuple(pictures), told=tuple(told))
+
+    def _buy(self, model: str, job_id: str, reporter: Reporter) -> None:
+        """As an engine at a host spends: an intent, an id, and what it cost."""
+        if self.costs:
+            reporter.purse.intend(job_id, model, 2 * PRICES[model])
+            reporter.purse.submitted(job_id, f"at-{job_id}")
+            reporter.purse.settle(job_id, PRICES[model])
 
     def upscale(self, request: EditRequest, reporter: Reporter) -> DrawResult:
         assert request.model == "upscale"

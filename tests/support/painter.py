@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw, PngImagePlugin
-from support.reporter import MemoryReporter
 
 from loradeck import LoradeckError
 from loradeck.engines.base import (
@@ -32,7 +31,7 @@ from loradeck.state.store import Store
 from loradeck.tools.catalogue import job_for
 from loradeck.tools.contracts import RunKind
 from loradeck.tools.library import register_lora
-from loradeck.tools.reporter import StoreJournal
+from loradeck.tools.reporter import StoreReporter
 from loradeck.tools.workbench import Job, Workbench
 
 
@@ -140,7 +139,7 @@ def bench(store: Store, painter: Painter) -> Workbench:
         assert run is not None
         assert run.token is not None
         try:
-            reporter = MemoryReporter(StoreJournal(store, run_id, run.token))
+            reporter = StoreReporter(store, run_id, run.token)
             result = job_for(RunKind(run.kind))(Job(run, store, engines, reporter))
         except Cancelled as error:
             runs.finish(store, run_id, run.token, "cancelled", message=str(error))

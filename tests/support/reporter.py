@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from support.purse import MemoryPurse
 
-from loradeck.engines.base import Journal
 from loradeck.engines.errors import Cancelled
 
 
@@ -37,13 +36,13 @@ class MemoryReporter:
 
     def __init__(
         self,
-        journal: Journal | None = None,
+        journal: MemoryJournal | None = None,
         *,
         purse: MemoryPurse | None = None,
         crash_at: int | None = None,
         cancel_at: int | None = None,
     ) -> None:
-        self._journal: Journal = journal or MemoryJournal()
+        self._journal = journal or MemoryJournal()
         self._purse = purse or MemoryPurse()
         self.crash_at, self.cancel_at = crash_at, cancel_at
         self.steps: list[tuple[int, int, str]] = []
@@ -54,7 +53,7 @@ class MemoryReporter:
         self.pauses: list[tuple[int, str]] = []
 
     @property
-    def journal(self) -> Journal:
+    def journal(self) -> MemoryJournal:
         return self._journal
 
     @property

@@ -10,6 +10,8 @@ from loradeck.tools.contracts import CandidatesResult, ImageStatus, RunState
 from loradeck.tools.datasets import copy_path
 from loradeck.tools.generate_candidates.chain import Candidate
 from loradeck.tools.generate_candidates.drawing import Drawing
+from loradeck.tools.generate_candidates.plan import Plan
+from loradeck.tools.spending.agreement import Quoted
 from loradeck.tools.wording import PREVIEW_NOTE
 from loradeck.tools.workbench import Job
 
@@ -28,13 +30,13 @@ def drawn_answer(job: Job, drawing: Drawing, rows: Mapping[int, ImageRecord], mi
         if row.status == ImageStatus.REJECTED and row.reasons:
             told.append(f"Candidate {number} was set aside: {row.reasons[-1]['rule_id']}: {row.reasons[-1]['why']}")
     made = [one for one in drawing.candidates if one.number in proposed]
-    listed = _listed(made, [None for _ in made])
+    listed = _listed(made, {number: row.facts["candidate"]["usd"] for number, row in proposed.items()})
     for one, told_row in zip(made, listed, strict=False):
         told_row.image_id = proposed[one.number].id
         told_row.path = str(copy_path(job.store, proposed[one.number]))
     again = f" {missing} more failed: the same call again makes them alone." if missing else ""
     numbers = [row.number for row in proposed.values()]
-    span = f" (numbers {min(numbers)} to {max(numbers)})" if numbers else ""
+    span = f" ({_span(min(numbers), max(numbers))})" if numbers else ""
     count = f"{len(proposed)} candidate{'s' * (len(proposed) != 1)}"
     preview = bool(job.run.spec["preview"])
     summary = f"{count} proposed for {job.run.name!r}{span}; none trains until it is kept.{again}"
@@ -73,7 +75,31 @@ def standing(run: RunRecord) -> CandidatesResult:
     )
 
 
-def _listed(candidates: Sequence[Candidate], prices: Sequence[float | None]) -> list[Row]:
+def quoted(plan: Plan, quote: Quoted) -> CandidatesResult:
+    """The plan with every prompt and price; nothing was started."""
+    count = f"{len(plan.candidates)} candidates by {plan.engine.name}, mode {plan.mode}."
+    shared = next((_shared(one) for one in plan.candidates if one.prompt != one.varies), "")
+    told = [count, *plan.price.said, *([shared] if shared else []), *plan.told]
+    return CandidatesResult(
+        summary=quote.summary,
+        next_step=quote.next_step,
+        dataset_id=plan.dataset.id,
+        candidates=_listed(plan.candidates, plan.price.each),
+        told=_shortened(told, len(plan.candidates)),
+        quote_id=quote.quote_id,
+    )
+
+
+def _shared(one: Candidate) -> str:
+    """What all prompts of a plan have in common, said once."""
+    return f"Each of these prompts stands where [...] is: {one.prompt.replace(one.varies, '[...]')}"
+
+
+def _span(first: int, last: int) -> str:
+    return f"number {first}" if first == last else f"numbers {first} to {last}"
+
+
+def _listed(candidates: Sequence[Candidate], prices: Mapping[int, float | None]) -> list[Row]:
     """Rows of an answer, as many and as long as can be read in one go."""
     shown = candidates[:MOST_ROWS]
     longest = MOST_CHARACTERS // (3 * max(1, len(shown)))
@@ -82,9 +108,9 @@ def _listed(candidates: Sequence[Candidate], prices: Sequence[float | None]) -> 
             shot=_cut(one.shot, longest),
             draw_prompt=_cut(one.said, longest),
             caption=_cut(one.caption, longest),
-            usd=price,
+            usd=prices[one.number],
         )
-        for one, price in zip(shown, prices, strict=False)
+        for one in shown
     ]
 
 

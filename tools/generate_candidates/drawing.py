@@ -8,17 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from loradeck.engines.base import DrawRequest, Engine, Reporter
 from loradeck.state.files import told
 from loradeck.tools.generate_candidates.chain import ORDER, WHY, Candidate, Pass
 from loradeck.tools.generate_candidates.looked import spoilt
-from loradeck.tools.generate_candidates.passes import final_place, inputs_of, key_of, place_of, request_for
+from loradeck.tools.generate_candidates.passes import final_place, inputs_of, key_of, left_to_do, place_of, request_for
 from loradeck.tools.generate_candidates.portion import Portion
 
 ATTEMPTS = "candidates.attempts"
 """Journal key: pass of a candidate -> how often it came to nothing, which gives the next attempt a name of its own."""
+
+OPEN = {"intended", "submitted", "unknown"}
+"""States of a purchase of which it is not known what came of it."""
+
+
+def _name(attempts: Mapping[str, int], one: Candidate, step: Pass) -> str:
+    """The id of a pass of a candidate, another one for each attempt."""
+    again = attempts.get(key_of(one, step), 0)
+    return key_of(one, step) + (f"_{again + 1}" if again else "")
 
 
 @dataclass
@@ -53,20 +63,14 @@ class Drawing:
 
     def _pass(self, step: Pass, of_it: Sequence[Candidate], before: int, steps: int) -> None:
         """One pass over all candidates that it can be done for."""
-        missing = [
-            one for one in of_it if not place_of(self.folder, one, step).is_file() and self._has_inputs(one, step)
-        ]
+        missing = [one for one in of_it if left_to_do(self.folder, one, step) and self._has_inputs(one, step)]
         if not missing:
             return
         first = place_of(self.folder, missing[0], step)
         with told(first):
             first.parent.mkdir(parents=True, exist_ok=True)
         attempts: dict[str, int] = self.reporter.journal.get(ATTEMPTS) or {}
-
-        def name(one: Candidate, step: Pass) -> str:
-            again = attempts.get(key_of(one, step), 0)
-            return key_of(one, step) + (f"_{again + 1}" if again else "")
-
+        name = partial(_name, attempts)
         request = request_for(step, missing, self.folder, self.parents, self.base_model, self.side, name)
         part = Portion(self.reporter, before + len(of_it) - len(missing), steps, f"{step}: {WHY[step]}")
         if isinstance(request, DrawRequest):
@@ -84,6 +88,19 @@ class Drawing:
             return False
         return all(path.is_file() for path in inputs_of(self.folder, one, step, self.parents))
 
+    def _in_doubt(self, one: Candidate, step: Pass, attempts: Mapping[str, int]) -> bool:
+        """True where its host may have taken the request: then that one is looked for again, and no other is bought."""
+        asked_for = _name(attempts, one, step)
+        return any(asked_for in bought.key and bought.state in OPEN for bought in self.reporter.purse.all())
+
+    def spent_on(self, one: Candidate) -> float | None:
+        """USD that a candidate cost, the worst case of what is not settled; None where the ledger does not tell."""
+        if not self.engine.capabilities.costs_money:
+            return 0.0
+        named = f"{one.number:03}_"
+        bought = [one for one in self.reporter.purse.all() if named in one.key and one.state != "void"]
+        return round(sum(one.worst_usd if one.usd is None else one.usd for one in bought), 6) if bought else None
+
     def _look(self, step: Pass, asked_for: Sequence[Candidate], attempts: dict[str, int]) -> None:
         """Take out of the chain what cannot be used, so that it is asked for again another time, and say so."""
         failed = 0
@@ -93,7 +110,8 @@ class Drawing:
             if why is None:
                 continue
             failed += 1
-            attempts[key_of(one, step)] = attempts.get(key_of(one, step), 0) + 1
+            if not self._in_doubt(one, step, attempts):
+                attempts[key_of(one, step)] = attempts.get(key_of(one, step), 0) + 1
             self.told[f"Candidate {one.number} ({one.shot}): what {step} made {why}."] = None
             if path.is_file():
                 with told(path):

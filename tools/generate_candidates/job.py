@@ -43,9 +43,9 @@ def run(job: Job) -> CandidatesResult:
     try:
         drawing.draw()
     except EngineError:  # stopped, out of money, out of reach: what is finished is kept all the same
-        _enter(job, dataset_id, drawing.finished, parents)
+        _enter(job, drawing, parents)
         raise
-    rows = _enter(job, dataset_id, drawing.finished, parents)
+    rows = _enter(job, drawing, parents)
     finished = {one.number for one in drawing.finished}
     missing = [one for one in drawing.candidates if one.number not in finished]
     job.reporter.journal.put(MISSING, len(missing))
@@ -57,26 +57,24 @@ def run(job: Job) -> CandidatesResult:
     return drawn_answer(job, drawing, rows, len(missing))
 
 
-def _enter(
-    job: Job, dataset_id: str, finished: Sequence[Candidate], parents: Mapping[str, ImageRecord]
-) -> dict[int, ImageRecord]:
+def _enter(job: Job, drawing: Drawing, parents: Mapping[str, ImageRecord]) -> dict[int, ImageRecord]:
     """Propose what is finished; returns its rows by the candidates' numbers."""
-    drawn = {one.number: _drawn(job, one, parents) for one in finished}
-    rows = propose_drawn(job.store, dataset_id, list(drawn.values()), lambda: None)
+    drawn = {one.number: _drawn(job, one, parents, drawing.spent_on(one)) for one in drawing.finished}
+    rows = propose_drawn(job.store, str(job.run.dataset_id), list(drawn.values()), lambda: None)
     return {number: rows[one.origin] for number, one in drawn.items() if one.origin in rows}
 
 
-def _drawn(job: Job, one: Candidate, parents: Mapping[str, ImageRecord]) -> Drawn:
+def _drawn(job: Job, one: Candidate, parents: Mapping[str, ImageRecord], usd: float | None) -> Drawn:
     """A finished candidate with what is known of it."""
     mine = [parents[image_id] for image_id in one.parents if image_id in parents]
     return Drawn(
         path=final_place(job.store.workspace.run(job.run.id), one),
-        name=f"{job.run.id}_{one.number:02}.png",
+        name=f"{job.run.id}_{one.number:03}.png",
         origin=f"{job.run.id}/{one.number}",
         notes=Notes(
             attributes=attributes_of({**one.attributes, "source_engine": job.run.engine}),
             rights=_rights(job, mine),
-            facts={"candidate": _story(job, one)},
+            facts={"candidate": {**_story(job, one), "usd": usd}},
         ),
         caption=one.caption,
         mode=mode_of(one),

@@ -27,7 +27,7 @@ def final_place(folder: Path, one: Candidate) -> Path:
 
 def key_of(one: Candidate, step: Pass) -> str:
     """The name of a pass of a candidate within its run."""
-    return f"{one.number:02}_{step}"
+    return f"{one.number:03}_{step}"
 
 
 def inputs_of(folder: Path, one: Candidate, step: Pass, parents: Mapping[str, Path]) -> tuple[Path, ...]:
@@ -36,6 +36,11 @@ def inputs_of(folder: Path, one: Candidate, step: Pass, parents: Mapping[str, Pa
     if place:
         return (place_of(folder, one, one.passes[place - 1]),)
     return tuple(parents[image_id] for image_id in one.parents)
+
+
+def left_to_do(folder: Path, one: Candidate, step: Pass) -> bool:
+    """True for a pass that a run has still to make: neither it nor any later one of its candidate is there."""
+    return not any(place_of(folder, one, later).is_file() for later in one.passes[one.passes.index(step) :])
 
 
 def request_for(

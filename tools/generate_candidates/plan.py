@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from loradeck.engines.base import Ability, Engine
 from loradeck.state.files import sha256_json
 from loradeck.state.records import DatasetRecord, ImageRecord
-from loradeck.tools.contracts import CandidatesArgs, Estimate
+from loradeck.tools.contracts import CandidatesArgs
 from loradeck.tools.datasets import copy_path, find_dataset, kept_images
 from loradeck.tools.errors import BadArgument, Refused
 from loradeck.tools.generate_candidates.asked import asked
 from loradeck.tools.generate_candidates.captions import Captioned, given, with_captions
-from loradeck.tools.generate_candidates.chain import ORDER, Candidate, Chained, by_reference, in_words, three_passes
-from loradeck.tools.generate_candidates.passes import SIDE, request_for
+from loradeck.tools.generate_candidates.chain import Candidate, Chained, by_reference, in_words, three_passes
+from loradeck.tools.generate_candidates.passes import SIDE
+from loradeck.tools.generate_candidates.prices import Price, priced
 from loradeck.tools.ready import drawing_engine, editing_engine
 from loradeck.tools.leaving import must_not_leave
 from loradeck.tools.rulebook.facts import SetFacts
@@ -36,7 +36,7 @@ NEEDED: dict[str, frozenset[Ability]] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """Candidates that may be drawn. `prices` are USD a candidate, None where a pass has no known price.
+    """Candidates that may be drawn, and what that costs.
 
     `parents` are the images that they are made from, by id; `identity` is what makes two calls the same.
     """
@@ -52,8 +52,7 @@ class Plan:
     told: tuple[str, ...]
     parents: Mapping[str, ImageRecord]
     identity: str
-    estimate: Estimate
-    prices: tuple[float | None, ...]
+    price: Price
 
     @property
     def passes(self) -> int:
@@ -92,7 +91,7 @@ def prepare(args: CandidatesArgs, bench: Workbench) -> Plan:
     parents = _parents(bench, dataset, engine, captioned.candidates, facts)
     paths = {image_id: copy_path(bench.store, row) for image_id, row in parents.items()}
     info = engine.capabilities.base(base)
-    estimate, prices = _priced(engine, captioned.candidates, paths, base, side)
+    price = priced(engine, captioned.candidates, paths, base, side)
     return Plan(
         dataset=dataset,
         mode=mode,
@@ -105,8 +104,7 @@ def prepare(args: CandidatesArgs, bench: Workbench) -> Plan:
         told=tuple(captioned.told),
         parents=parents,
         identity=_identity(dataset, facts, mode, engine.name, base, captioned.candidates, parents),
-        estimate=estimate,
-        prices=prices,
+        price=price,
     )
 
 
@@ -184,43 +182,6 @@ def _parents(
     rows = {row.id: row for row in kept_images(bench.store, dataset.id) if row.id in ids}
     must_not_leave(engine, list(rows.values()))
     return rows
-
-
-# --------------------------------------------------------------------------- what it takes
-
-
-def _priced(
-    engine: Engine, candidates: Sequence[Candidate], parents: Mapping[str, Path], base: str, side: int
-) -> tuple[Estimate, tuple[float | None, ...]]:
-    """What all passes take together, and what each candidate costs: a pass costs the same for each."""
-    folder = Path("planned")
-    each: dict[int, list[float | None]] = {one.number: [] for one in candidates}
-    total = Estimate(minutes=0.0, usd=0.0, worst_usd=0.0)
-    said: list[str] = []
-    for step in ORDER:
-        group = [one for one in candidates if step in one.passes]
-        if not group:
-            continue
-        cost = engine.estimate(request_for(step, group, folder, parents, base, side))
-        for one in group:
-            each[one.number].append(None if cost.usd is None else cost.usd / len(group))
-        worst = cost.worst_usd if cost.worst_usd is not None else cost.usd
-        total = Estimate(
-            minutes=_sum(total.minutes, cost.minutes),
-            usd=_sum(total.usd, cost.usd),
-            worst_usd=_sum(total.worst_usd, worst),
-            price_source=cost.price_source or total.price_source,
-            price_date=min(filter(None, [total.price_date, cost.price_date]), default=""),
-        )
-        price = "" if not cost.usd else f", {cost.usd / len(group):.3f} USD each"
-        said.append(f"{step}: {len(group)} pictures{price}" + (f" ({cost.basis})" if cost.basis else ""))
-    prices = tuple(None if None in costs else round(sum(filter(None, costs)), 4) for costs in each.values())
-    return total.model_copy(update={"basis": "; ".join(said)}), prices
-
-
-def _sum(one: float | None, other: float | None) -> float | None:
-    """Unknown where either is."""
-    return None if one is None or other is None else round(one + other, 6)
 
 
 def _identity(

@@ -8,8 +8,9 @@ from loradeck.state import runs
 from loradeck.state.records import RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import CandidatesArgs, CandidatesResult, RunKind, RunState
-from loradeck.tools.errors import NotYet, Refused
+from loradeck.tools.errors import Refused
 from loradeck.tools.spec import ToolSpec
+from loradeck.tools.spending.agreement import Agreed, Quoted, agree, commit
 from loradeck.tools.waiting import wait_until
 from loradeck.tools.workbench import Workbench
 
@@ -21,21 +22,18 @@ ACTIVE = "kind = ? and dataset_id = ? and state in ('queued', 'preparing', 'runn
 
 
 def handle(args: CandidatesArgs, bench: Workbench) -> CandidatesResult:
-    """Plan, start a run (or go on with one that was cut short), wait a while. Raises ToolFault or EngineError."""
-    from loradeck.tools.generate_candidates.answers import standing  # here, since these load the picture library
+    """Plan; quote what costs; start a run or go on with one that was cut short; wait a while.
+
+    Raises ToolFault children, and NotInstalled where no engine is ready.
+    """
+    from loradeck.tools.generate_candidates.answers import quoted, standing  # here: these load the picture library
     from loradeck.tools.generate_candidates.plan import prepare
 
     plan = prepare(args, bench)
     runs.recover(bench.store, bench.launch)
-    run = _under_way(bench.store, plan)
-    if run is None:
-        if plan.engine.capabilities.costs_money:
-            raise NotYet(
-                f"{plan.engine.name} costs money, and quotes for candidates come later; draw from words with "
-                "mode='text' and engine='local', which is free."
-            )
-        run = _started(bench.store, plan)
-        bench.launch(run.id)
+    run = _under_way(bench.store, plan) or _begun(args, bench, plan)
+    if isinstance(run, Quoted):
+        return quoted(plan, run)
     return standing(wait_until(bench.store, run.id, WAIT_SECONDS, tell=bench.progress))
 
 
@@ -51,26 +49,45 @@ def _under_way(store: Store, plan: Plan) -> RunRecord | None:
     return active[0] if active else None
 
 
-def _started(store: Store, plan: Plan) -> RunRecord:
+def _begun(args: CandidatesArgs, bench: Workbench, plan: Plan) -> RunRecord | Quoted:
+    """A run that was started, or the quote to be agreed to first."""
+    from loradeck.tools.generate_candidates.offers import offer_for
+
+    before = _unfinished(bench.store, plan)
+    offer = offer_for(bench.store, plan, before)
+    agreed = agree(bench, offer, args.quote_id, args.max_cost_usd) if offer is not None else None
+    if isinstance(agreed, Quoted):
+        return agreed
+    if agreed is not None and agreed.run_id is not None:
+        return runs.get(bench.store, agreed.run_id)
+    run = _started(bench.store, plan, before, agreed)
+    bench.launch(run.id)
+    return run
+
+
+def _started(store: Store, plan: Plan, before: RunRecord | None, agreed: Agreed | None) -> RunRecord:
     """A queued run: the one that was cut short or left something out, once more, else a new one."""
     with store.transaction():
         busy = _under_way(store, plan)  # again, under the lock: two calls at once must not both draw
         if busy is not None:
             return busy
-        before = _unfinished(store, plan)
         if before is not None:
-            return runs.requeue(store, before.id)
-        return runs.enqueue(
-            store,
-            RunKind.CANDIDATES,
-            plan.spec(),
-            name=plan.dataset.name,
-            dataset_id=plan.dataset.id,
-            engine=plan.engine.name,
-            base_model=plan.base_model,
-            fingerprint=plan.identity,
-            steps=plan.passes,
-        )
+            run = runs.requeue(store, before.id)
+        else:
+            run = runs.enqueue(
+                store,
+                RunKind.CANDIDATES,
+                plan.spec(),
+                name=plan.dataset.name,
+                dataset_id=plan.dataset.id,
+                engine=plan.engine.name,
+                base_model=plan.base_model,
+                fingerprint=plan.identity,
+                steps=plan.passes,
+            )
+        if agreed is not None:
+            commit(store, agreed, run.id)
+        return run
 
 
 def _unfinished(store: Store, plan: Plan) -> RunRecord | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from support.editor import SIDE, Editor, noise
 from support.images import curate
 from support.painter import Painter, bench, trained
@@ -17,7 +18,17 @@ from loradeck.state.files import sha256_file
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, LoraRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.check_status.report import report
-from loradeck.tools.contracts import CandidatesArgs, CandidatesResult, ImageStatus, Profile, RunState
+from loradeck.tools.contracts import (
+    CandidatesArgs,
+    CandidatesResult,
+    Crop,
+    ImageFacts,
+    ImageStatus,
+    Profile,
+    RunState,
+)
+from loradeck.tools.curate_dataset import drawn
+from loradeck.tools.curate_dataset.prepare import Prepared, Task, save
 from loradeck.tools.datasets import all_images, captions_of, kept_images, write_folder
 from loradeck.tools.errors import BadArgument, Refused
 from loradeck.tools.generate_candidates.tool import TOOL
@@ -28,6 +39,28 @@ from loradeck.tools.workbench import Workbench
 TRIGGER = "zorgface"
 FRONT = "medium, front, tired, kitchen, warm lamp light"
 SIDEWAYS = "profile left"
+
+
+@pytest.fixture
+def measured() -> None:
+    """For tests in which curation measures the pictures as it does."""
+
+
+@pytest.fixture(autouse=True)
+def _prepared_lightly(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere a picture is copied and not measured, which takes a third of a second each."""
+    if "measured" not in request.fixturenames:
+        monkeypatch.setattr(drawn, "prepare_all", lambda tasks, check: map(lightly, tasks))
+
+
+def lightly(task: Task) -> Prepared:
+    """The copy, and the size."""
+    with Image.open(task.original) as picture:
+        square = picture.convert("RGB").resize((task.resolution, task.resolution))
+        width, height = picture.size
+    facts = ImageFacts(width=width, height=height, format="PNG", bytes=task.original.stat().st_size)
+    crop = Crop(x=0, y=0, width=width, height=height, reason="whole")
+    return Prepared(sha256_file(task.original), facts, save(square, task.copy), crop)
 
 
 @pytest.fixture
@@ -49,7 +82,7 @@ def person(store: Store, **columns: Any) -> None:
     folder.mkdir(parents=True)
     for number, (framing, angle) in enumerate([("close_up", "front"), ("medium", "profile_left")], 1):
         path = folder / f"{number}.png"
-        noise(bytes([number] * 32)).resize((64, 64)).save(path)
+        noise(bytes([number, 9 * number] * 16)).resize((64, 64)).save(path)
         row = ImageRecord(
             f"img_key{number:05}", "ds_person", number, path.name, str(path), path.name, sha256_file(path), "kept",
             copy_sha256=sha256_file(path), facts={"width": 1024, "height": 1024, "format": "PNG", "bytes": 9},
@@ -79,7 +112,9 @@ def proposals(on: Workbench) -> list[ImageRecord]:
 # --------------------------------------------------------------------------- three passes
 
 
-def test_a_shot_becomes_a_proposal_with_all_that_is_known_of_how_it_was_made(on: Workbench, editor: Editor) -> None:
+def test_a_shot_becomes_a_proposal_with_all_that_is_known_of_how_it_was_made(
+    on: Workbench, editor: Editor, measured: None
+) -> None:
     answer = call(on, shots=[FRONT])
     assert answer.state == RunState.SUCCEEDED
     assert editor.made == ["001_multi_angle", "001_restyle", "001_upscale"]
@@ -287,6 +322,15 @@ def test_a_keystone_that_a_lora_drew_makes_no_candidates(tmp_path: Path, spoil: 
     with pytest.raises(Refused, match="IMG-ORIGIN"):
         call(work, shots=[FRONT])
     assert work.store.where(RunRecord) == []
+
+
+def test_a_picture_that_says_a_lora_drew_it_is_set_aside_and_told(
+    on: Workbench, editor: Editor, measured: None
+) -> None:
+    editor.notes = "a face <lora:old look:0.8>"
+    answer = call(on, shots=[SIDEWAYS])
+    assert answer.candidates == []
+    assert any("set aside: IMG-ORIGIN" in words for words in answer.told)
 
 
 def test_a_keystone_that_may_not_leave_is_not_sent_to_an_engine_elsewhere(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from support.painter import Painter
 
 from loradeck.engines.base import (
@@ -26,15 +26,16 @@ from loradeck.engines.base import (
 )
 
 PRICES = {"multi_angle": 0.035, "restyle": 0.065, "upscale": 0.001, "edit": 0.04}
-SIDE = 520
+SIDE = 512
 """Small, so that tests are quick, and no smaller than what a set takes."""
 
 
 @dataclass
 class Editor(Painter):
-    """Every picture is coarse noise of its model, its words, its turn and the bytes of its inputs.
+    """Every picture is coloured squares of its model, its words, its turn and the bytes of its inputs.
 
-    `missing` and `black` name jobs that do not come or come black; `die_before` is called with each job.
+    `missing` and `black` name jobs that do not come or come black; `before` is called with each job's id; `notes` is
+    what its files say of how they were made.
     """
 
     name: str = "editor"
@@ -42,6 +43,7 @@ class Editor(Painter):
     black: set[str] = field(default_factory=set)
     leaves: bool = False
     ready: bool = True
+    notes: str = "a picture"
     edits: list[EditRequest] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
     before: Callable[[str], None] = lambda job_id: None
@@ -95,13 +97,15 @@ class Editor(Painter):
         picture = noise(hashlib.sha256(repr(told).encode()).digest())
         if job.draw.id in self.black:
             picture = Image.new("RGB", (SIDE, SIDE))
-        picture.save(job.draw.out, compress_level=1)
+        notes = PngImagePlugin.PngInfo()
+        notes.add_text("parameters", self.notes)
+        picture.save(job.draw.out, compress_level=1, pnginfo=notes)
 
     def _paint(self, request: DrawRequest, prompt: str, seed: int, size: tuple[int, int], out: Path) -> None:
         noise(hashlib.sha256(repr((prompt, seed)).encode()).digest()).save(out, compress_level=1)
 
 
 def noise(digest: bytes) -> Image.Image:
-    """Coloured blobs that differ from digest to digest."""
+    """Coloured squares that differ from digest to digest."""
     coarse = (digest * 4)[:108]
-    return Image.frombytes("RGB", (6, 6), coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    return Image.frombytes("RGB", (6, 6), coarse).resize((SIDE, SIDE), Image.Resampling.NEAREST)

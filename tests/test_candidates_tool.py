@@ -15,7 +15,7 @@ from support.painter import Painter, bench, trained
 from loradeck.engines.errors import Cancelled, NotInstalled
 from loradeck.state import runs
 from loradeck.state.files import sha256_file
-from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, LoraRecord, RunRecord
+from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, LoraRecord, PurchaseRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.check_status.report import report
 from loradeck.tools.contracts import (
@@ -286,6 +286,20 @@ def test_a_stop_keeps_and_proposes_what_is_finished(on: Workbench, editor: Edito
     assert len(proposals(on)) == 2
 
 
+def test_a_black_picture_of_an_attempt_that_broke_off_is_found_by_the_next(on: Workbench, editor: Editor) -> None:
+    def stop(job_id: str) -> None:
+        if job_id == "002_upscale":
+            raise Cancelled("Stopped as asked; what was done is kept.")
+
+    editor.before, editor.black = stop, {"001_upscale"}
+    assert call(on, shots=[FRONT, SIDEWAYS]).state == RunState.CANCELLED
+    assert proposals(on) == []
+    editor.before = lambda job_id: None
+    call(on, shots=[FRONT, SIDEWAYS])
+    assert editor.made[-2:] == ["001_upscale_2", "002_upscale"]
+    assert len(proposals(on)) == 2
+
+
 def test_the_same_call_after_success_draws_anew_with_other_seeds(on: Workbench, editor: Editor) -> None:
     first, second = call(on, shots=[SIDEWAYS]), call(on, shots=[SIDEWAYS])
     assert first.run_id != second.run_id
@@ -456,6 +470,21 @@ def test_what_failed_is_made_within_what_was_agreed_to_and_beyond_it_is_quoted_a
     assert (
         f"the rest of 1 candidate for 'person' (mode three_pass), with 0.10 USD that {first.run_id}" in beyond.summary
     )
+
+
+def test_what_may_have_arrived_is_asked_for_by_the_same_name_and_never_bought_twice(dear: Workbench) -> None:
+    engine = dear.engines.open("editor")
+    assert isinstance(engine, Editor)
+    engine.doubtful = {"001_restyle"}
+    plan = call(dear, shots=[FRONT, SIDEWAYS])
+    answer = call(dear, shots=[FRONT, SIDEWAYS], quote_id=plan.quote_id, max_cost_usd=0.28)
+    run = runs.get(dear.store, str(answer.run_id))
+    assert run.spend_state == "unknown"
+    assert any("not known whether" in words for words in answer.told)
+    engine.doubtful = set()
+    call(dear, shots=[FRONT, SIDEWAYS])
+    names = [one.item for one in dear.store.where(PurchaseRecord, order="rowid")]
+    assert names == ["001_multi_angle", "002_multi_angle", "001_restyle", "002_upscale", "001_upscale"]
 
 
 # --------------------------------------------------------------------------- from words alone

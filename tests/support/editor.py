@@ -34,13 +34,14 @@ SIDE = 512
 class Editor(Painter):
     """Every picture is coloured squares of its model, its words, its turn and the bytes of its inputs.
 
-    `missing` and `black` name jobs that do not come or come black; `before` is called with each job's id; `notes` is
-    what its files say of how they were made.
+    `missing`, `black` and `doubtful` name jobs that do not come, come black, or may have arrived or not; `before` is
+    called with each job's id; `notes` is what its files say of how they were made.
     """
 
     name: str = "editor"
     missing: set[str] = field(default_factory=set)
     black: set[str] = field(default_factory=set)
+    doubtful: set[str] = field(default_factory=set)
     leaves: bool = False
     ready: bool = True
     notes: str = "a picture"
@@ -75,6 +76,9 @@ class Editor(Painter):
             if not job.draw.out.exists():
                 self.before(job.draw.id)
                 self._buy(request.model, job.draw.id, reporter)
+                if job.draw.id in self.doubtful:
+                    told.append(f"It is not known whether {job.draw.id} arrived.")
+                    continue
                 self._edit(request.model, job)
                 self.made.append(job.draw.id)
             reporter.progress(number, len(request.jobs))
@@ -82,9 +86,12 @@ class Editor(Painter):
         return DrawResult(tuple(pictures), told=tuple(told))
 
     def _buy(self, model: str, job_id: str, reporter: Reporter) -> None:
-        """As an engine at a host spends: an intent, an id, and what it cost."""
+        """As an engine at a host spends: an intent, an id, and what it cost, or a doubt that stays."""
         if self.costs:
             reporter.purse.intend(job_id, model, 2 * PRICES[model])
+            if job_id in self.doubtful:
+                reporter.purse.unknown(job_id, "the line went dead")
+                return
             reporter.purse.submitted(job_id, f"at-{job_id}")
             reporter.purse.settle(job_id, PRICES[model])
 

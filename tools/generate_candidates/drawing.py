@@ -15,14 +15,19 @@ from loradeck.engines.base import DrawRequest, Engine, Reporter
 from loradeck.state.files import told
 from loradeck.tools.generate_candidates.chain import ORDER, WHY, Candidate, Pass
 from loradeck.tools.generate_candidates.looked import spoilt
-from loradeck.tools.generate_candidates.passes import final_place, inputs_of, key_of, left_to_do, place_of, request_for
+from loradeck.tools.generate_candidates.passes import (
+    OPEN,
+    final_place,
+    inputs_of,
+    key_of,
+    left_to_do,
+    place_of,
+    request_for,
+)
 from loradeck.tools.generate_candidates.portion import Portion
 
 ATTEMPTS = "candidates.attempts"
 """Journal key: pass of a candidate -> how often it came to nothing, which gives the next attempt a name of its own."""
-
-OPEN = {"intended", "submitted", "unknown"}
-"""States of a purchase of which it is not known what came of it."""
 
 
 def _name(attempts: Mapping[str, int], one: Candidate, step: Pass) -> str:
@@ -51,6 +56,7 @@ class Drawing:
 
     def draw(self) -> None:
         """Do every pass that is missing. Raises what the engine raises; what was done stays on the disk."""
+        self.sift()
         steps = sum(len(one.passes) for one in self.candidates)
         before = 0
         for step in ORDER:
@@ -61,6 +67,14 @@ class Drawing:
                 before += len(of_it)
         self.reporter.progress(steps, steps, "looking at the pictures")
 
+    def sift(self) -> None:
+        """Set aside what an attempt that was cut short left on the disk without looking at it."""
+        for step in ORDER:
+            there = [
+                one for one in self.candidates if step in one.passes and place_of(self.folder, one, step).is_file()
+            ]
+            self._look(step, there)
+
     def _pass(self, step: Pass, of_it: Sequence[Candidate], before: int, steps: int) -> None:
         """One pass over all candidates that it can be done for."""
         missing = [one for one in of_it if left_to_do(self.folder, one, step) and self._has_inputs(one, step)]
@@ -69,8 +83,7 @@ class Drawing:
         first = place_of(self.folder, missing[0], step)
         with told(first):
             first.parent.mkdir(parents=True, exist_ok=True)
-        attempts: dict[str, int] = self.reporter.journal.get(ATTEMPTS) or {}
-        name = partial(_name, attempts)
+        name = partial(_name, self._attempts())
         request = request_for(step, missing, self.folder, self.parents, self.base_model, self.side, name)
         part = Portion(self.reporter, before + len(of_it) - len(missing), steps, f"{step}: {WHY[step]}")
         if isinstance(request, DrawRequest):
@@ -80,7 +93,7 @@ class Drawing:
         else:
             result = self.engine.edit(request, part)
         self.told |= dict.fromkeys(result.told)
-        self._look(step, missing, attempts)
+        self._look(step, missing)
 
     def _has_inputs(self, one: Candidate, step: Pass) -> bool:
         if one.passes.index(step) == 0 and any(image_id not in self.parents for image_id in one.parents):
@@ -101,9 +114,12 @@ class Drawing:
         bought = [one for one in self.reporter.purse.all() if named in one.key and one.state != "void"]
         return round(sum(one.worst_usd if one.usd is None else one.usd for one in bought), 6) if bought else None
 
-    def _look(self, step: Pass, asked_for: Sequence[Candidate], attempts: dict[str, int]) -> None:
+    def _attempts(self) -> dict[str, int]:
+        return self.reporter.journal.get(ATTEMPTS) or {}
+
+    def _look(self, step: Pass, asked_for: Sequence[Candidate]) -> None:
         """Take out of the chain what cannot be used, so that it is asked for again another time, and say so."""
-        failed = 0
+        attempts, failed = self._attempts(), 0
         for one in asked_for:
             path = place_of(self.folder, one, step)
             why = spoilt(path)

@@ -43,6 +43,7 @@ def run(job: Job) -> CandidatesResult:
     try:
         drawing.draw()
     except EngineError:  # stopped, out of money, out of reach: what is finished is kept all the same
+        drawing.sift()
         _enter(job, drawing, parents)
         raise
     rows = _enter(job, drawing, parents)

@@ -9,8 +9,8 @@ from loradeck.state import spend
 from loradeck.state.records import RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.datasets import copy_path
-from loradeck.tools.generate_candidates.chain import Candidate
-from loradeck.tools.generate_candidates.passes import left_to_do
+from loradeck.tools.generate_candidates.chain import Candidate, Pass
+from loradeck.tools.generate_candidates.passes import OPEN, key_of, left_to_do
 from loradeck.tools.generate_candidates.plan import Plan
 from loradeck.tools.generate_candidates.prices import priced
 from loradeck.tools.spending.agreement import Offer
@@ -49,11 +49,14 @@ def _offer(plan: Plan, what: str, binding: list[str | float], cost: Cost) -> Off
 
 
 def _left(store: Store, plan: Plan, before: RunRecord) -> Cost:
-    """What the passes cost that a run has still to make."""
+    """What the passes cost that a run has still to buy; what may have arrived is looked for, and bought already."""
+    doubtful = [one.item for one in spend.purchases(store, before.id) if one.state in OPEN]
     folder = store.workspace.run(before.id)
     candidates = [Candidate.from_json(one) for one in before.spec["candidates"]]
     paths = {image_id: copy_path(store, row) for image_id, row in plan.parents.items()}
     side = int(before.spec["side"])
-    return priced(
-        plan.engine, candidates, paths, plan.base_model, side, lambda one, step: left_to_do(folder, one, step)
-    ).cost
+
+    def wanted(one: Candidate, step: Pass) -> bool:
+        return left_to_do(folder, one, step) and not any(key_of(one, step) in item for item in doubtful)
+
+    return priced(plan.engine, candidates, paths, plan.base_model, side, wanted).cost

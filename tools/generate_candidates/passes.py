@@ -9,6 +9,8 @@ from loradeck.engines.base import DrawJob, DrawRequest, EditJob, EditRequest
 from loradeck.tools.generate_candidates.chain import Candidate, Pass
 
 FOLDER = "candidates"
+OPEN = frozenset({"intended", "submitted", "unknown"})
+"""States of a purchase of which it is not known what came of it."""
 SIDE, LARGE_SIDE = 1024, 2048
 """Pixels of a picture as it is drawn or edited, and as it is enlarged."""
 QWEN_GUIDANCE, QWEN_STEPS = 3.5, 45

@@ -263,14 +263,16 @@ class EditRequest:
 
 @dataclass(frozen=True)
 class CaptionJob:
-    """One picture to be described. `instructions` is the whole text that goes with it (what to name and what not).
+    """One picture to be described. `instructions` is the whole text that goes with it (what to name and what not), and
+    `schema` the JSON schema of the answer: an object with a caption, and attributes beside it.
 
-    `again` are the findings of the rules on a first caption, for the one more try that a refused caption gets.
+    `again` tells what the rules said of a first caption, for the one more try that a refused caption gets.
     """
 
     id: str
     image: Path
     instructions: str
+    schema: dict[str, Any] = field(default_factory=dict)
     again: str = ""
 
 
@@ -292,19 +294,24 @@ class Captioner(Protocol):
     def name(self) -> str:
         """The name callers use as `engine`: anthropic, replicate, fal."""
 
+    @property
+    def follows(self) -> bool:
+        """True where it heeds the instructions; a host's own captioner words what it likes (CAP-ORIGIN)."""
+
     def available(self) -> Availability:
         """Ready, or why not."""
 
     def estimate(self, jobs: Sequence[CaptionJob]) -> Cost:
-        """Minutes and USD."""
+        """Minutes and USD. Raises NotInstalled or BadSpec where it could not be asked at all."""
 
     def describe(
         self, jobs: Sequence[CaptionJob], reporter: Reporter, done: Callable[[Described], None]
     ) -> tuple[str, ...]:
         """Describe pictures, several at once; `done` hears each as it comes, and keeps it durably before it returns.
 
-        Re-entrant: what was answered in an earlier call of the same run is not paid again. Returns sentences on what
-        could not be described, with the next step.
+        Re-entrant: what was answered in an earlier call of the same run is not paid again, and told to `done` once
+        more. Returns sentences on what could not be described, with the next step. Raises ProviderError where no
+        further picture can be described (a wrong key, no credit), once what is on its way has been kept.
         """
 
 

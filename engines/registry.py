@@ -10,8 +10,8 @@ import difflib
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 
-from loradeck.engines import local
-from loradeck.engines.base import Engine
+from loradeck.engines import anthropic, local
+from loradeck.engines.base import Captioner, Engine
 from loradeck.engines.errors import NotInstalled
 
 GROUP = "loradeck.engines"
@@ -20,6 +20,8 @@ HOSTED = ("replicate", "fal")
 """Engines that are announced for a later release: who asks for one is told so, and what works today."""
 
 Factory = Callable[[], Engine]
+CAPTIONERS: Mapping[str, Callable[[], Captioner]] = {"anthropic": anthropic.create}
+"""Who describes pictures, in the order in which "auto" asks."""
 
 
 def discover() -> dict[str, Factory]:
@@ -34,7 +36,12 @@ def discover() -> dict[str, Factory]:
 class Registry:
     """Engines by name, each opened once and only when asked for. Implements `tools.workbench.Engines`."""
 
-    def __init__(self, factories: Mapping[str, Factory] | None = None) -> None:
+    def __init__(
+        self,
+        factories: Mapping[str, Factory] | None = None,
+        captioners: Mapping[str, Callable[[], Captioner]] = CAPTIONERS,
+    ) -> None:
+        self._captioners = captioners
         self._given = factories
         self._found: Mapping[str, Factory] | None = factories
         self._opened: dict[str, Engine] = {}
@@ -91,6 +98,23 @@ class Registry:
                 return engine
             reasons.append(f"{name} could, but {ready.why} {ready.fix}".strip())
         raise NotInstalled(self._nobody(base_model, ability, reasons))
+
+    def captioner(self, name: str) -> Captioner:
+        """Who describes pictures: the one of that name, or for "auto" the first that is ready. Raises NotInstalled."""
+        if name != "auto" and name not in self._captioners:
+            known = ", ".join(self._captioners)
+            raise NotInstalled(f"There is no captioner named {name!r}; there are {known}, and auto.")
+        reasons: list[str] = []
+        for one in self._captioners if name == "auto" else [name]:
+            captioner = self._captioners[one]()
+            ready = captioner.available()
+            if ready.ready:
+                return captioner
+            reasons.append(f"{one}: {ready.why} {ready.fix}")
+        raise NotInstalled(
+            f"Nobody is ready to describe pictures ({'; '.join(reasons)}). Or look with view_images and write the "
+            "captions yourself (mode=given)."
+        )
 
     def _nobody(self, base_model: str, ability: str, reasons: list[str]) -> str:
         if reasons:

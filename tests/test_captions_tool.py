@@ -15,7 +15,7 @@ from support.images import bench
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, SheetRecord
 from loradeck.tools.contracts import Severity, WriteCaptionsArgs, WriteCaptionsResult
 from loradeck.tools.datasets import captions_of, kept_images
-from loradeck.tools.errors import BadArgument, NotFound, NotYet, Refused
+from loradeck.tools.errors import BadArgument, NotFound, Refused
 from loradeck.tools.validate_coverage.tool import judge_now
 from loradeck.tools.workbench import Workbench
 from loradeck.tools.write_captions.tool import TOOL
@@ -216,11 +216,6 @@ def test_without_a_trigger_the_next_call_is_named(on: Workbench) -> None:
     on.store.change(DatasetRecord, DATASET, trigger=None)
     with pytest.raises(Refused, match=rf'curate_dataset\(dataset_id="{DATASET}", trigger='):
         write(on, {"image_id": "1", "caption": GOOD})
-
-
-def test_vision_says_what_works_today(on: Workbench) -> None:
-    with pytest.raises(NotYet, match="mode=attributes"):
-        write(on, mode="vision")
 
 
 def test_an_unknown_image_among_known_ones_is_named_and_the_others_are_saved(on: Workbench) -> None:

@@ -28,6 +28,7 @@ TOOLS = (
 
 JOBS = {
     RunKind.CURATE: "curate_dataset",
+    RunKind.CAPTION: "write_captions",
     RunKind.TRAIN: "start_training",
     RunKind.RENDER: "render_deck_visuals",
     RunKind.CANDIDATES: "generate_candidates",

@@ -86,7 +86,10 @@ class CaptionMode(StrEnum):
 
 
 IMPORTED = "imported"
-"""In a row, the mode of a caption that came along with its picture: nobody can ask for it."""
+HOSTED = "hosted"
+"""In a row, the mode of a caption that came along with its picture, and of one that a host's own captioner worded as it
+liked: nobody can ask for either, and CAP-ORIGIN trusts neither.
+"""
 
 
 class RunKind(StrEnum):
@@ -464,10 +467,15 @@ class WriteCaptionsArgs(Strict):
     images: list[CaptionItem] = Field(
         default_factory=list, max_length=500, description="What you saw; with mode=attributes, which (none: all)."
     )
-    mode: CaptionMode = Field(CaptionMode.GIVEN, description="Who words them: you, or the attributes known.")
+    mode: CaptionMode = Field(
+        CaptionMode.GIVEN, description="Who words them: you, the attributes known, or a vision model (paid)."
+    )
     overwrite: bool = Field(False, description="Replace captions that are there already.")
     sheet_code: str | None = Field(None, description="The code printed on the sheet or image you looked at.")
     trigger_only: bool = Field(False, description="Write the bare trigger where nothing else is known.")
+    engine: str = Field("auto", description="For mode=vision: auto, anthropic, replicate, fal.")
+    quote_id: str | None = None
+    max_cost_usd: float | None = Field(None, ge=0)
 
 
 class CaptionRefusal(BaseModel):
@@ -496,6 +504,7 @@ class WriteCaptionsResult(RunResult):
     refused: list[CaptionRefusal] = Field(default_factory=list)
     unknown: list[str] = Field(default_factory=list, description="What named no image; nothing was saved for it.")
     missing: list[str] = Field(default_factory=list, description="Kept images that have no caption yet.")
+    quote_id: str | None = None
 
 
 # --------------------------------------------------------------------------- validate_coverage

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from loradeck.engines.base import Engine, Reporter
+from loradeck.engines.base import Captioner, Engine, Reporter
 from loradeck.state.records import RunRecord
 from loradeck.state.store import Store
 
@@ -22,6 +22,9 @@ class Engines(Protocol):
 
     def choose(self, base_model: str, ability: str) -> Engine:
         """The engine that "auto" means for a base: the first ready one that can. Raises NotInstalled."""
+
+    def captioner(self, name: str) -> Captioner:
+        """Who describes pictures: the one of that name, or for "auto" the first that is ready. Raises NotInstalled."""
 
 
 def _quiet(done: float, total: float | None, message: str) -> None:

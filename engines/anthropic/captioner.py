@@ -47,13 +47,13 @@ class AnthropicCaptioner:
         row, batch = models.model(), len(jobs) >= FROM
         usual = sum(request.usual_usd(job, row, batch=batch) for job in jobs)
         worst = sum(request.worst_usd(job, row, batch=batch) for job in jobs)
-        how = "message batches at half the price" if batch else "a request for each picture"
+        how = "batches at half the price" if batch else "a request for each picture"
         priced = "" if row.known else "; its price is not known here and counted as the dearest model's"
         return Cost(
             minutes=BATCH_MINUTES if batch else PICTURE_MINUTES * len(jobs) / AT_ONCE,
             usd=usual if row.known else worst,
             worst_usd=worst,
-            basis=f"{len(jobs)} pictures described by {row.name} in {how}{priced}",
+            basis=f"{row.name}, {how}{priced}",
             price_source="table",
             price_date=models.CHECKED,
         )

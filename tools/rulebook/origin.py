@@ -1,7 +1,7 @@
-"""CAP-ORIGIN: a caption that came along with its picture and was worded by a machine is not trusted.
+"""CAP-ORIGIN: a caption that a machine worded as it liked is not trusted: one that came along, or a host's own.
 
-A trainer's or a hub's auto-caption describes what the pixels teach (faces, hair, medium, mood). Who looked and says the
-same in a call of their own vouches for it.
+An auto-caption describes what the pixels teach (faces, hair, medium, mood). Who looked and says the same in a call of
+their own vouches for it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from loradeck.tools.contracts import IMPORTED
+from loradeck.tools.contracts import HOSTED, IMPORTED
 from loradeck.tools.rulebook.facts import KeptImage, SetFacts
 from loradeck.tools.rulebook.lexicon import any_of, vocabulary
 from loradeck.tools.rulebook.rule import ERROR, GUIDE, WARNING, Remark, caption_rule, graded
@@ -50,9 +50,14 @@ def _tags(lower: str) -> str | None:
 
 @caption_rule("CAP-ORIGIN", graded(ERROR, WARNING), f"{GUIDE}: identity is learned from the pixels")
 def not_worded_by_a_machine(caption: str, image: KeptImage, facts: SetFacts) -> Iterable[Remark]:
-    """A caption that came along with its picture is no trainer's, tagger's or hub's auto-caption: those describe what
-    the pixels teach. Written again by someone who looked, the same words are theirs.
+    """A caption is no trainer's, tagger's, hub's or host's auto-caption: those describe what the pixels teach. Written
+    again by someone who looked, the same words are theirs.
     """
+    if image.mode == HOSTED and not image.seen:
+        yield Remark(
+            "A host's own captioner worded it, which knows nothing of what this set teaches and describes that too.",
+            "Look with view_images, then write_captions again in your own words (overwrite=true).",
+        )
     if image.mode != IMPORTED or image.seen:
         return
     found = machine_words(body(caption, facts.trigger))

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from loradeck.tools.contracts import CaptionMode, CaptionRefusal, CaptionRow, Finding
+from loradeck.tools.contracts import HOSTED, CaptionRefusal, CaptionRow, Finding
 from loradeck.tools.rulebook.facts import SetFacts
 from loradeck.tools.rulebook.judge import has_error, judge_captions
 from loradeck.tools.rulebook.tables import STRICT
 from loradeck.tools.write_captions.mend import mended
 
+ORIGIN = "CAP-ORIGIN"
+
 
 @dataclass(frozen=True)
 class Draft:
-    """A caption to be: for which image, its words, how it was made, and whether its writer saw the image."""
+    """A caption to be: for which image, its words, how it was made (CaptionMode or HOSTED), and whether its writer saw
+    the image.
+    """
 
     image_id: str
     text: str
-    mode: CaptionMode
+    mode: str
     seen: bool
 
 
@@ -32,8 +36,8 @@ class Judged:
 
     @property
     def refused(self) -> bool:
-        """True when a finding is an error."""
-        return has_error(self.findings)
+        """True when a finding is an error. That a host worded it (CAP-ORIGIN) was bought on purpose: that is told."""
+        return has_error(one for one in self.findings if (self.draft.mode, one.rule_id) != (HOSTED, ORIGIN))
 
     def row(self) -> CaptionRow:
         """As an answer tells a caption that was saved."""

@@ -10,7 +10,7 @@ from loradeck.state.store import Store
 from loradeck.tools.contracts import CaptionMode, WriteCaptionsArgs, WriteCaptionsResult
 from loradeck.tools.datasets import all_images, captions_of, editing, find_dataset, write_folder
 from loradeck.tools.disk_changes import take_in_captions, told_edits
-from loradeck.tools.errors import BadArgument, NotYet, Refused
+from loradeck.tools.errors import BadArgument, Refused
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.workbench import Workbench
 
@@ -23,12 +23,16 @@ BETWEEN_CODES = re.compile(r"[\s,;]+")
 
 
 def handle(args: WriteCaptionsArgs, bench: Workbench) -> WriteCaptionsResult:
-    """Save what is good, refuse the rest with findings. Raises NotFound, BadArgument, Refused or NotYet."""
+    """Save what is good, refuse the rest with findings. Raises NotFound, BadArgument, Refused or NotInstalled."""
     from loradeck.tools.write_captions.answer import answer
 
     store = bench.store
     dataset = find_dataset(store, args.dataset_id)
     _check(args, dataset)
+    if args.mode == CaptionMode.VISION:
+        from loradeck.tools.write_captions.vision import handle as described
+
+        return described(args, bench, dataset)
     with editing(store, dataset.id):
         outcome, edited = _written(args, store, find_dataset(store, dataset.id))
     result = answer(dataset.id, outcome)
@@ -68,11 +72,6 @@ def _written(args: WriteCaptionsArgs, store: Store, dataset: DatasetRecord) -> t
 
 def _check(args: WriteCaptionsArgs, dataset: DatasetRecord) -> None:
     """Refuse what cannot be done as asked before anything is touched."""
-    if args.mode == CaptionMode.VISION:
-        raise NotYet(
-            "mode=vision comes with the hosted engines; today look at the set with view_images and pass captions "
-            "(mode=given), or let them be built from attributes (mode=attributes)."
-        )
     if not dataset.trigger:
         raise Refused(
             f"{dataset.name!r} has no trigger yet, and every caption begins with it; choose a made-up word with "
@@ -124,11 +123,12 @@ TOOL = ToolSpec(
         "saved with their .txt files even when others are refused or name no image; refused ones come back with "
         "findings and, where possible, a mended proposal. Look first with view_images and pass the sheet's code as "
         "sheet_code (several: comma-separated). mode=given takes your captions and attributes; mode=attributes builds "
-        "captions from what is known of the images named (or all). Existing captions stay unless overwrite=true. Needs "
-        "a trigger (curate_dataset)."
+        "captions from what is known of the images named (or all); mode=vision has a vision model look: a quote first, "
+        "then a run. Existing captions stay unless overwrite=true. Needs a trigger (curate_dataset)."
     ),
     args=WriteCaptionsArgs,
     result=WriteCaptionsResult,
     handler=handle,
     idempotent=True,
+    open_world=True,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -282,7 +283,7 @@ def test_the_recipe_is_the_table_s(bench: Bench) -> None:
     assert (recipe.guidance, recipe.draw_steps) == (3.5, 28)
     with pytest.raises(BadSpec, match="engine=other does"):
         bench.engine.defaults("flux2-dev", 30, "style")
-    with pytest.raises(BadSpec, match="it can on flux1-dev, wan-2.2"):
+    with pytest.raises(BadSpec, match=r"it can on flux1-dev, wan-2\.2"):
         bench.engine.defaults("preview", 30, "style")
 
 
@@ -486,7 +487,7 @@ def test_a_kill_at_every_write_of_the_journal_never_buys_twice(bench: Bench) -> 
 
 def test_a_refused_purchase_costs_nothing_and_the_next_call_uses_the_upload_again(bench: Bench) -> None:
     bench.host.faults = [(Refused("memory answered 402", 402, "credit"), False)]
-    with pytest.raises(ProviderError, match="nothing was bought.* add credit"):
+    with pytest.raises(ProviderError, match=r"nothing was bought.* add credit"):
         bench.train()
     assert bench.train().lora_path.exists()
     assert len(bench.host.uploads) == 1
@@ -513,7 +514,7 @@ def test_a_training_that_failed_there_is_told_with_its_cost_and_never_bought_aga
 def test_what_is_no_lora_is_kept_aside_told_with_its_cost_and_fetched_anew(bench: Bench) -> None:
     output = {"weights": bench.url("/wrong.tar")}
     bench.host.script = lambda _: [Standing("done", output=output, usd=1.5)]
-    with pytest.raises(BadWeights, match="It cost 1.50 USD at memory"):
+    with pytest.raises(BadWeights, match=r"It cost 1\.50 USD at memory"):
         bench.train()
     assert (bench.folder / "run" / "returned" / "refused-lora.tar").exists()
     output["weights"] = bench.url("/lora.tar")
@@ -546,7 +547,7 @@ def test_a_stop_ends_the_training_there_and_a_leaving_worker_does_not(bench: Ben
         bench.train()
     assert bench.requests[0].cancels == 0
     kind = Cancelled
-    with pytest.raises(Cancelled, match="cost 0.10 USD"):
+    with pytest.raises(Cancelled, match=r"cost 0\.10 USD"):
         bench.train()
     assert (bench.requests[0].cancels, bench.host.sent) == (1, 1)
 
@@ -627,20 +628,11 @@ def test_references_are_sent_and_another_shape_is_cut_and_told(bench: Bench) -> 
 @pytest.mark.parametrize(
     ("result", "said"),
     [
-        (
-            "/black.jpg",
-            "is black, as hosts leave a picture that their safety checker withheld, so it was not kept. It cost",
-        ),
+        ("/black.jpg", "is black, .* withheld, so it was not kept. It cost 0.04 USD"),
         ("/config.yaml", "is not a whole picture, so it was not kept"),
-        ("/nowhere.jpg", "no more \\(404\\)"),
-        (
-            Standing("failed", error="NSFW", blanked=True, charged=False),
-            "withheld by the host's filter: NSFW. It was not",
-        ),
-        (
-            Standing("failed", error="a crash"),
-            "was not made \\(failed\\): a crash. What memory charged for it is not told",
-        ),
+        ("/nowhere.jpg", r"no more \(404\)"),
+        (Standing("failed", error="NSFW", blanked=True, charged=False), "filter: NSFW. It was not charged"),
+        (Standing("failed", error="a crash"), r"not made \(failed\): a crash. What memory charged for it is not told"),
         (Standing("done", output={}, usd=0.04, blanked=True), "withheld by the host's filter. It cost 0.04 USD"),
         (Standing("done", output={"images": []}), "gave no picture where it is known to stand"),
     ],
@@ -651,7 +643,7 @@ def test_a_picture_that_came_to_nothing_is_told_and_the_others_are_kept(bench: B
     drawn = bench.draw(3)
     assert [one.job_id for one in drawn.pictures] == ["s0", "s2"]
     assert len(drawn.told) == 1
-    assert pytest.importorskip("re").search(f"^s1: .*{said}", drawn.told[0])
+    assert re.search(f"^s1: .*{said}", drawn.told[0])
     assert not (bench.folder / "out" / "1.png").exists()
     assert bench.draw(3).told == drawn.told
     assert bench.host.sent == 3
@@ -691,19 +683,13 @@ def test_over_budget_what_was_bought_is_brought_in(bench: Bench) -> None:
 
 
 def test_a_kill_at_every_write_of_the_ledger_buys_each_picture_once(bench: Bench) -> None:
-    for _ in range(4):
-        for last in ("intend", "submitted", "settle"):
-            bench.reporter.purse.crash_on = last
-            with pytest.raises((Killed, ProviderError)):
-                bench.draw(9)
-                bench.reporter.purse.crash_on = None
-                raise Killed
-            bench.reporter.purse.crash_on = None
-    for _ in range(9):  # an intent that was never sent is voided by one call and sent by the next
+    crashes = iter(("intend", "submitted", "settle") * 4)
+    pictures = 0
+    while pictures < 9:
+        bench.reporter.purse.crash_on = next(crashes, None)
         try:
-            assert len(bench.draw(9).pictures) == 9
-            break
-        except ProviderError:
+            pictures = len(bench.draw(9).pictures)
+        except Killed:
             continue
     marks = [request.mark for request in bench.requests]
     assert len(marks) == len(set(marks)) == 9
@@ -734,7 +720,7 @@ def test_an_enlarged_picture_keeps_its_shape(bench: Bench) -> None:
 
 def test_what_an_editor_cannot_do_is_refused_or_told(bench: Bench) -> None:
     engine = bench.engine
-    with pytest.raises(BadSpec, match="has no editor 'restyle' but multi_angle, upscale"):
+    with pytest.raises(BadSpec, match="has no editor 'restyle'; it has multi_angle, upscale"):
         engine.edit(EditRequest("", bench.edits(1), model="restyle"), bench.reporter)
     edits = bench.edits(1)
     with pytest.raises(BadSpec, match="changes 1 to 1 pictures"):

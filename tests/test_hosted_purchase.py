@@ -11,7 +11,7 @@ from support.purse import Killed, MemoryPurse
 
 from loradeck.engines.base import Purchase
 from loradeck.engines.errors import BadSpec, Cancelled, NotInstalled, OverBudget, ProviderError, Unknown
-from loradeck.engines.hosted.purchase import LOOKS_SECONDS, THROTTLED_SECONDS, buy
+from loradeck.engines.hosted.purchase import LOOKS_SECONDS, THROTTLED_SECONDS, NeverArrived, buy
 from loradeck.engines.hosted.wire import Ambiguous, NeverSent, Refused
 
 NOW = datetime(2026, 11, 28, 12, 0, 30, tzinfo=UTC)
@@ -126,7 +126,7 @@ def test_a_dropped_connection_is_settled_by_the_list_though_it_lags() -> None:
 
 def test_what_a_full_list_does_not_have_was_never_bought_and_the_next_call_sends_it() -> None:
     shop = Shop(faults=[(DROPPED, False)])
-    with pytest.raises(ProviderError, match="resume the run, which sends it anew"):
+    with pytest.raises(NeverArrived, match="resume the run, which sends it anew"):
         shop.buy()
     assert (shop.state, sum(shop.waits)) == ("void", sum(LOOKS_SECONDS))
     assert shop.buy().state == "submitted"

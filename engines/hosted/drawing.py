@@ -13,6 +13,7 @@ from loradeck.engines.errors import BadSpec, EngineError, NotInstalled, OverBudg
 from loradeck.engines.hosted import download, outputs, pictures
 from loradeck.engines.hosted.counter import Counter, Order
 from loradeck.engines.hosted.host import Standing
+from loradeck.engines.hosted.purchase import NeverArrived
 from loradeck.engines.hosted.table import OutputRow
 from loradeck.engines.hosted.wire import Refused
 
@@ -81,7 +82,7 @@ class Drawing:
     def _buy(self, one: Asked) -> None:
         try:
             purchase = self.counter.place(one.key, one.order)
-        except (Unknown, BadSpec) as error:
+        except (Unknown, NeverArrived, BadSpec) as error:
             self._tell(one, str(error))
         except ProviderError as error:
             cause = error.__cause__

@@ -40,6 +40,10 @@ NEXT_STEP = {
 }
 
 
+class NeverArrived(ProviderError):
+    """A request in doubt is surely not at its host: nothing was bought, and a later call sends it anew."""
+
+
 def utc_now() -> datetime:
     """The time now, with its zone."""
     return datetime.now(UTC)
@@ -133,6 +137,7 @@ class _Order:
             raise self._nothing_bought(
                 f"The request to {self.endpoint} never arrived at {self.host.name}, whose list does not have it",
                 "resume the run, which sends it anew",
+                NeverArrived,
             )
         if purchase.state != "unknown":
             purchase = self.purse.unknown(self.key, why)
@@ -157,10 +162,10 @@ class _Order:
             self.purse.void(self.key, "stopped before anything was sent")
             raise
 
-    def _nothing_bought(self, said: str, next_step: str) -> ProviderError:
+    def _nothing_bought(self, said: str, next_step: str, kind: type[ProviderError] = ProviderError) -> ProviderError:
         self.purse.void(self.key, said)
         step = next_step.format(host=self.host.name, endpoint=self.endpoint)
-        return ProviderError(f"{said.rstrip('.')}; nothing was bought and nothing was spent: {step}.")
+        return kind(f"{said.rstrip('.')}; nothing was bought and nothing was spent: {step}.")
 
     def _doubt(self, purchase: Purchase, why: str) -> str:
         listing = {

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from support.hosts import images
 from support.hosts.answers import invented, unsupported
 from support.hosts.exchange import Reply, Request
-from support.hosts.service import Create, Route, Service
+from support.hosts.service import Route, Service
 
 KINDS = {
     400: "invalid_request_error",
@@ -113,7 +113,7 @@ class Anthropic(Service):
         except Refused as error:
             return self.refusal(*error.args)
         message = self._message(params, 1.0)
-        self.creates.append(Create(message["id"], "/v1/messages", "message", params, self.clock()))
+        self.count(request, message["id"], "/v1/messages", "message", params)
         return Reply.json(message, request_id=f"req_{self.new_id()}")
 
     def count_tokens(self, request: Request) -> Reply:
@@ -196,7 +196,7 @@ class Anthropic(Service):
             return self.refusal(400, f"requests.{names.index(wrong[0])}.custom_id: String should match pattern")
         batch = Batch(f"msgbatch_{self.new_id()}", asked, self.clock())
         self.batches[batch.id] = batch
-        self.creates.append(Create(batch.id, "/v1/messages/batches", "batch", {"requests": asked}, self.clock()))
+        self.count(request, batch.id, "/v1/messages/batches", "batch", {"requests": asked})
         return Reply.json(self._told(batch))
 
     def list_batches(self, request: Request) -> Reply:

@@ -58,6 +58,12 @@ class Request:
         """The credentials that came with it."""
         return self.headers.get("authorization") or self.headers.get("x-api-key") or ""
 
+    @property
+    def plain_headers(self) -> dict[str, str]:
+        """Its headers by names in small letters, without the credentials."""
+        named = {name.lower(): value for name, value in self.headers.items()}
+        return {name: value for name, value in named.items() if name not in ("authorization", "x-api-key")}
+
     def pieces(self) -> Iterator[bytes]:
         """The body as it comes in, never whole in memory; nothing where it was read before."""
         if self._read:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support.hosts import fal_endpoints, fal_work, schemas
 from support.hosts.exchange import Reply, Request
 from support.hosts.fal_endpoints import Endpoint
-from support.hosts.fal_storage import FalStorage
+from support.hosts.fal_storage import FalStorage, lifetime
 from support.hosts.jobs import Failure, Hook, Job, Result
 from support.hosts.service import Route
 
@@ -68,6 +68,7 @@ class Fal(FalStorage):
         name = str(uuid.UUID(self.new_id()))
         job = Job(name, endpoint.id, endpoint.kind, request.json(), self.clock(), request.query.get("fal_webhook"))
         job.events = ("completed",)
+        job.extra["lasts"] = lifetime(request, "x-fal-object-lifecycle-preference") or self.outputs_last
         self.accept(job, request)
         root = f"{self.base_url}/{endpoint.app}/requests/{name}"
         urls = {"response_url": root, "status_url": f"{root}/status", "cancel_url": f"{root}/cancel"}
@@ -256,11 +257,11 @@ class Fal(FalStorage):
         }
         return Hook(job.webhook, body, headers)
 
-    def deliver(self, name: str, data: bytes, content_type: str = "application/octet-stream") -> dict[str, Any]:
-        """Put an output where clients fetch it."""
-        file = self.put(name, content_type, data, self.outputs_last)
+    def deliver(self, name: str, data: bytes, kind: str = "application/octet-stream", job: Job | None = None) -> Any:
+        """Put an output where clients fetch it, for as long as the request of its job wished."""
+        file = self.put(name, kind, data, job.extra["lasts"] if job else self.outputs_last)
         address = f"{self.delivery_url}/files/{file.id}/{quote(name)}"
-        return {"url": address, "content_type": content_type, "file_name": name, "file_size": len(data)}
+        return {"url": address, "content_type": kind, "file_name": name, "file_size": len(data)}
 
 
 def _time(text: str | None) -> float | None:

@@ -27,6 +27,7 @@ RATIOS = {
     "3:4": (896, 1152),
     "2:3": (832, 1216),
     "9:16": (768, 1344),
+    "9:21": (640, 1536),
 }
 
 MODEL_SIZE = 14142
@@ -124,12 +125,16 @@ FLUX2_TRAINER = trainer(
     "image_data_url", steps=STEPS, learning_rate=RATE, default_caption=CAPTION, output_lora_format=FORMAT
 )
 
-Z_IMAGE_TRAINER = trainer(
+Z_IMAGE_TYPED_TRAINER = trainer(
     "image_data_url",
     steps=STEPS,
     learning_rate=number(0.000001, 0.01, 0.0001),
     default_caption=CAPTION,
     training_type=choice("content", "style", "balanced", default="balanced"),
+)
+
+Z_IMAGE_TRAINER = trainer(
+    "image_data_url", steps=STEPS, learning_rate=number(0.000001, 0.01, 0.0005), default_caption=CAPTION
 )
 
 FAST_TRAINER = trainer(
@@ -224,27 +229,23 @@ UPSCALE = inputs(
     sync_mode=flag(False),
 )
 
-KONTEXT = inputs(
-    "prompt",
-    "image_url",
-    prompt=text(),
-    image_url=url(),
-    aspect_ratio=choice(*RATIOS),
-    num_images=whole(1, 4, 1),
-    guidance_scale=number(1, 20, 3.5),
-    seed=whole(),
-    safety_tolerance=choice("1", "2", "3", "4", "5", "6", default="2"),
-    output_format=choice("jpeg", "png", default="jpeg"),
-    enhance_prompt=flag(False),
-    sync_mode=flag(False),
-)
 
-KONTEXT_MULTI = inputs(
-    "prompt",
-    "image_urls",
-    **{name: schema for name, schema in KONTEXT["properties"].items() if name != "image_url"},
-    image_urls=urls(4),
-)
+def kontext(name: str, pictures: Schema) -> Schema:
+    """The input of FLUX.1 Kontext, for one picture or several."""
+    return inputs(
+        "prompt",
+        name,
+        prompt=text(),
+        **{name: pictures},
+        aspect_ratio=choice(*RATIOS),
+        num_images=whole(1, 4, 1),
+        guidance_scale=number(1, 20, 3.5),
+        seed=whole(),
+        safety_tolerance=choice("1", "2", "3", "4", "5", "6", default="2"),
+        output_format=choice("jpeg", "png", default="jpeg"),
+        enhance_prompt=flag(False),
+        sync_mode=flag(False),
+    )
 
 
 def _trainers() -> list[Endpoint]:
@@ -260,9 +261,11 @@ def _trainers() -> list[Endpoint]:
         ),
         Endpoint("fal-ai/flux-2-trainer", schema=FLUX2_TRAINER, usd=0.0064, base="flux2-dev", **zipped),
         Endpoint("fal-ai/flux-2-trainer-v2", schema=FLUX2_TRAINER, usd=0.008, base="flux2-dev", **zipped),
-        Endpoint(f"{klein}-4b-base-trainer", schema=FLUX2_TRAINER, usd=0.005, base="flux2-klein-4b", **zipped),
+        Endpoint(f"{klein}-4b-base-trainer", schema=FLUX2_TRAINER, usd=0.0046, base="flux2-klein-4b", **zipped),
         Endpoint(f"{klein}-9b-base-trainer", schema=FLUX2_TRAINER, usd=0.0086, base="flux2-klein-9b", **zipped),
-        Endpoint("fal-ai/z-image-trainer", schema=Z_IMAGE_TRAINER, usd=0.00226, base="z-image", **zipped),
+        Endpoint(
+            "fal-ai/z-image-trainer", schema=Z_IMAGE_TYPED_TRAINER, usd=0.00226, base="z-image", least=100, **zipped
+        ),
         Endpoint("fal-ai/z-image-turbo-trainer-v2", schema=Z_IMAGE_TRAINER, usd=0.00085, base="z-image", **zipped),
         Endpoint("fal-ai/z-image-base-trainer", schema=Z_IMAGE_TRAINER, usd=0.00226, base="z-image-base", **zipped),
         Endpoint(
@@ -272,6 +275,7 @@ def _trainers() -> list[Endpoint]:
             base="wan-2.2",
             archive="training_data_url",
             outputs=two,
+            least=100,
             **steps,
         ),
         Endpoint(
@@ -307,8 +311,8 @@ def _drawers() -> list[Endpoint]:
         Endpoint("fal-ai/z-image/base/lora", "draw", three, 0.012, "megapixels"),
     ]
     for size in sizes:
-        found.append(Endpoint(f"{size}/lora", "draw", three, 0.015, "megapixels"))
-        found.append(Endpoint(f"{size}/edit/lora", "edit", edited, 0.015, "megapixels"))
+        found.append(Endpoint(f"{size}/lora", "draw", three, 0.02, "megapixels"))
+        found.append(Endpoint(f"{size}/edit/lora", "edit", edited, 0.02, "megapixels"))
     return found
 
 
@@ -318,9 +322,9 @@ def known() -> dict[str, Endpoint]:
         Endpoint("fal-ai/qwen-image-edit-2511-multiple-angles", "edit", ANGLES, 0.035, "megapixels"),
         Endpoint("fal-ai/qwen-image-edit-2511", "edit", QWEN_EDIT, 0.03, "megapixels"),
         Endpoint("fal-ai/nano-banana-pro/edit", "edit", NANO_BANANA, 0.15),
-        Endpoint("fal-ai/flux-pro/kontext", "edit", KONTEXT, 0.04),
-        Endpoint("fal-ai/flux-pro/kontext/multi", "edit", KONTEXT_MULTI, 0.04),
-        Endpoint("fal-ai/florence-2-large/more-detailed-caption", "caption", CAPTION_INPUT, 0.001),
+        Endpoint("fal-ai/flux-pro/kontext", "edit", kontext("image_url", url()), 0.04),
+        Endpoint("fal-ai/flux-pro/kontext/multi", "edit", kontext("image_urls", urls(4)), 0.04),
+        Endpoint("fal-ai/florence-2-large/more-detailed-caption", "caption", CAPTION_INPUT, 0.00125, "seconds"),
         Endpoint("fal-ai/seedvr/upscale/image", "upscale", UPSCALE, 0.001, "megapixels"),
     ]
     return {one.id: one for one in [*_trainers(), *_pair_trainers(), *_drawers(), *others]}

@@ -83,11 +83,16 @@ class FalStorage(JobService):
     def _room(self, request: Request, name: str = "", content_type: str = "") -> Stored:
         """Space for an upload, for as long as its header asks."""
         name = name or request.headers.get("x-fal-file-name") or "upload.bin"
-        wish: dict[str, Any] = json.loads(request.headers.get("x-fal-object-lifecycle") or "{}")
         kind = content_type or request.headers.get("content-type") or "application/octet-stream"
-        file = self.space(name, kind, wish.get("expiration_duration_seconds"))
+        file = self.space(name, kind, lifetime(request, "x-fal-object-lifecycle"))
         file.uploaded = True
         return file
 
     def _address(self, file: Stored) -> str:
         return f"{self.delivery_url}/files/{file.id}/{quote(file.name)}"
+
+
+def lifetime(request: Request, header: str) -> float | None:
+    """Seconds that files are wished to last, by a header; None where none is named."""
+    wish: dict[str, Any] = json.loads(request.headers.get(header) or "{}")
+    return wish.get("expiration_duration_seconds")

@@ -63,8 +63,8 @@ def _trained(service: Fal, job: Job, endpoint: Endpoint) -> Result:
     for index, key in enumerate(endpoint.outputs):
         form = job.input.get("output_lora_format", "fal")
         made = weights.no_lora() if job.meets("not_a_lora") else weights.lora(endpoint.base, index, form)
-        output[key] = service.deliver("pytorch_lora_weights.safetensors", made)
-    output["config_file"] = service.deliver("config.json", json.dumps(job.input).encode())
+        output[key] = service.deliver("pytorch_lora_weights.safetensors", made, job=job)
+    output["config_file"] = service.deliver("config.json", json.dumps(job.input).encode(), job=job)
     total = steps(endpoint, job)
     return Result(output, total * SECONDS_A_STEP, units(endpoint, job, []))
 
@@ -83,7 +83,7 @@ def _drawn(service: Fal, job: Job, endpoint: Endpoint) -> Result:
     if nsfw or job.meets("black"):
         pictures = [images.black(picture.size) for picture in pictures]
     asked = job.input.get("output_format", endpoint.schema["properties"]["output_format"]["default"])
-    shown = [_shown(service, picture, asked) for picture in pictures]
+    shown = [_shown(service, job, picture, asked) for picture in pictures]
     billed = units(endpoint, job, pictures)
     seconds = SECONDS_A_PICTURE * len(shown)
     if endpoint.kind == "upscale":
@@ -94,9 +94,9 @@ def _drawn(service: Fal, job: Job, endpoint: Endpoint) -> Result:
     return Result(output, seconds, billed)
 
 
-def _shown(service: Fal, picture: Image.Image, asked: str) -> dict[str, Any]:
+def _shown(service: Fal, job: Job, picture: Image.Image, asked: str) -> dict[str, Any]:
     form = "jpeg" if asked == "jpg" else asked
-    file = service.deliver(f"out.{form}", images.encoded(picture, form), images.TYPES[form])
+    file = service.deliver(f"out.{form}", images.encoded(picture, form), images.TYPES[form], job)
     return {**file, "width": picture.width, "height": picture.height}
 
 

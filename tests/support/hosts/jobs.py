@@ -11,7 +11,6 @@ import httpx
 from support.hosts.datasets import Dataset
 from support.hosts.exchange import Reply, Request
 from support.hosts.faults import Fault
-from support.hosts.service import Create
 from support.hosts.storage import StoringService
 
 LIVE = ("queued", "running")
@@ -132,7 +131,7 @@ class JobService(StoringService):
         """A create went through: from here on it counts."""
         job.fault = request.fault
         self.jobs[job.id] = job
-        self.creates.append(Create(job.id, job.endpoint, job.kind, job.input, self.clock()))
+        self.count(request, job.id, job.endpoint, job.kind, job.input)
         self.peak_live = max(self.peak_live, self.live)
         self._settle(job)
 

@@ -84,6 +84,8 @@ class Create:
     kind: str
     input: dict[str, Any]
     at: float
+    headers: dict[str, str] = field(default_factory=dict)
+    """Those it came with, by names in small letters, without the credentials."""
 
 
 @dataclass
@@ -116,6 +118,10 @@ class Service(ABC):
         self.busy = 0
         """Requests that are being answered."""
         self._ids = 0
+
+    def count(self, request: Request, name: str, endpoint: str, kind: str, given: dict[str, Any]) -> None:
+        """A create went through."""
+        self.creates.append(Create(name, endpoint, kind, given, self.clock(), request.plain_headers))
 
     def counted(self, operation: str) -> int:
         """How many requests of an operation came in."""

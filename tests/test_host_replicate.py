@@ -146,6 +146,7 @@ def test_carriage_returns_of_a_bar_separate_lines():
 
 
 def test_an_upload_says_where_it_lies_and_that_it_is_gone_after_a_day(host, service, tmp_path):
+    service.clock.still = service.clock()
     uploaded = host.upload(zipped(tmp_path), "ldk-train-1.zip")
     assert uploaded.url.startswith(f"{service.base_url}/v1/files/")
     gone = datetime.fromisoformat(uploaded.expires_at) - datetime.fromisoformat(service.clock.iso())

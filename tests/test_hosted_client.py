@@ -274,7 +274,7 @@ def test_an_upload_takes_little_memory(server: TinyServer, client: Client, tmp_p
 
 def test_the_package_of_what_hosts_share_opens_without_httpx() -> None:
     code = (
-        "import sys, loradeck.engines.hosted.client, loradeck.engines.hosted.purchase;"
+        "import sys, loradeck.engines.hosted.engine, loradeck.engines.hosted.drawing, loradeck.engines.hosted.training;"
         "print([m for m in ('httpx', 'PIL', 'numpy', 'torch') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

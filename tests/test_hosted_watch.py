@@ -116,9 +116,20 @@ def test_an_outage_is_told_once_and_waited_through() -> None:
     bench.watch.follow(bench.bought(), steps=10)
     assert bench.watch.ended()[0][1] is DONE
     assert [message for _, message in bench.reporter.pauses] == [
-        "memory could not be reached. The request goes on at memory meanwhile, and is looked for again."
+        "memory could not be reached. What was bought goes on at memory meanwhile, and is looked for again."
     ]
     assert ("info", "memory answers again.") in bench.reporter.events
+
+
+def test_an_outage_of_many_requests_is_one_outage() -> None:
+    bench = Bench(DONE, look_faults=[DOWN] * 20)
+    for number in range(8):
+        bench.watch.follow(bench.bought(f"p{number}", n=number), quick=True)
+    bench.watch.reached = (3, 8)
+    while bench.watch.ended():
+        continue
+    assert [step for step, _ in bench.reporter.pauses] == [3]
+    assert bench.reporter.events == [("info", "memory answers again.")]
 
 
 def test_an_outage_without_end_is_given_up_with_the_purchase_kept() -> None:

@@ -81,6 +81,9 @@ class Watch:
     ) -> None:
         self._host, self._reporter, self._sleep, self._clock, self._news = host, reporter, sleep, clock, news
         self._under_way: dict[str, _Followed] = {}
+        self._outage = False
+        self.reached = (0, 0)
+        """How far the work is, for what is told while it waits: steps done, and all of them."""
 
     def __len__(self) -> int:
         """How many requests are under way."""
@@ -142,9 +145,10 @@ class Watch:
         now = self._clock()
         one.wait = min(one.wait * GROWTH, one.longest_wait)
         one.due = now + one.wait
-        if one.down_since is not None:
-            self._reporter.event(f"{self._host.name} answers again.")
         one.down_since, one.failures, one.refusals = None, 0, 0
+        if self._outage and all(other.down_since is None for other in self._under_way.values()):
+            self._outage = False
+            self._reporter.event(f"{self._host.name} answers again.")
         return standing
 
     def _down(self, one: _Followed, error: WireError) -> None:
@@ -153,11 +157,11 @@ class Watch:
         one.failures += 1
         one.refusals = one.refusals + 1 if isinstance(error, Refused) and not error.throttled else 0
         one.due = now + max(one.wait, pause(error, one.failures))
-        if one.down_since is None:
-            one.down_since = now
-            self._reporter.pause(
-                0, one.steps, f"{error} The request goes on at {self._host.name} meanwhile, and is looked for again."
-            )
+        one.down_since = now if one.down_since is None else one.down_since
+        if not self._outage:
+            self._outage = True
+            said = f"{error} What was bought goes on at {self._host.name} meanwhile, and is looked for again."
+            self._reporter.pause(*self.reached, said)
         if one.refusals >= REFUSALS or now - one.down_since > OUTAGE_SECONDS:
             raise ProviderError(
                 f"{error} The request {one.created.id} was bought and goes on at {self._host.name}; mend that, then "
@@ -208,6 +212,7 @@ class Watch:
             self._reporter.flush()
             self._reporter.journal.put(_lines(one.purchase), one.lines)
         if standing.stage in {"waiting", "running"}:
+            self.reached = done, steps
             message = "Waiting for a machine at {}." if standing.stage == "waiting" else "Training at {}."
             self._reporter.progress(done, steps, message.format(self._host.name))
 

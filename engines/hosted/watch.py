@@ -14,6 +14,7 @@ from loradeck.engines.base import Purchase, Reporter
 from loradeck.engines.errors import Cancelled, Leaving, ProviderError
 from loradeck.engines.hosted.client import pause
 from loradeck.engines.hosted.host import Created, Host, Standing
+from loradeck.engines.hosted.progress import BAR
 from loradeck.engines.hosted.wire import Refused, WireError
 
 Sleep = Callable[[float], None]
@@ -34,8 +35,6 @@ CANCEL_SECONDS = 60.0
 MOST_LINES = 40
 """Lines of a host's log that become lines for a person; all of them stand at the host."""
 LONGEST_LINE = 300
-BAR = re.compile(r"(\d+)/(\d+) \[")
-"""A progress bar, as in `35%|###5 | 354/1000 [02:11<03:40, lr: 4.0e-04 loss: 3.1e-01]`."""
 NUMBER = r"\b{}[:=]\s*([-+]?[\d.]+(?:e[-+]?\d+)?)"
 MEASURED = {"loss": re.compile(NUMBER.format("loss"), re.I), "learning_rate": re.compile(NUMBER.format("lr"), re.I)}
 ENDED = {"done", "failed", "cancelled"}

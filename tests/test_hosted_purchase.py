@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -194,3 +196,33 @@ def test_asked_to_stop_while_it_waits_nothing_was_bought() -> None:
     with pytest.raises(Cancelled):
         buy(shop.host, shop.purse, "train", "a/b", {"x": 1}, 5.0, sleep=stopped, now=lambda: NOW)
     assert shop.state == "void"
+
+
+@pytest.mark.parametrize("lists", ["all", "never"])
+def test_in_a_thousand_runs_of_random_faults_and_kills_nothing_is_ever_bought_twice(lists: Any) -> None:
+    for seed in range(500):
+        chance = random.Random(f"{lists}/{seed}")
+        shop = Shop(lists=lists, marks=chance.random() < 0.5)
+        faults = [
+            None,
+            (DOWN, False),
+            (Refused("slow", 429, "throttled", 1.0), False),
+            (DROPPED, True),
+            (DROPPED, False),
+        ]
+        shop.host.faults = chance.choices(faults, k=chance.randrange(6))
+        if chance.random() < 0.5:
+            shop.host.find_faults = chance.choices([None, DOWN], k=chance.randrange(6))
+        else:
+            shop.host.listed_late = chance.randrange(len(LOOKS_SECONDS))
+        outcome = "unfinished"
+        for _ in range(80):
+            shop.purse.crash_on = chance.choice([None, "intend", "submitted", "unknown", "void"])
+            with contextlib.suppress(Killed, ProviderError):
+                outcome = shop.buy().state
+                break
+        arrived = len(shop.host.requests)
+        assert arrived == 1 if outcome == "submitted" else arrived <= 1, seed
+        if outcome != "submitted":  # in doubt for good, and said so
+            assert lists == "never", seed
+            assert shop.state == "unknown", seed

@@ -150,7 +150,7 @@ def test_an_upload_says_where_it_lies_and_that_it_is_gone_after_a_day(host, serv
     uploaded = host.upload(zipped(tmp_path), "ldk-train-1.zip")
     assert uploaded.url.startswith(f"{service.base_url}/v1/files/")
     gone = datetime.fromisoformat(uploaded.expires_at) - datetime.fromisoformat(service.clock.iso())
-    assert gone == timedelta(hours=24)
+    assert timedelta(hours=23, minutes=59) < gone <= timedelta(hours=24)
 
 
 def test_a_destination_of_ours_is_used_again_and_a_public_one_is_refused(host, service):
@@ -205,18 +205,6 @@ def test_the_key_goes_to_the_api_and_to_no_host_that_outputs_lie_on(host, servic
 
 
 # --------------------------------------------------------------------------- what may have arrived
-
-
-@pytest.mark.parametrize("kind", AMBIGUOUS)
-def test_a_create_whose_fate_is_not_known_is_sent_once_and_found_if_it_arrived(host, service, kind):
-    fault = Fault(kind)
-    service.faults.append(fault)
-    inputs, bought = {"prompt": "a box", "seed": 7}, purchase(service, "draw")
-    with pytest.raises(Ambiguous):
-        host.create(FLUX, inputs, bought)
-    assert service.counted("create") == 1
-    assert [one.id for one in host.find(FLUX, inputs, bought)] == [one.id for one in service.creates]
-    assert len(service.creates) == fault.arrived
 
 
 def test_a_training_that_may_have_arrived_is_found_by_its_upload(host, service, tmp_path):
@@ -304,6 +292,7 @@ def test_what_is_bought_through_a_fault_is_created_once_in_the_end(host, service
     if not Fault(kind).arrived:
         with pytest.raises(ProviderError, match="nothing was bought"):
             bought()
+        assert service.counted("create") == 1, "never sent again by itself"
         assert not service.creates
     assert bought().provider_id == bought().provider_id == service.creates[0].id
     assert len(service.creates) == 1
@@ -315,7 +304,9 @@ def test_what_is_bought_through_a_fault_is_created_once_in_the_end(host, service
 def test_a_queued_request_waits_and_a_word_that_is_not_known_is_taken_for_work(host, service, tmp_path):
     service.faults.append(Fault("unknown_status"))
     created = edited(host, service, tmp_path)
-    assert host.look(created, KONTEXT).stage == "running"
+    standing = host.look(created, KONTEXT)
+    assert standing.stage == "running"
+    assert "'resuming', which is not known here" in standing.error
     assert ended(host, created, KONTEXT).stage == "done"
     assert reading.standing({"status": "starting"}, None).stage == "waiting"
 
@@ -483,35 +474,33 @@ def test_without_an_address_no_webhook_is_asked_for(host, service):
 
 
 def _rows() -> list[tuple[str, set[str], dict[str, Any]]]:
-    """Endpoint, the names of the inputs that a row sends, and what it always sends."""
+    """Endpoint ("" for what was trained there), the inputs that a row sends, and what it always sends."""
     rows = []
     for trainer in TABLE.trainers:
         rows.append((trainer.endpoint, {trainer.zip_field, *trainer.fields.values()}, dict(trainer.fixed)))
     for drawer in TABLE.drawers:
         sizes = set(drawer.size_fields) if drawer.size_style == "width_height" else {"aspect_ratio"}
         names = {*drawer.fields.values(), *drawer.lora_fields} if drawer.most_loras else set(drawer.fields.values())
-        rows.append((drawer.endpoint or "trained", {*names, *sizes} - {""}, dict(drawer.fixed)))
+        rows.append((drawer.endpoint, {*names, *sizes} - {""}, dict(drawer.fixed)))
+    assert TABLE.captioner is not None
+    rows.append((TABLE.captioner.endpoint, {TABLE.captioner.image_field}, dict(TABLE.captioner.fixed)))
     for editor in TABLE.editors:
         moved = set(editor.turn(CameraTurn(30))) if editor.turn else set()
         rows.append((editor.endpoint, {*editor.fields.values(), *moved}, dict(editor.fixed)))
     return rows
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "names", "fixed"), _rows(), ids=lambda value: value if isinstance(value, str) else ""
-)
-def test_every_row_speaks_the_schema_of_its_endpoint(host, service, tmp_path, endpoint, names, fixed):
-    if endpoint == "trained":
-        created, _ = trained(host, service, tmp_path)
-        endpoint = ended(host, created, OSTRIS).output["version"]
-    live = host.inputs(endpoint)
-    assert live is not None
-    assert names | set(fixed) <= set(live)
-    for name, value in fixed.items():
-        field = live[name]
-        assert not field.choices or value in field.choices
-        assert field.minimum is None or value >= field.minimum
-    assert {name for name, field in live.items() if field.required} <= names | set(fixed)
+def test_every_row_speaks_the_schema_of_its_endpoint(host, service, tmp_path):
+    created, _ = trained(host, service, tmp_path)
+    version = ended(host, created, OSTRIS).output["version"]
+    for endpoint, names, fixed in _rows():
+        live = host.inputs(endpoint or version)
+        assert live is not None, endpoint
+        assert names | set(fixed) <= set(live), endpoint
+        assert {name for name, field in live.items() if field.required} <= names | set(fixed), endpoint
+        for name, value in fixed.items():
+            assert not live[name].choices or value in live[name].choices, (endpoint, name)
+            assert live[name].minimum is None or value >= live[name].minimum, (endpoint, name)
 
 
 def test_the_bounds_of_the_default_trainer_are_those_of_its_schema(host, service):
@@ -552,6 +541,9 @@ def test_another_trainer_is_used_as_its_live_schema_says(host, service):
     assert row.fields == {"steps": "steps", "learning_rate": "learning_rate", "rank": "lora_rank", "seed": "seed"}
     assert row.bounds == {"steps": (100, 6000), "rank": (8, 128)}
     assert row.defaults == {"steps": 1000, "learning_rate": 0.0002, "rank": 64}
+    assert set(row.fields.values()) <= set(host.inputs(row.endpoint)), (
+        "the live schema of its training, not its picture"
+    )
     ostris = host.trainer("flux1-dev", OSTRIS)
     assert ostris.zip_field == "input_images"
     assert ostris.fixed == {"autocaption": False}

@@ -1,7 +1,8 @@
 """What is asked for at Replicate: endpoints, names of their inputs, prices, and the day all was checked.
 
 Checked against the source of the trainers and drawers that Replicate publishes (replicate/flux-fine-tuner,
-replicate/cog-flux), the schemas on the models' pages and Replicate's price list. Replicate's API tells no price.
+replicate/cog-flux), the schemas on the models' pages and Replicate's price list; the inputs of the fast trainer, the
+multi-angle model and the Qwen editor against what public programs send there. Replicate's API tells no price.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ PICTURE = (OutputRow((0,), "image"),)
 """The host gives a picture as a list even where the model gave it alone."""
 
 OSTRIS_PRICE = PriceRow(H100_USD, "second", seconds=1200.0, worst=2.0)
-"""Replicate's guide to its FLUX trainer: 20 minutes or so on one H100 for 1000 steps, which is 1.83 USD; half an hour
-is told for larger sets. The time hangs on resolutions, rank and batch, therefore twice that as the worst."""
+"""20 to 30 minutes on one H100 are told for 1000 steps, and "under 2 USD"; 20 minutes are 1.83 USD. The time hangs on
+the set, rank and batch, therefore twice that as the worst."""
 FAST_PRICE = PriceRow(8 * H100_USD, "second", seconds=120.0, worst=2.0)
 """About 2 minutes by its page, on eight H100 as what people paid shows (1.46 USD, up to 2)."""
 TRAINED_PRICE = PriceRow(H100_USD, "second", seconds=10.0, worst=3.0)
-"""A trained model draws on an H100, and only its working time is billed. 28 steps at 1 megapixel take 7 to 10 seconds;
-three times that where it fetches its weights first."""
+"""A trained model draws on the machine of its trainer, an H100, and only its working time is billed. 10 seconds for 28
+steps at 1 megapixel are an estimate; three times that where it fetches its weights first."""
 OTHER_PRICE = PriceRow(H100_USD, "second", seconds=1200.0, worst=3.0)
 """What a model costs that is not in the table: its machine is not told, so the dearest single one is assumed."""
 SAID = 1.5

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from loradeck.engines.base import Purchase
 from loradeck.engines.hosted.host import Stage, Standing
+from loradeck.engines.hosted.progress import steps_told
 from loradeck.engines.hosted.table import PriceRow
 
 STAGES: dict[str, Stage] = {
@@ -25,8 +26,6 @@ STAGES: dict[str, Stage] = {
 ABORTED = "Replicate ended it before it began to work"
 REMOVED = "Replicate keeps what a prediction made for an hour, and that hour is over"
 AGAIN = "The picture was paid for and is lost: draw it again."
-STEPS = re.compile(r"(\d+)/(\d+) \[")
-"""How far a trainer's bar is: `35%|###5 | 354/1000 [02:11<...`."""
 WITHHELD = re.compile(
     r"nsfw|flagged as sensitive|\bE005\b|safety (filter|checker)|content policy|prohibited", re.IGNORECASE
 )
@@ -38,7 +37,7 @@ def standing(told: Mapping[str, Any], price: PriceRow | None) -> Standing:
     """Where a training or a prediction stands, by its JSON; `price` is what its endpoint costs, where that is known."""
     stage, words = _stage(told), str(told.get("status"))
     lines = tuple(line for line in LINE_ENDS.split(str(told.get("logs") or "")) if line.strip())
-    done, steps = _progress(lines)
+    done, steps = steps_told(lines)
     output, error = told.get("output"), " ".join(str(told.get("error") or "").split())
     ended = stage in {"done", "failed", "cancelled"}
     usd = _usd(told, stage, words, price) if ended else None
@@ -50,7 +49,7 @@ def standing(told: Mapping[str, Any], price: PriceRow | None) -> Standing:
         done_steps=done,
         steps=steps,
         output=_listed(output) if stage == "done" else None,
-        error="" if stage == "done" else error or (ABORTED if words == "aborted" else ""),
+        error="" if stage == "done" else error or _own_words(stage, words),
         next_step=_next_step(stage, words, error),
         blanked=ended and (bool(WITHHELD.search(error)) or (stage == "done" and output == [])),
         usd=usd,
@@ -66,11 +65,12 @@ def _stage(told: Mapping[str, Any]) -> Stage:
     return "failed" if told.get("error") or told.get("output") is None else "done"
 
 
-def _progress(lines: tuple[str, ...]) -> tuple[int, int] | tuple[None, None]:
-    for line in reversed(lines):
-        if found := STEPS.search(line):
-            return int(found[1]), int(found[2])
-    return None, None
+def _own_words(stage: Stage, words: str) -> str:
+    """What we say of a standing of which Replicate says no more."""
+    if words == "aborted":
+        return ABORTED
+    known = words in STAGES or stage != "running"
+    return "" if known else f"Replicate calls its standing {words!r}, which is not known here and is taken for work."
 
 
 def _listed(output: Any) -> Any:

@@ -1,7 +1,7 @@
 """Which engines there are, and the only place that opens one.
 
 Engines are found in the entry-point group ``loradeck.engines``; each entry is a zero-argument factory that
-imports nothing heavy. The local engine is built in and always first.
+imports nothing heavy. The local engine is built in and always first, then the two hosts, which cost money.
 """
 
 from __future__ import annotations
@@ -10,23 +10,20 @@ import difflib
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 
-from loradeck.engines import anthropic, local
+from loradeck.engines import anthropic, fal, local, replicate
 from loradeck.engines.base import Captioner, Engine
 from loradeck.engines.errors import NotInstalled
 
 GROUP = "loradeck.engines"
 DEFAULT = "local"
-HOSTED = ("replicate", "fal")
-"""Engines that are announced for a later release: who asks for one is told so, and what works today."""
-
 Factory = Callable[[], Engine]
 CAPTIONERS: Mapping[str, Callable[[], Captioner]] = {"anthropic": anthropic.create}
 """Who describes pictures, in the order in which "auto" asks."""
 
 
 def discover() -> dict[str, Factory]:
-    """Factories by name: the built-in local engine, then what packages registered, by name."""
-    found: dict[str, Factory] = {DEFAULT: local.create}
+    """Factories by name: the built-in engines, the local one first, then what packages registered, by name."""
+    found: dict[str, Factory] = {DEFAULT: local.create, "fal": fal.create, "replicate": replicate.create}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         if entry.name not in found:
             found[entry.name] = lambda entry=entry: entry.load()()  # type: ignore[misc]
@@ -64,11 +61,6 @@ class Registry:
 
     def _make(self, name: str) -> Engine:
         factory = self._factories.get(name)
-        if factory is None and name.lower() in HOSTED:
-            raise NotInstalled(
-                f"Hosted engines such as {name} come with a later release; today use engine={DEFAULT}, which trains "
-                "and draws on this machine."
-            )
         if factory is None:
             near = difflib.get_close_matches(name, self.names(), n=1)
             hint = f" Did you mean {near[0]}?" if near else ""

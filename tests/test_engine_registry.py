@@ -62,7 +62,7 @@ def test_packages_add_engines_by_entry_point(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(registry, "entry_points", lambda group: [Entry("zeta"), Entry("local"), Entry("alpha")])
     found = Registry()
-    assert found.names() == ["local", "alpha", "zeta"]
+    assert found.names() == ["local", "fal", "replicate", "alpha", "zeta"]
     assert found.open("zeta").name == "zeta"
     assert type(found.open("local")).__name__ == "LocalEngine"
 

@@ -125,7 +125,7 @@ class ReplicateHost:
     def inputs(self, endpoint: str) -> dict[str, LiveField] | None:
         """The inputs by the schema of the latest version (or of the one that is named)."""
         try:
-            return self._inputs(endpoint, self._is_trainer(endpoint))
+            return self._inputs(endpoint, self._trains(endpoint))
         except WireError:
             return None
 
@@ -238,26 +238,35 @@ class ReplicateHost:
 
     # What is known of an endpoint
 
-    def _inputs(self, endpoint: str, training: bool) -> dict[str, LiveField] | None:
+    def _inputs(self, endpoint: str, training: bool | None) -> dict[str, LiveField] | None:
+        """The inputs for a training or a prediction; with None those for a training where there are any."""
         model, _, version = endpoint.partition(":")
         with worded(endpoint):
             if version:
                 told = _object(self._asked().get_json(f"v1/models/{model}/versions/{version}"))
             else:
                 told = self._model(model).get("latest_version") or {}
-        return schema.fields(told.get("openapi_schema"), training)
+        openapi = told.get("openapi_schema")
+        if training is None:
+            return schema.fields(openapi, training=True) or schema.fields(openapi, training=False)
+        return schema.fields(openapi, training)
 
     def _model(self, model: str) -> dict[str, Any]:
         return _object(self._asked().get_json(f"v1/models/{model}"))
 
-    def _is_trainer(self, endpoint: str) -> bool:
-        return any(row.endpoint == endpoint for row in self._table.trainers)
+    def _trains(self, endpoint: str) -> bool | None:
+        """Whether an endpoint is asked for trainings; None where the table does not have it."""
+        if any(row.endpoint == endpoint for row in self._table.trainers):
+            return True
+        return False if ":" in endpoint or self._known_price(endpoint) else None
 
     def _price(self, endpoint: str) -> PriceRow:
         """What an endpoint costs by the table; a model with a version is one that was trained there."""
+        return self._known_price(endpoint) or (TRAINED_PRICE if ":" in endpoint else OTHER_PRICE)
+
+    def _known_price(self, endpoint: str) -> PriceRow | None:
         rows = (*self._table.trainers, *self._table.drawers, *self._table.editors, self._table.captioner)
-        known = (row.price for row in rows if row is not None and row.endpoint == endpoint)
-        return next(known, TRAINED_PRICE if ":" in endpoint else OTHER_PRICE)
+        return next((row.price for row in rows if row is not None and row.endpoint == endpoint), None)
 
     def _asked(self) -> Client:
         """The client of the address that is set now."""

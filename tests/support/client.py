@@ -25,9 +25,9 @@ def never_launched(run_id: str) -> None:
     raise AssertionError(f"{run_id} was launched")
 
 
-def command(home: Path, *arguments: str) -> StdioServerParameters:
-    """How `loradeck <arguments>` starts as a server's process on a workspace of its own."""
-    environ = {"LORADECK_HOME": str(home)}
+def command(home: Path, *arguments: str, **more: str) -> StdioServerParameters:
+    """How `loradeck <arguments>` starts as a process on a workspace of its own; `more` is of its environment."""
+    environ = {"LORADECK_HOME": str(home), **more}
     if "PYTHONPATH" in os.environ:
         environ["PYTHONPATH"] = os.environ["PYTHONPATH"]
     return StdioServerParameters(

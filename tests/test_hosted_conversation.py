@@ -1,0 +1,76 @@
+"""The whole main job through a real client on each host's loopback service, chosen by `engine` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from support.client import command, talk
+from support.hosts.fal import Fal
+from support.hosts.replicate import Replicate
+from support.hosts.service import Service, serving
+from test_conversation import DECK, brought_in, call, ended, names, pictures, worded
+
+KEY = "key-of-a-person-0123456789"
+ENVIRONMENT: dict[str, Callable[[Service], dict[str, str]]] = {
+    "replicate": lambda host: {"REPLICATE_API_TOKEN": KEY, "REPLICATE_BASE_URL": host.base_url},
+    "fal": lambda host: {"FAL_KEY": KEY, "LORADECK_FAL_URL": host.base_url},
+}
+
+
+@contextmanager
+def hosted(engine: str) -> Iterator[tuple[Service, dict[str, str]]]:
+    """A host that runs, and the environment that leads to it."""
+    kind: type[Service] = {"replicate": Replicate, "fal": Fal}[engine]
+    with serving(kind(key=KEY)) as host:
+        yield host, ENVIRONMENT[engine](host)
+
+
+async def agreed(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """A call that costs: the quote, the person's yes, and the run to its end."""
+    quoted = await call(client, tool, **arguments)
+    assert quoted["state"] == "quoted", quoted["summary"]
+    assert "USD" in quoted["summary"]
+    answer = await call(client, tool, **arguments, quote_id=quoted["quote_id"], max_cost_usd=40)
+    done = await ended(client, answer)
+    assert done["state"] == "succeeded", done
+    return await call(client, "check_status", run_id=done["run_id"])
+
+
+@pytest.mark.parametrize("engine", ENVIRONMENT)
+def test_a_look_is_trained_and_its_deck_drawn_at_a_host_chosen_by_its_name(engine: str, tmp_path: Path) -> None:
+    home, folder = tmp_path / "home", pictures(tmp_path / "in", names()[:40])
+
+    async def conversation(client: Client) -> dict[str, Any]:
+        curated = await brought_in(
+            client, source=str(folder), name="icons", trigger="fluentlook", profile="icons", resolution=64
+        )
+        await call(client, "write_captions", dataset_id="icons", images=worded(curated["images"]))
+        training = {"dataset_id": "icons", "engine": engine, "base_model": "flux1-dev", "steps": 500}
+        told = await call(client, "start_training", **training)
+        assert {offer["engine"] for offer in told["engines"]} == {"local", "fal", "replicate"}
+        assert told["plan"]["maps"]
+        trained = await agreed(client, "start_training", **training)
+        assert trained["spend_state"] == "settled"
+        lora = trained["result"]["lora"]
+        assert lora["base_model"] == "flux1-dev"
+        drawing = {"deck": DECK, "engine": engine, "loras": [{"lora_id": lora["lora_id"]}], "formats": ["png"]}
+        drawn = await agreed(client, "render_deck_visuals", **drawing)
+        again = await call(client, "render_deck_visuals", deck_id=drawn["result"]["deck_id"])
+        assert (await ended(client, again))["state"] == "succeeded", "what is drawn is not paid again"
+        return {"lora": lora, "visuals": drawn["result"]["visuals"], "cost": trained["cost_usd"] + drawn["cost_usd"]}
+
+    with hosted(engine) as (host, environment):
+        made = talk(command(home, **environment), conversation)
+    assert [create.kind for create in host.creates] == ["training", "picture", "picture"]
+    assert made["cost"] == pytest.approx(host.charged_usd, rel=0.5)
+    assert all(Path(visual["path"]).is_file() for visual in made["visuals"])
+    card = Path(made["lora"]["path"]).with_suffix(".md").read_text(encoding="utf-8")
+    assert "## Sent elsewhere" in card
+    assert not host.authorized["delivery"], "a key goes to the host that issued it alone"
+    told = [path for path in home.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+    assert told == [], "a key is written nowhere"

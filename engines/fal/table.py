@@ -258,6 +258,7 @@ DRAWERS = (
     DrawerRow(
         base_model="flux2-dev",
         endpoint="fal-ai/flux-2/lora",
+        least_side=512,
         fields=DRAWING,
         lora_style="list",
         most_loras=3,
@@ -272,6 +273,7 @@ DRAWERS = (
     DrawerRow(
         base_model="flux2-dev",
         endpoint="fal-ai/flux-2/lora/edit",
+        least_side=512,
         fields={**DRAWING, "references": "image_urls"},
         lora_style="list",
         most_loras=3,

@@ -9,9 +9,6 @@ from loradeck.engines.base import DrawJob, DrawRequest, EditJob, EditRequest, Lo
 from loradeck.engines.errors import BadSpec
 from loradeck.engines.hosted.table import DrawerRow, EditorRow
 
-SMALLEST = 64
-"""Pixels: no side is asked for that is shorter."""
-
 
 def drawing(
     row: DrawerRow,
@@ -112,7 +109,7 @@ def _whole(value: float | None) -> int | None:
 
 
 def _side(side: float, row: DrawerRow) -> int:
-    return max(SMALLEST, min(row.most_side, round(side / row.multiple) * row.multiple))
+    return max(row.least_side, min(row.most_side, round(side / row.multiple) * row.multiple))
 
 
 def _apart(ratio: str, shape: float) -> float:

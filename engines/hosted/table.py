@@ -92,6 +92,7 @@ class DrawerRow:
     ratios: tuple[str, ...] = ()
     multiple: int = 16
     most_side: int = 2048
+    least_side: int = 64
     fixed: Mapping[str, Any] = field(default_factory=dict)
     most_references: int = 0
     defaults: Mapping[str, float] = field(default_factory=dict)

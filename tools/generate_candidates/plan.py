@@ -17,8 +17,8 @@ from loradeck.tools.generate_candidates.captions import Captioned, given, with_c
 from loradeck.tools.generate_candidates.chain import Candidate, Chained, by_reference, in_words, three_passes
 from loradeck.tools.generate_candidates.passes import SIDE
 from loradeck.tools.generate_candidates.prices import Price, priced
-from loradeck.tools.ready import drawing_engine, editing_engine
 from loradeck.tools.leaving import must_not_leave
+from loradeck.tools.ready import drawing_engine, editing_engine
 from loradeck.tools.rulebook.facts import SetFacts
 from loradeck.tools.rulebook.images import is_drawn_by_a_lora
 from loradeck.tools.validate_coverage.shots import shot_list

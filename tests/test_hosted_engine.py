@@ -682,6 +682,41 @@ def test_over_budget_what_was_bought_is_brought_in(bench: Bench) -> None:
     assert len(list((bench.folder / "out").iterdir())) == bench.host.sent == 2
 
 
+def test_a_stop_before_all_are_bought_buys_no_more_and_ends_what_is_under_way(bench: Bench) -> None:
+    bench.host.at_once = 64
+    bench.result = Standing("running")
+
+    def stopped() -> None:
+        if bench.host.sent == 3:
+            raise Cancelled("Stopped as asked.")
+
+    bench.reporter.raise_if_cancelled = stopped  # type: ignore[method-assign]
+    with pytest.raises(Cancelled, match=r"cost 0\.30 USD"):
+        bench.draw(9)
+    assert [request.cancels for request in bench.requests] == [1, 1, 1]
+
+
+def test_a_stop_after_a_crash_ends_all_that_an_earlier_worker_bought(bench: Bench) -> None:
+    bench.result = Standing("running")
+    bench.host.at_once = 2
+
+    def leave() -> None:
+        if bench.now > 5:
+            raise Leaving("The worker was asked to end.")
+
+    bench.reporter.raise_if_cancelled = leave  # type: ignore[method-assign]
+    with pytest.raises(Leaving):
+        bench.draw(4)
+
+    def stop() -> None:
+        raise Cancelled("Stopped as asked.")
+
+    bench.reporter.raise_if_cancelled = stop  # type: ignore[method-assign]
+    with pytest.raises(Cancelled):
+        bench.draw(4)
+    assert [request.cancels for request in bench.requests] == [1, 1]
+
+
 def test_a_kill_at_every_write_of_the_ledger_buys_each_picture_once(bench: Bench) -> None:
     crashes = iter(("intend", "submitted", "settle") * 4)
     pictures = 0

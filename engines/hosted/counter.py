@@ -45,15 +45,20 @@ class Counter:
         self.watch = Watch(host, reporter, sleep=clocks.sleep, clock=clocks.clock, news=clocks.news)
         self.sending = Sending(host, reporter, clocks.now)
 
+    def has(self, key: str) -> bool:
+        """Whether something was bought under that key, or may have been: it is gone on with."""
+        there = self.reporter.purse.get(key)
+        return there is not None and there.state != "void"
+
     def place(self, key: str, make: Callable[[], Order]) -> Purchase:
         """Buy what `make` gives, or go on with what was bought under that key.
 
         The order is on the disk before it is sent: after a crash it is looked for by the same inputs. Raises as
         `purchase.buy`, and what `make` raises.
         """
-        there = self.reporter.purse.get(key)
-        kept = self.reporter.journal.get(_place(key)) if there and there.state != "void" else None
+        kept = self.reporter.journal.get(_place(key)) if self.has(key) else None
         if kept is None:
+            self.watch.hear()
             order = make()
             self.reporter.journal.put(_place(key), vars(order))
         else:

@@ -60,12 +60,9 @@ class Drawing:
         Raises what would meet every further picture (no credit, over budget), once those under way are in; a
         resumed run goes on from there.
         """
-        left: deque[Asked] = deque()
-        for one in self.asked:
-            if picture := pictures.there(one.job):
-                self.made[one.key] = picture
-            else:
-                left.append(one)
+        left = deque(self._missing())
+        while left and self.counter.has(left[0].key):  # under way at the host already: followed before more is bought
+            self._buy(left.popleft())
         while left or self.under_way:
             while left and self.stop is None and len(self.under_way) < self.counter.host.at_once:
                 self._buy(left.popleft())
@@ -78,6 +75,16 @@ class Drawing:
         return DrawResult(
             tuple(self.made[one.key] for one in self.asked if one.key in self.made), told=tuple(self.told)
         )
+
+    def _missing(self) -> list[Asked]:
+        """What is not there yet, first what was bought before."""
+        missing: list[Asked] = []
+        for one in self.asked:
+            if picture := pictures.there(one.job):
+                self.made[one.key] = picture
+            else:
+                missing.append(one)
+        return sorted(missing, key=lambda one: not self.counter.has(one.key))
 
     def _buy(self, one: Asked) -> None:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from loradeck.engines.base import Purchase, Reporter
@@ -32,6 +33,8 @@ REFUSALS = 4
 """So many refused looks in a row end the watch: the key was withdrawn, say."""
 CANCEL_SECONDS = 60.0
 """How long a cancelled request is watched until it has ended."""
+AT_A_TIME = 8
+"""So many are looked at together: 64 pictures one by one would take a quarter of a minute."""
 MOST_LINES = 40
 """Lines of a host's log that become lines for a person; all of them stand at the host."""
 LONGEST_LINE = 300
@@ -63,7 +66,7 @@ class _Followed:
 
 
 class Watch:
-    """Follows requests in one thread. `sleep` and `clock` (seconds) are for tests.
+    """Follows requests for one thread. `sleep` and `clock` (seconds) are for tests.
 
     `news` is asked each second whether the host sent word of a request (by its id there), which is then looked at at
     once.
@@ -115,40 +118,54 @@ class Watch:
         while (left := until - self._clock()) > 0:
             self._tick(left)
 
-    def _tick(self, seconds: float) -> None:
-        """One short sleep, then hear whether to stop."""
-        if seconds > 0:
-            self._sleep(min(seconds, TICK_SECONDS))
+    def hear(self) -> None:
+        """Hear whether the person said stop. Raises as `ended` does."""
         try:
             self._reporter.raise_if_cancelled()
         except Leaving:
             raise
         except Cancelled as error:
             raise Cancelled(f"{error} {self._end_all()}".strip()) from error
+
+    def _tick(self, seconds: float) -> None:
+        """One short sleep, then hear whether to stop."""
+        if seconds > 0:
+            self._sleep(min(seconds, TICK_SECONDS))
+        self.hear()
         for one in self._under_way.values():
             if self._news(one.created.id):
                 one.due = self._clock()
 
     def _looked_at(self) -> list[tuple[_Followed, Standing]]:
-        """Look at all that are due."""
+        """Look at all that are due, several at a time."""
         due = [one for one in self._under_way.values() if one.due <= self._clock()]
-        return [(one, standing) for one in due if (standing := self._look(one))]
+        if len(due) < 2:
+            seen = [self._look(one) for one in due]
+        else:
+            with ThreadPoolExecutor(min(len(due), AT_A_TIME), thread_name_prefix="look") as pool:
+                seen = list(pool.map(self._look, due))
+        for one, found in zip(due, seen, strict=True):
+            if isinstance(found, WireError):
+                self._down(one, found)
+            else:
+                self._up(one)
+        return [(one, found) for one, found in zip(due, seen, strict=True) if isinstance(found, Standing)]
 
-    def _look(self, one: _Followed) -> Standing | None:
-        """Where a request stands, or None while its host cannot be asked."""
+    def _look(self, one: _Followed) -> Standing | WireError:
+        """Where a request stands, or why its host cannot be asked; in any thread."""
         try:
-            standing = self._host.look(one.created, one.purchase.endpoint)
+            return self._host.look(one.created, one.purchase.endpoint)
         except WireError as error:
-            self._down(one, error)
-            return None
-        now = self._clock()
+            return error
+
+    def _up(self, one: _Followed) -> None:
+        """A host that answered."""
         one.wait = min(one.wait * GROWTH, one.longest_wait)
-        one.due = now + one.wait
+        one.due = self._clock() + one.wait
         one.down_since, one.failures, one.refusals = None, 0, 0
         if self._outage and all(other.down_since is None for other in self._under_way.values()):
             self._outage = False
             self._reporter.event(f"{self._host.name} answers again.")
-        return standing
 
     def _down(self, one: _Followed, error: WireError) -> None:
         """A host that cannot be reached: try on for long, since the work goes on there."""

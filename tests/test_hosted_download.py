@@ -141,6 +141,13 @@ def test_redirects_without_end_are_seen(server: TinyServer, tmp_path: Path) -> N
         get(server, tmp_path / "w")
 
 
+def test_a_redirect_into_the_open_is_not_followed(server: TinyServer, tmp_path: Path) -> None:
+    server.answer = lambda asked: Answer(302, b"", {"Location": "http://storage.example.com/weights"})
+    with pytest.raises(ProviderError, match="not https, which is not followed"):
+        get(server, tmp_path / "w")
+    assert len(server.asked) == 1
+
+
 def test_several_come_at_a_time_and_one_that_is_gone_keeps_no_other_back(server: TinyServer, tmp_path: Path) -> None:
     server.answer = lambda asked: Answer(404) if asked.path == "/3" else Answer(200, asked.path.encode())
     wanted = [Wanted(f"{server.url}/{number}", tmp_path / str(number)) for number in range(6)]

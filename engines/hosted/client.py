@@ -105,7 +105,7 @@ class Client:
         self._headers, self._timeout, self._sleep, self._now = headers, timeout, sleep, now
         self._lock = threading.Lock()
         self._open: dict[bool, httpx.Client] = {}
-        if self._origin[0] != "https" and not on_this_machine(self._origin[1]):
+        if not is_private(base_url):
             raise NotInstalled(
                 f"The address of {self.name} is not https, and a key would travel to it in the open; set an address "
                 "that begins with https://."
@@ -340,6 +340,12 @@ def origin(url: str) -> tuple[str, str, int]:
         return parts.scheme, (parts.hostname or "").lower(), parts.port or PORTS.get(parts.scheme, 0)
     except ValueError:
         return "", "", 0
+
+
+def is_private(url: str) -> bool:
+    """True where nobody on the way reads along: https, or this machine itself."""
+    scheme, host, _ = origin(url)
+    return scheme == "https" or (scheme == "http" and on_this_machine(host))
 
 
 def on_this_machine(host: str) -> bool:

@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 
 from loradeck.engines import files
 from loradeck.engines.errors import ProviderError
-from loradeck.engines.hosted.client import opened, pause
+from loradeck.engines.hosted.client import is_private, opened, pause
 from loradeck.engines.hosted.wire import Ambiguous, NeverSent, Refused, WireError
 
 if TYPE_CHECKING:
@@ -121,6 +121,11 @@ class _Fetching:
                 if not response.is_redirect:
                     return self._take(response)
                 url = urljoin(url, response.headers.get("location", ""))
+            if not is_private(url):
+                raise ProviderError(
+                    f"{self.host} leads to a result at an address that is not https, which is not followed; fetch it "
+                    "in the dashboard there."
+                )
         raise Ambiguous(f"The result at {self.host} is moved from address to address without end.")
 
     def _range(self) -> dict[str, str]:

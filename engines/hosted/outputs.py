@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from loradeck.engines.hosted.client import is_private
 from loradeck.engines.hosted.host import Standing
 from loradeck.engines.hosted.table import OutputRow
 
@@ -32,8 +33,8 @@ def weights_anywhere(output: Any) -> str | None:
 
 
 def is_address(text: str) -> bool:
-    """True for what can be fetched."""
-    return text.startswith(("https://", "http://"))
+    """True for what can be fetched without anybody on the way who reads or changes it."""
+    return is_private(text)
 
 
 def _texts(value: Any) -> Iterator[str]:

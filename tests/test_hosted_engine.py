@@ -369,6 +369,25 @@ def test_a_live_price_overrules_the_table(bench: Bench) -> None:
     assert bench.engine.estimate(bench.spec()).usd == 2.0
 
 
+def test_a_host_that_cannot_be_reached_is_asked_once_for_a_plan_and_again_later(bench: Bench) -> None:
+    asked: list[str] = []
+
+    def down(endpoint: str) -> Any:
+        asked.append(endpoint)
+        raise NeverSent("no network")
+
+    bench.host.price = bench.host.inputs = down  # type: ignore[method-assign]
+    engine = bench.engine
+    for _ in range(2):
+        engine.check(bench.spec())
+        engine.maps(bench.spec())
+        assert engine.estimate(bench.spec()).price_source == "table"
+        assert len(asked) == 1
+    bench.now += 61
+    engine.check(bench.spec())
+    assert len(asked) == 2
+
+
 def test_pictures_are_priced_by_begun_megapixels_and_those_that_are_there_cost_nothing(bench: Bench) -> None:
     jobs = bench.jobs(3, 1280, 832)
     jobs[0].out.parent.mkdir()

@@ -10,10 +10,12 @@ from loradeck.engines.hosted import pricing, schema
 from loradeck.engines.hosted.counter import Clocks
 from loradeck.engines.hosted.host import Host, LivePrice
 from loradeck.engines.hosted.table import PriceRow
-from loradeck.engines.hosted.wire import WireError
+from loradeck.engines.hosted.wire import Refused, WireError
 
 HOLDS_SECONDS = 600.0
 """How long what a host told is taken to hold."""
+QUIET_SECONDS = 60.0
+"""So long a host that could not be reached is not asked again: each time takes the length of several tries."""
 Told = TypeVar("Told")
 
 
@@ -24,6 +26,7 @@ class Knowledge:
         self._host, self._clocks = host, clocks
         self._schemas: dict[str, tuple[float, schema.Live | None]] = {}
         self._prices: dict[str, tuple[float, LivePrice | None]] = {}
+        self._quiet_until = float("-inf")
 
     def inputs(self, endpoint: str) -> schema.Live | None:
         """The live schema of an endpoint, or None where it cannot be read."""
@@ -39,8 +42,13 @@ class Knowledge:
     ) -> Told | None:
         now = self._clocks.clock()
         if endpoint not in kept or now - kept[endpoint][0] > HOLDS_SECONDS:
+            if now < self._quiet_until:
+                return None
             try:
                 kept[endpoint] = now, ask(endpoint)
-            except (WireError, NotInstalled):
+            except (Refused, NotInstalled):
                 kept[endpoint] = now, None
+            except WireError:
+                self._quiet_until = now + QUIET_SECONDS
+                return None
         return kept[endpoint][1]

@@ -27,7 +27,7 @@ from loradeck import LoradeckError
 from loradeck.engines.errors import Cancelled
 from loradeck.server import settings
 from loradeck.server.launch import launch
-from loradeck.state import runs
+from loradeck.state import runs, spend
 from loradeck.state.errors import LeaseLost, StateError
 from loradeck.state.files import now
 from loradeck.state.records import RunRecord
@@ -111,7 +111,8 @@ class Worker:
             if not self._wait_for_device():
                 patiently(lambda: runs.let_go(self.store, run.id, self.token))
                 return "queued"
-            self.reporter.raise_if_cancelled()
+            if not spend.under_way(self.store, run.id):  # else the engine hears the stop, and ends it at its host too
+                self.reporter.raise_if_cancelled()
             started = run.started_at or now()
             self._update(state="preparing", started_at=started, message="Preparing.")
             result = job_for(RunKind(run.kind))(Job(run, self.store, self.engines, self.reporter))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 3.0
 MOST_LAUNCHES = 5
+MOST_ATTEMPTS = 20
+"""Workers that take up a run by themselves, one after the other; then a person has to look."""
 SAME_BIRTH = 1.5
 """Seconds within which two births are the same: the machine's start is told in whole ones, and may turn meanwhile."""
 LAUNCHES = "worker.launches"
@@ -190,6 +192,7 @@ def sweep(store: Store, hand_out: bool = True) -> tuple[list[RunRecord], list[Ru
 
     What was under way is marked lost, or cancelled where somebody had asked for that. A queued run is handed out
     to one caller at a time, who launches it; one whose workers never get as far as claiming it is marked failed.
+    What was bought at a host and goes on there is handed out too, since its results do not wait for a person.
     A caller that launches nothing says `hand_out=False`: what is queued then stays as it is, for one that does.
     """
     ended: list[RunRecord] = []
@@ -199,10 +202,13 @@ def sweep(store: Store, hand_out: bool = True) -> tuple[list[RunRecord], list[Ru
             run = get(store, seen.id)
             if run.token != seen.token or not abandoned(run):
                 continue
-            waits = run.state == "queued" and not run.cancel_requested
+            elsewhere = _goes_on_elsewhere(store, run)
+            waits = elsewhere or (run.state == "queued" and not run.cancel_requested)
             if waits and not hand_out:
                 continue
             if waits and _may_launch(store, run.id):
+                if elsewhere:
+                    store.change(RunRecord, run.id, state="queued", token=None, pid=None, pid_started=None)
                 waiting.append(get(store, run.id))
             else:
                 _bury(store, run)
@@ -216,6 +222,12 @@ def recover(store: Store, launch: Callable[[str], None]) -> list[RunRecord]:
     for run in waiting:
         launch(run.id)
     return ended
+
+
+def _goes_on_elsewhere(store: Store, run: RunRecord) -> bool:
+    """True where a host is at work for the run, or may be, and a worker can still be tried."""
+    query = "select count(*) as open from purchases where run_id = ? and state in ('intended', 'submitted')"
+    return run.attempt < MOST_ATTEMPTS and bool(store.read(query, [run.id])[0]["open"])
 
 
 def _may_launch(store: Store, run_id: str) -> bool:

@@ -136,6 +136,11 @@ def purchase(store: Store, run_id: str, item: str) -> PurchaseRecord | None:
     return found[0] if found else None
 
 
+def under_way(store: Store, run_id: str) -> bool:
+    """True where a host may still be at work for a run, whether the run has ended here or not."""
+    return any(one.state in {"intended", "submitted"} for one in purchases(store, run_id))
+
+
 def holds(store: Store, provider: str, provider_id: str) -> bool:
     """True where a purchase of any run has that id at the provider."""
     return store.count(PurchaseRecord, "provider = ? and provider_id = ?", [provider, provider_id]) > 0

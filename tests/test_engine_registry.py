@@ -111,6 +111,12 @@ def test_an_engine_that_could_but_is_not_ready_is_named_with_its_remedy() -> Non
 
 
 def test_a_base_that_nobody_knows_is_told_with_the_known_ones() -> None:
-    known = "flux1-dev, flux2-dev, flux2-klein-4b, flux2-klein-9b, preview, z-image, z-image-base"
-    with pytest.raises(NotInstalled, match=rf"wan-2\.2; what is installed can train on {known}: choose that"):
+    known = "flux1-dev, flux2-dev, flux2-klein-4b, flux2-klein-9b, .*preview, wan-2.2, z-image, z-image-base"
+    with pytest.raises(NotInstalled, match=rf"sdxl; what is installed can train on {known}: choose that"):
+        Registry().choose("sdxl", "train")
+
+
+def test_a_host_without_a_key_is_told_with_the_variable_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FAL_KEY", raising=False)
+    with pytest.raises(NotInstalled, match=r"fal could, but there is no key for fal\. To set one, set FAL_KEY"):
         Registry().choose("wan-2.2", "train")

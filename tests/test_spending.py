@@ -20,6 +20,7 @@ from loradeck.state import runs, spend
 from loradeck.state.files import now
 from loradeck.state.records import CaptionRecord, PurchaseRecord, RunRecord, SpendRecord
 from loradeck.state.store import Store
+from loradeck.tools.catalogue import load
 from loradeck.tools.check_status.report import report
 from loradeck.tools.contracts import RunState, StartTrainingArgs, StartTrainingResult
 from loradeck.tools.errors import BadArgument, NotFound, Refused
@@ -316,6 +317,55 @@ def test_what_is_known_of_the_money_is_told_with_the_run(tmp_path: Path) -> None
     purse.unknown("b", "dropped")
     assert "It cost 1.50 USD so far." in told()
     assert "up to 2.00 USD may have been spent, and nothing is sent again by itself" in told()
+
+
+# --------------------------------------------------------------------------- workers that die
+
+
+def died(work: Workbench, run_id: str) -> None:
+    """The worker that had claimed the run is gone, and its lease is over."""
+    work.store.change(RunRecord, run_id, state="running", pid=None, lease_until=0.0)
+
+
+def test_what_a_host_goes_on_with_is_taken_up_again_by_itself_when_its_worker_died(tmp_path: Path) -> None:
+    work = bench(tmp_path)
+    run_id = started(work)
+    reporter(work, run_id).purse.intend("train", "endpoint", 8.0)
+    died(work, run_id)
+    launched: list[str] = []
+    assert runs.recover(work.store, launched.append) == []
+    assert (launched, runs.get(work.store, run_id).state) == ([run_id], "queued")
+
+
+def test_a_run_that_bought_nothing_is_lost_when_its_worker_died(tmp_path: Path) -> None:
+    work = bench(tmp_path)
+    run_id = started(work)
+    purse = reporter(work, run_id).purse
+    purse.intend("train", "endpoint", 8.0)
+    purse.void("train", "refused")
+    died(work, run_id)
+    assert [run.id for run in runs.recover(work.store, lambda run_id: None)] == [run_id]
+    assert runs.get(work.store, run_id).state == "lost"
+
+
+def test_a_stop_reaches_the_host_of_a_run_that_failed_here(tmp_path: Path) -> None:
+    launched: list[str] = []
+    work = replace(bench(tmp_path), launch=launched.append)
+    run_id = started(work)
+    purse = reporter(work, run_id).purse
+    purse.intend("train", "endpoint", 8.0)
+    purse.submitted("train", "req-1")
+    runs.finish(work.store, run_id, _token(work, run_id), "failed", error="no network")
+    work.store.change(RunRecord, run_id, lease_until=0.0)
+    stop = load("stop_run")
+    with pytest.raises(Refused, match="no more waiting"):
+        stop.handler(stop.args.model_validate({"run_id": run_id}), replace(work, progress=_hurry))
+    assert launched == [run_id]
+    assert runs.get(work.store, run_id).cancel_requested
+
+
+def _hurry(done: float, total: float | None, message: str) -> None:
+    raise Refused("no more waiting in a test")
 
 
 # --------------------------------------------------------------------------- through the tool

@@ -81,7 +81,7 @@ class FalHost:
     def available(self) -> Availability:
         """Whether there is a key."""
         if keys.key(NAME) is None:
-            return Availability(False, "There is no key for fal.", keys.advice(NAME))
+            return Availability(False, "there is no key for fal.", f"To set one, {keys.advice(NAME)}.")
         return Availability(True)
 
     # Before a purchase: all of it is free, and may be repeated

@@ -75,7 +75,7 @@ class ReplicateHost:
     def available(self) -> Availability:
         """Whether there is a token."""
         if keys.key(NAME) is None:
-            return Availability(False, "There is no token for Replicate.", keys.advice(NAME))
+            return Availability(False, "there is no token for Replicate.", f"To set one, {keys.advice(NAME)}.")
         return Availability(True)
 
     # Before a purchase: all of it is free, and may be repeated

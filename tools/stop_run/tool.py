@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from loradeck.state import runs
+from loradeck.state import runs, spend
 from loradeck.state.records import CheckpointRecord, RunRecord, SampleRecord
 from loradeck.state.store import Store
+from loradeck.tools.check_status.money import spent
 from loradeck.tools.contracts import RunState, StopArgs, StopResult
 from loradeck.tools.run_lookup import find_run, resume_call
 from loradeck.tools.spec import ToolSpec
@@ -19,8 +20,11 @@ def handle(args: StopArgs, bench: Workbench) -> StopResult:
     """Ask the run to stop and wait up to ten seconds for it. Raises NotFound for an unknown run."""
     run = find_run(bench.store, args.run_id)
     if run.state not in runs.ACTIVE:
-        return _answer(run, f"{run.id} had ended already: {run.state}.", bench.store)
-    runs.request_cancel(bench.store, run.id)
+        if run.state == RunState.SUCCEEDED or not spend.under_way(bench.store, run.id):
+            return _answer(run, f"{run.id} had ended already: {run.state}.", bench.store)
+        _end_elsewhere(run, bench)
+    else:
+        runs.request_cancel(bench.store, run.id)
     run = wait_until(bench.store, run.id, WAIT_SECONDS, tell=bench.progress)
     if run.state in runs.ACTIVE:
         said = f"{run.id} was asked to stop and does so at its next step; it had not got there within 10 seconds."
@@ -29,12 +33,20 @@ def handle(args: StopArgs, bench: Workbench) -> StopResult:
     return _answer(run, said, bench.store)
 
 
+def _end_elsewhere(run: RunRecord, bench: Workbench) -> None:
+    """A run that was lost here goes on at its host: a worker takes it up again, to end it there."""
+    with bench.store.transaction():
+        runs.requeue(bench.store, run.id)
+        bench.store.change(RunRecord, run.id, cancel_requested=True)
+    bench.launch(run.id)
+
+
 def _answer(run: RunRecord, said: str, store: Store) -> StopResult:
     following = f'check_status(run_id="{run.id}")'
     if run.state in {RunState.CANCELLED, RunState.LOST}:
         following = f"{resume_call(run)} goes on with it; leave it for good otherwise."
     return StopResult(
-        summary=f"{said} {_kept(run, store)}",
+        summary=" ".join(filter(None, [said, _kept(run, store), spent(store, run)])),
         next_step=following,
         run_id=run.id,
         state=RunState(run.state),

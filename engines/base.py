@@ -226,11 +226,15 @@ class DrawResult:
 class CameraTurn:
     """Where the camera moves, in degrees: `horizontal` 0-360 (0 the front, 90 the subject's right side seen, 180 the
     back), `vertical` -30 (from below) to 90 (from above); `zoom` 0 (wide) to 10 (close-up).
+
+    `start` and `start_zoom` are where it stands in the picture that is changed, for editors that know moves alone.
     """
 
     horizontal: float
     vertical: float = 0.0
     zoom: float = 5.0
+    start: float = 0.0
+    start_zoom: float = 5.0
 
 
 @dataclass(frozen=True)

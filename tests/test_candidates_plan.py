@@ -132,7 +132,13 @@ def test_the_way_around_is_the_shorter_one() -> None:
     ],
 )
 def test_the_camera_goes_where_angle_and_framing_say(words: str, turn: CameraTurn) -> None:
-    assert chained(words).candidates[0].turn == turn
+    (one, *_) = chained(words, images=[keystone(1, "medium", "front")]).candidates
+    assert one.turn == turn
+
+
+def test_a_turn_says_where_the_camera_stands_in_the_keystone() -> None:
+    (one,) = chained("profile left").candidates
+    assert one.turn == CameraTurn(270, 0, 5, start=270, start_zoom=5)
 
 
 def test_images_marked_as_keystones_stand_for_the_identity_else_the_neutral_ones() -> None:

@@ -576,6 +576,10 @@ def test_bases_that_nobody_trains_there_are_told_with_what_does():
         (CameraTurn(360, -30), (0, 1, 0, False)),
         (CameraTurn(0, 0, 10), (0, 0, 10, False)),
         (CameraTurn(0, 0, 0), (0, 0, 0, True)),
+        (CameraTurn(270, start=270), (0, 0, 0, False)),
+        (CameraTurn(180, start=90), (90, 0, 0, False)),
+        (CameraTurn(0, 0, 10, start_zoom=10), (0, 0, 0, False)),
+        (CameraTurn(0, 0, 5, start_zoom=10), (0, 0, 0, True)),
     ],
 )
 def test_a_camera_turn_becomes_the_moves_of_the_model(turn, moves):

@@ -160,7 +160,9 @@ def three_passes(asked: Sequence[Mapping[str, str]], facts: SetFacts, seed: int)
         shown = {**_inherited(parent), **attributes}
         shot = _in_words(shown)
         chained.candidates.append(
-            Candidate(number, shot, passes, shown, prompt, varies, seed + number, (parent.id,), cell.view.turn)
+            Candidate(
+                number, shot, passes, shown, prompt, varies, seed + number, (parent.id,), cell.view.turn_from(parent)
+            )
         )
     kept = sum(Pass.RESTYLE not in one.passes for one in chained.candidates)
     if kept:

@@ -65,10 +65,13 @@ class View:
             return (NEUTRAL,)
         return MILD_FACES if self.angle in THREE_QUARTERS and self.framing != Framing.CLOSE_UP else ALL_FACES
 
-    @property
-    def turn(self) -> CameraTurn:
-        """Where the camera goes."""
-        return CameraTurn(AROUND[self.angle], HEIGHT.get(self.angle, 0.0), ZOOM.get(self.framing, ZOOM[Framing.MEDIUM]))
+    def turn_from(self, image: KeptImage) -> CameraTurn:
+        """Where the camera goes, from where it stands in an image."""
+        middle = ZOOM[Framing.MEDIUM]
+        there = AROUND[image.angle] if image.angle is not None else 0.0
+        before = ZOOM.get(image.framing, middle) if image.framing is not None else middle
+        height, zoom = HEIGHT.get(self.angle, 0.0), ZOOM.get(self.framing, middle)
+        return CameraTurn(AROUND[self.angle], height, zoom, there, before)
 
     def is_restyled(self, face: str | None) -> bool:
         """True where the second pass is worth its price: not for a back, nor for a neutral face from the side."""

@@ -17,6 +17,7 @@ from loradeck.state import runs
 from loradeck.state.files import sha256_file
 from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, LoraRecord, PurchaseRecord, RunRecord
 from loradeck.state.store import Store
+from loradeck.tools.check_status.advice import next_step
 from loradeck.tools.check_status.report import report
 from loradeck.tools.contracts import (
     CandidatesArgs,
@@ -188,6 +189,7 @@ def test_a_proposal_counts_nowhere_until_it_is_kept(on: Workbench) -> None:
     assert curated.rejected == []
     assert "1 proposed" in curated.summary
     assert "keep=" in curated.next_step
+    assert "what is proposed (1)" in next_step(on.store)
 
 
 def test_a_kept_proposal_trains_with_its_caption_and_undo_makes_it_a_proposal_again(on: Workbench) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from loradeck.state.records import DatasetRecord, LoraRecord, RunRecord
+from loradeck.state.records import DatasetRecord, ImageRecord, LoraRecord, RunRecord
 from loradeck.state.runs import ACTIVE
 from loradeck.state.store import Store
 from loradeck.tools.check_status.standing import Standing, standing
-from loradeck.tools.contracts import RunKind
+from loradeck.tools.contracts import ImageStatus, RunKind
 from loradeck.tools.run_lookup import resume_call
 
 LOST = """state = 'lost' and not exists (
@@ -51,6 +51,12 @@ def _next_of_the_sets(store: Store) -> str:
 def _next_for(store: Store, dataset: DatasetRecord) -> str:
     """The step that a dataset waits for."""
     now = standing(store, dataset)
+    proposed = store.count(ImageRecord, "dataset_id = ? and status = ?", [dataset.id, ImageStatus.PROPOSED])
+    if proposed:
+        return (
+            f'view_images(of="{dataset.id}") shows what is proposed ({proposed}); then curate_dataset('
+            f'dataset_id="{dataset.id}", keep=[...], reject=[...]).'
+        )
     if now.kept == 0:
         return f'curate_dataset(dataset_id="{dataset.id}", source=...) fills the dataset.'
     if not now.complete:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from importlib.metadata import entry_points
 
-from loradeck.engines import anthropic, fal, local, replicate
+from loradeck.engines import fal, local, replicate
 from loradeck.engines.base import Captioner, Engine
 from loradeck.engines.errors import NotInstalled
 
 GROUP = "loradeck.engines"
 DEFAULT = "local"
 Factory = Callable[[], Engine]
-CAPTIONERS: Mapping[str, Callable[[], Captioner]] = {"anthropic": anthropic.create}
-"""Who describes pictures, in the order in which "auto" asks."""
+CAPTIONERS = ("anthropic", "replicate", "fal")
+"""Who describes pictures, in the order in which "auto" asks: one that heeds instructions, then hosts' own."""
 
 
 def discover() -> dict[str, Factory]:
@@ -30,15 +31,25 @@ def discover() -> dict[str, Factory]:
     return found
 
 
+def _captioner(name: str) -> Callable[[], Captioner]:
+    """The factory of a captioner, whose module is loaded when it is asked."""
+
+    def create() -> Captioner:
+        made: Captioner = import_module(f"loradeck.engines.{name}.captioner").create()
+        return made
+
+    return create
+
+
 class Registry:
     """Engines by name, each opened once and only when asked for. Implements `tools.workbench.Engines`."""
 
     def __init__(
         self,
         factories: Mapping[str, Factory] | None = None,
-        captioners: Mapping[str, Callable[[], Captioner]] = CAPTIONERS,
+        captioners: Mapping[str, Callable[[], Captioner]] | None = None,
     ) -> None:
-        self._captioners = captioners
+        self._captioners = captioners or {name: _captioner(name) for name in CAPTIONERS}
         self._given = factories
         self._found: Mapping[str, Factory] | None = factories
         self._opened: dict[str, Engine] = {}

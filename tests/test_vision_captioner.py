@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from loradeck.engines.anthropic.models import MODELS, model
 from loradeck.engines.anthropic.one_by_one import AT_ONCE, OneByOne
 from loradeck.engines.anthropic.picture import as_jpeg, fitted
 from loradeck.engines.base import Captioner, CaptionJob, Described
-from loradeck.engines.errors import Cancelled, NotInstalled, ProviderError
+from loradeck.engines.errors import Cancelled, Leaving, NotInstalled, ProviderError
 from loradeck.engines.hosted.answered import Answers
 
 KEY = "sk-ant-right-key-0123456789"
@@ -145,7 +146,8 @@ def test_what_left_the_machine_is_written_down(tmp_path: Path, host: Anthropic) 
     desk.describe()
     rows = desk.journal.get("sent")
     sent = {base64.b64decode(block["source"]["data"]) for asked in host.asked for block in _pictures(asked.params)}
-    assert [row["files"] for row in rows or []] == [["000.png"], ["001.png"]]
+    assert len(rows or []) == 2
+    assert {row["sha256"] for row in rows or []} == {hashlib.sha256(one).hexdigest() for one in sent}
     assert {row["bytes"] for row in rows or []} == {len(one) for one in sent}
     assert {row["to"] for row in rows or []} == {"127.0.0.1"}
 
@@ -443,6 +445,21 @@ def test_a_stop_ends_the_batch_at_the_host(tmp_path: Path, host: Anthropic) -> N
     (told,) = desk.describe()
     assert "not paid" in told
     assert (desk.spent, desk.states) == (0.0, {"settled": 1})
+
+
+def test_a_worker_that_merely_leaves_lets_the_batch_go_on(tmp_path: Path, host: Anthropic) -> None:
+    desk = Desk(tmp_path, 41)
+
+    class Left(MemoryReporter):
+        def raise_if_cancelled(self) -> None:
+            if host.creates:
+                raise Leaving("The worker was asked to end.")
+
+    with pytest.raises(Leaving):
+        desk.describe(Left(desk.journal, purse=desk.purse))
+    assert [batch.cancelled for batch in host.batches.values()] == [False]
+    assert desk.describe() == ()
+    assert (len(desk.heard), len(host.creates)) == (41, 1)
 
 
 # --------------------------------------------------------------------------- the key, and what is loaded

@@ -474,8 +474,8 @@ class WriteCaptionsArgs(Strict):
     sheet_code: str | None = Field(None, description="The code printed on the sheet or image you looked at.")
     trigger_only: bool = Field(False, description="Write the bare trigger where nothing else is known.")
     engine: str = Field("auto", description="For mode=vision: auto, anthropic, replicate, fal.")
-    quote_id: str | None = None
-    max_cost_usd: float | None = Field(None, ge=0)
+    quote_id: str | None = Field(None, description="Agreed to.")
+    max_cost_usd: float | None = Field(None, ge=0, description="Never spend more.")
 
 
 class CaptionRefusal(BaseModel):

@@ -20,7 +20,7 @@ from loradeck.engines.anthropic.models import ModelRow
 from loradeck.engines.anthropic.one_by_one import NOT_SENT, UNREACHED, UNREADABLE, WHAT, meaning
 from loradeck.engines.anthropic.picture import as_jpeg
 from loradeck.engines.base import Purchase, Reporter
-from loradeck.engines.errors import Cancelled, OverBudget, ProviderError
+from loradeck.engines.errors import Cancelled, Leaving, OverBudget, ProviderError
 from loradeck.engines.hosted.answered import UNSURE, Answer, Answers
 from loradeck.engines.hosted.client import pause
 from loradeck.engines.hosted.sent import note_sent, sent_row
@@ -91,9 +91,7 @@ class Batches:
         self.reporter.journal.put(key, list(jpegs))
         jobs = [self.answers.jobs[one] for one in jpegs]
         worst = sum(request.worst_usd(job, self.row, batch=True) for job in jobs)
-        rows = [
-            sent_row(WHAT, [job.image], jpeg, self.client.host) for job, jpeg in zip(jobs, jpegs.values(), strict=True)
-        ]
+        rows = [sent_row(WHAT, jpeg, self.client.host) for jpeg in jpegs.values()]
         why = ""
         for tried in range(1, TRIES + 1):
             try:
@@ -184,10 +182,15 @@ class Batches:
     # ----------------------------------------------------------------- seeing one through
 
     def _see_through(self, purchase: Purchase) -> None:
-        """Wait for a batch, keep what it brings, and settle it. A person's stop ends it at Anthropic too."""
+        """Wait for a batch, keep what it brings, and settle it.
+
+        A person's stop ends it at Anthropic too; a worker that merely leaves lets it go on.
+        """
         batch_id, wait = str(purchase.provider_id), waiter(self.reporter, self.sleep)
         try:
             ended = self._ended(batch_id, "Anthropic describes the pictures in a batch, at half the price.")
+        except Leaving:
+            raise
         except Cancelled:
             self._cancel(batch_id)
             raise

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from loradeck.engines.anthropic import models
-from loradeck.engines.base import Availability, CaptionJob, Cost, Described, Reporter
+from loradeck.engines.base import Availability, Captioner, CaptionJob, Cost, Described, Reporter
 from loradeck.engines.errors import NotInstalled
 from loradeck.engines.hosted.answered import Answers
 from loradeck.engines.hosted.keys import Key, advice, key
@@ -19,6 +19,11 @@ PICTURE_MINUTES = 0.1
 """What a picture takes at Anthropic, several being under way."""
 BATCH_MINUTES = 60.0
 """Most batches end within an hour; all do within a day."""
+
+
+def create() -> Captioner:
+    """The captioner, with the key and the address that the environment gives when they are needed."""
+    return AnthropicCaptioner()
 
 
 class AnthropicCaptioner:

@@ -95,7 +95,7 @@ class OneByOne:
         jpeg = as_jpeg(job.image)
         self.reporter.purse.intend(key, self.row.name, request.worst_usd(job, self.row))
         if key not in self._tries:
-            note_sent(self.reporter.journal, [sent_row(WHAT, [job.image], jpeg, self.client.host)])
+            note_sent(self.reporter.journal, [sent_row(WHAT, jpeg, self.client.host)])
         return request.parameters(job, self.row, jpeg)
 
     # ----------------------------------------------------------------- what came back

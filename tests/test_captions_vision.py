@@ -66,10 +66,10 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Anthropic]:
 
 @pytest.fixture
 def on(tmp_path: Path) -> Workbench:
-    """A workbench with a dataset of six icons, none of them captioned, whose workers run at once in this process."""
+    """A workbench with a dataset of four icons, none of them captioned, whose workers run at once in this process."""
     home, registry = tmp_path / "home", Registry(captioners={"anthropic": lambda: AnthropicCaptioner(lambda _: None)})
     made = Workbench(Store(home), registry, lambda run_id: _work(home, run_id, registry))
-    ready_dataset(made.store, images=6)
+    ready_dataset(made.store, images=4)
     made.store.remove(CaptionRecord, "dataset_id = ?", [DATASET])
     return made
 
@@ -107,18 +107,18 @@ def test_the_first_call_tells_the_price_and_sends_nothing(on: Workbench, host: A
     answer = call(on)
     assert answer.quote_id is not None
     assert (answer.run_id, host.calls) == (None, [])
-    assert "6 pictures" in answer.summary
+    assert "4 pictures" in answer.summary
     assert answer.quote_id in answer.next_step
 
 
 def test_every_picture_is_described_judged_and_saved(on: Workbench, host: Anthropic) -> None:
     answer = bought(on)
-    assert (answer.state, answer.accepted, answer.refused, answer.missing) == (RunState.SUCCEEDED, 6, [], [])
+    assert (answer.state, answer.accepted, answer.refused, answer.missing) == (RunState.SUCCEEDED, 4, [], [])
     saved = captions_of(on.store, DATASET).values()
     assert {(row.text, row.mode, row.seen) for row in saved} == {(f"{TRIGGER}, {WORDS}", "vision", True)}
     folder = on.store.workspace.dataset(DATASET)
     assert (folder / "003.txt").read_text(encoding="utf-8") == f"{TRIGGER}, {WORDS}"
-    assert len(host.creates) == 6
+    assert len(host.creates) == 4
     (run,) = on.store.where(RunRecord, "kind = 'caption'")
     assert (run.cost_usd, run.spend_state) == (pytest.approx(host.charged_usd), "settled")
     assert runs.journal_get(on.store, run.id, "sent")
@@ -137,7 +137,7 @@ def test_what_was_seen_joins_the_attributes_and_no_person_is_overruled(on: Workb
 def test_a_refused_caption_is_sent_back_once_with_its_findings(on: Workbench, host: Anthropic) -> None:
     host.answer = lambda asked: GOOD if told_again(asked) else SHORT
     answer = bought(on)
-    assert (answer.accepted, answer.refused, len(host.creates)) == (6, [], 12)
+    assert (answer.accepted, answer.refused, len(host.creates)) == (4, [], 8)
     second = next(asked.text for asked in host.asked if told_again(asked))
     assert f"{TRIGGER}, icon" in second
     assert "characters" in second  # CAP-DETAIL, in its words
@@ -146,9 +146,9 @@ def test_a_refused_caption_is_sent_back_once_with_its_findings(on: Workbench, ho
 def test_a_caption_refused_twice_is_told_and_not_saved(on: Workbench, host: Anthropic) -> None:
     host.answer = lambda asked: SHORT
     answer = bought(on)
-    assert (answer.accepted, len(answer.refused), len(answer.missing)) == (0, 6, 6)
+    assert (answer.accepted, len(answer.refused), len(answer.missing)) == (0, 4, 4)
     assert "CAP-DETAIL" in {finding.rule_id for finding in answer.refused[0].findings}
-    assert len(host.creates) == 12
+    assert len(host.creates) == 8
     assert captions_of(on.store, DATASET) == {}
 
 
@@ -156,7 +156,7 @@ def test_captions_that_are_there_stay_and_cost_nothing(on: Workbench, host: Anth
     first = images(on)[0]
     on.store.add(CaptionRecord(first.id, DATASET, f"{TRIGGER}, mine.", "given", seen=True))
     answer = bought(on)
-    assert (answer.accepted, len(host.creates)) == (5, 5)
+    assert (answer.accepted, len(host.creates)) == (3, 3)
     assert captions_of(on.store, DATASET)[first.id].text == f"{TRIGGER}, mine."
     assert "nothing was spent" in call(on).summary
     assert call(on, overwrite=True).quote_id is not None
@@ -176,7 +176,7 @@ def test_an_image_that_may_not_leave_the_machine_does_not(on: Workbench, host: A
     answer = bought(on)
     sent = {base64.b64decode(source["data"]) for asked in host.asked for source in _sources(asked)}
     assert as_jpeg(copy_path(on.store, staying)) not in sent
-    assert (answer.accepted, answer.missing) == (5, [staying.id])
+    assert (answer.accepted, answer.missing) == (3, [staying.id])
     assert "IMG-RIGHTS" in answer.summary
 
 
@@ -204,7 +204,7 @@ def test_the_key_stands_in_no_file_of_the_workspace(on: Workbench, host: Anthrop
 
 
 def test_a_run_that_ran_out_of_credit_goes_on_and_pays_only_for_the_rest(on: Workbench, host: Anthropic) -> None:
-    left = [3]
+    left = [2]
 
     def no_credit(request: Any) -> bool:
         left[0] -= 1
@@ -214,10 +214,10 @@ def test_a_run_that_ran_out_of_credit_goes_on_and_pays_only_for_the_rest(on: Wor
     stopped = bought(on)
     assert stopped.state == RunState.FAILED
     assert "billing" in stopped.summary
-    assert len(captions_of(on.store, DATASET)) == len(host.creates) == 3
+    assert len(captions_of(on.store, DATASET)) == len(host.creates) == 2
     host.faults = []
     done = call(on)
-    assert (done.state, done.accepted, len(host.creates)) == (RunState.SUCCEEDED, 6, 6)
+    assert (done.state, done.accepted, len(host.creates)) == (RunState.SUCCEEDED, 4, 4)
     assert on.store.count(RunRecord, "kind = 'caption'") == 1
 
 
@@ -225,21 +225,21 @@ def test_the_same_quote_again_gives_the_same_run(on: Workbench, host: Anthropic)
     quote = call(on)
     first = call(on, quote_id=quote.quote_id, max_cost_usd=5)
     again = call(on, quote_id=quote.quote_id, max_cost_usd=5)
-    assert (again.run_id, again.accepted, len(host.creates)) == (first.run_id, 6, 6)
+    assert (again.run_id, again.accepted, len(host.creates)) == (first.run_id, 4, 4)
 
 
 def test_a_picture_in_doubt_is_told_and_counted_and_left_for_a_new_call(on: Workbench, host: Anthropic) -> None:
     host.faults = [Fault("drop_after_accept", on="create")]
     answer = bought(on)
-    assert (answer.accepted, len(answer.missing)) == (5, 1)
+    assert (answer.accepted, len(answer.missing)) == (3, 1)
     assert "not known whether" in answer.summary
     (doubt,) = on.store.where(PurchaseRecord, "state = 'unknown'")
     assert doubt.usd is None
     assert bought(on).accepted == 1  # agreed to anew
-    assert len(host.creates) == 7
+    assert len(host.creates) == 5
 
 
-@pytest.mark.parametrize("moment", [1, 4, 6])
+@pytest.mark.parametrize("moment", [1, 3, 4])
 def test_a_worker_that_dies_leaves_whole_captions_and_the_next_goes_on(
     on: Workbench, host: Anthropic, moment: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,7 +250,7 @@ def test_a_worker_that_dies_leaves_whole_captions_and_the_next_goes_on(
         captioning.run(Job(run, on.store, on.engines, MemoryReporter(journal, purse=purse, crash_at=moment)))
     answer = captioning.run(Job(run, on.store, on.engines, MemoryReporter(journal, purse=purse)))
     in_doubt = sum(one.state == "unknown" for one in purse.all())  # sent, and its answer died with the worker
-    assert answer.accepted == len(captions_of(on.store, DATASET)) == 6 - in_doubt
+    assert answer.accepted == len(captions_of(on.store, DATASET)) == 4 - in_doubt
     texts = [f"{asked.images[0]} {told_again(asked)}" for asked in host.asked]
     assert len(texts) == len(set(texts))  # no picture was sent twice in the same words
 
@@ -269,7 +269,7 @@ def test_a_caption_that_somebody_wrote_meanwhile_stays(
     on.store.add(CaptionRecord(third.id, DATASET, f"{TRIGGER}, mine.", "given", seen=True))
     answer = captioning.run(Job(run, on.store, on.engines, MemoryReporter()))
     assert captions_of(on.store, DATASET)[third.id].text == f"{TRIGGER}, mine."
-    assert answer.accepted == 5
+    assert answer.accepted == 3
     assert "left as they are: 3" in answer.summary
 
 
@@ -327,7 +327,7 @@ def test_a_hosts_own_captions_are_saved_marked_and_not_trusted(on: Workbench) ->
     registry, home = Registry(captioners=florence), on.store.workspace.home
     there = replace(on, engines=registry, launch=lambda run_id: _work(home, run_id, registry))
     answer = bought(there, engine="florence")
-    assert answer.accepted == 6
+    assert answer.accepted == 4
     assert "CAP-ORIGIN" in answer.summary
     assert {row.mode for row in captions_of(on.store, DATASET).values()} == {HOSTED}
     on.store.change(DatasetRecord, DATASET, profile="style")

@@ -425,6 +425,23 @@ def test_what_failed_in_a_batch_is_not_paid_and_told(tmp_path: Path, host: Anthr
     assert desk.spent == pytest.approx(host.charged_usd)
 
 
+@pytest.mark.parametrize("field", ["id", "created_at"])
+def test_a_batch_told_in_another_form_is_found_or_stays_in_doubt(tmp_path: Path, host: Anthropic, field: str) -> None:
+    desk = Desk(tmp_path, 41)
+    host.faults = [Fault("renamed", on="create", field=field), Fault("renamed", on="list", field="created_at")]
+    assert desk.describe() == ()
+    assert (len(host.creates), desk.states) == (1, {"settled": 1})
+
+
+def test_a_picture_that_cannot_be_read_costs_nothing(tmp_path: Path, host: Anthropic) -> None:
+    desk = Desk(tmp_path, 2)
+    desk.jobs[0].image.write_bytes(b"no picture")
+    assert AnthropicCaptioner().estimate(desk.jobs).usd
+    (told,) = desk.describe()
+    assert told.startswith("000.png: The training copy cannot be read")
+    assert (len(host.creates), len(desk.heard)) == (1, 1)
+
+
 def test_a_throttled_batch_is_begun_once(tmp_path: Path, host: Anthropic) -> None:
     desk = Desk(tmp_path, 41)
     host.faults = [

@@ -128,7 +128,7 @@ class Batches:
         """Send a batch once; what came in its way where it may be sent again, since nothing was bought."""
         purse = self.reporter.purse
         try:
-            made = self.client.batch(requests)
+            batch_id = _id(self.client.batch(requests))
         except NeverSent as error:
             purse.void(purchase.key, str(error))
             return error
@@ -144,7 +144,7 @@ class Batches:
         except Ambiguous as error:
             purse.unknown(purchase.key, str(error))
             return None
-        purse.submitted(purchase.key, str(made.get("id", "")))
+        purse.submitted(purchase.key, batch_id)
         return None
 
     # ----------------------------------------------------------------- finding one again
@@ -159,18 +159,19 @@ class Batches:
             wait(seconds)
             candidates = [one for one in self._recent(since) if _total(one) == size and not self._is_held(one)]
             for one in candidates:
-                if self._is_it(str(one["id"]), purchase):
-                    return str(one["id"])
+                if self._is_it(_id(one), purchase):
+                    return _id(one)
         return None
 
     def _recent(self, since: datetime) -> Iterator[Message]:
         for batch in self.client.batches(waiter(self.reporter, self.sleep)):
-            if datetime.fromisoformat(str(batch["created_at"])) < since:
+            made = _made(batch)
+            if made is not None and made < since:
                 return
             yield batch
 
     def _is_held(self, batch: Message) -> bool:
-        return self.reporter.purse.held(str(batch["id"]))
+        return self.reporter.purse.held(_id(batch))
 
     def _is_it(self, batch_id: str, purchase: Purchase) -> bool:
         """Whether a batch's results are called as this purchase's; for one at work that shows when it has ended."""
@@ -258,6 +259,22 @@ class Batches:
 def _mark(purchase: Purchase) -> str:
     """The mark as a custom id may be spelt: letters, digits, _ and -, 64 at most with the place behind it."""
     return re.sub(r"[^A-Za-z0-9_-]", "-", purchase.mark)[-LONGEST_MARK:] + "-"
+
+
+def _id(batch: Message) -> str:
+    """A batch's id. Raises Ambiguous where there is none."""
+    found = batch.get("id")
+    if not isinstance(found, str) or not found:
+        raise Ambiguous("Anthropic answered with a batch that has no id.")
+    return found
+
+
+def _made(batch: Message) -> datetime | None:
+    """When a batch was created, or None where that cannot be read."""
+    try:
+        return datetime.fromisoformat(str(batch.get("created_at")))
+    except ValueError:
+        return None
 
 
 def _total(batch: Message) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from loradeck.engines.anthropic.models import ModelRow, picture_tokens, text_tokens
-from loradeck.engines.anthropic.picture import sent_size
+from loradeck.engines.anthropic.picture import MOST_PATCHES, sent_size
 from loradeck.engines.base import CaptionJob
 from loradeck.engines.hosted.answered import Answer
 
@@ -57,8 +57,11 @@ def worst_usd(job: CaptionJob, row: ModelRow, *, batch: bool = False) -> float:
 
 
 def _input_tokens(job: CaptionJob) -> int:
-    text = f"{job.instructions}{words(job)}{json.dumps(job.schema)}"
-    return picture_tokens(*sent_size(job.image)) + text_tokens(text) + FRAME_TOKENS
+    try:
+        picture = picture_tokens(*sent_size(job.image))
+    except OSError:
+        picture = MOST_PATCHES  # told when its turn comes
+    return picture + text_tokens(f"{job.instructions}{words(job)}{json.dumps(job.schema)}") + FRAME_TOKENS
 
 
 def read(message: Mapping[str, Any], row: ModelRow, *, batch: bool = False) -> Answer:

@@ -21,9 +21,9 @@ CLOSED: dict[str, list[str]] = {
 MEANINGS = {
     "framing": "how much of the figure shows: close_up (face and shoulders), medium (to the waist), full_body, other",
     "angle": (
-        "where the camera stands, seen from the figure: front, three_quarter_left or _right (both eyes show, turned to "
-        "the picture's left or right), profile_left or _right (one eye shows), back, back_left, back_right, low (from "
-        "below), high (from above)"
+        "where the camera stands, seen from the figure: front, three_quarter_left or _right (turned, the nose to the "
+        "picture's left or right, both eyes showing), profile_left or _right (the same, one eye showing), back, "
+        "back_left or _right (from behind and from the figure's own left or right), low (from below), high (from above)"
     ),
     "expression": 'the look on the face in one to three words ("neutral", "slight smile", "weary")',
     "intensity": "how strong that look is: neutral, moderate, intense",

@@ -79,6 +79,7 @@ class Scribe:
 
     def first(self) -> tuple[str, ...]:
         """Describe every image that is still kept. Returns sentences on those that could not be."""
+        self._reporter.progress(0, len(self._ids), f"Asking {self._captioner.name} what the pictures show.")
         return self._describe(self._jobs(self._ids), 1)
 
     def second(self) -> tuple[str, ...]:

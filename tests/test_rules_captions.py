@@ -430,6 +430,11 @@ def test_captions_from_attributes_that_a_metadata_file_gave_pass() -> Findings:
     )
 
 
+@passes("CAP-SEEN")
+def test_captions_from_attributes_that_a_vision_model_saw_pass() -> Findings:
+    return on_set([image(1, WHOLE, seen=False, mode=CaptionMode.ATTRIBUTES, sources={"angle": "vision"})])
+
+
 @breaks("CAP-SEEN", Severity.WARNING)
 def test_captions_from_attributes_that_the_assistant_gave_unseen_are_told() -> Findings:
     return on_set([image(1, WHOLE, seen=False, mode=CaptionMode.ATTRIBUTES, sources={"angle": "assistant"})])

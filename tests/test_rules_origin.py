@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.rules import TRIGGER, breaks, image, on_set, passes
 
-from loradeck.tools.contracts import IMPORTED, Finding, Profile, Severity
+from loradeck.tools.contracts import HOSTED, IMPORTED, Finding, Profile, Severity
 from loradeck.tools.rulebook.origin import machine_words
 
 
@@ -61,3 +61,14 @@ def test_whoever_writes_the_same_words_in_a_call_vouches_for_them(values: dict[s
 def test_what_betrays_the_machine_is_quoted() -> None:
     assert machine_words("A dog. The image captures a moment of joy.") == "the image captures"
     assert machine_words("Ein Hund läuft über die Straße, 雪の中で。") is None
+
+
+@breaks("CAP-ORIGIN")
+@pytest.mark.parametrize("caption", PEOPLE[:2])
+def test_what_a_hosts_own_captioner_worded_is_not_trusted_however_it_reads(caption: str) -> list[Finding]:
+    return came_along(caption, mode=HOSTED)
+
+
+@passes("CAP-ORIGIN")
+def test_whoever_looked_and_says_what_a_host_said_is_believed() -> list[Finding]:
+    return came_along(PEOPLE[0], mode=HOSTED, seen=True)

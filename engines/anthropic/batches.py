@@ -17,7 +17,7 @@ from typing import Any
 from loradeck.engines.anthropic import request
 from loradeck.engines.anthropic.client import TRIES, Client, Message, busy
 from loradeck.engines.anthropic.models import ModelRow
-from loradeck.engines.anthropic.one_by_one import NOT_SENT, UNREACHED, UNREADABLE, WHAT, meaning
+from loradeck.engines.anthropic.one_by_one import NOT_SENT, REFUSED, UNREACHED, UNREADABLE, WHAT, meaning
 from loradeck.engines.anthropic.picture import as_jpeg
 from loradeck.engines.base import Purchase, Reporter
 from loradeck.engines.errors import Cancelled, Leaving, OverBudget, ProviderError
@@ -139,7 +139,7 @@ class Batches:
             ending = meaning(error)
             if ending is not None:
                 raise ending from None
-            self.answers.fail(keys, NOT_SENT.format(why=f"{error}."))
+            self.answers.fail(keys, REFUSED.format(why=str(error).rstrip(".")))
             return None
         except Ambiguous as error:
             purse.unknown(purchase.key, str(error))

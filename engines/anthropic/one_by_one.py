@@ -32,6 +32,7 @@ TRIES = 6
 WHAT = "picture to be described"
 UNREACHED = "{why} Nothing was paid for these; make the same call again later."
 NOT_SENT = "Nothing was sent for these: {why}"
+REFUSED = "Nothing was paid for these, which were not taken: {why}."
 UNREADABLE = "The training copy cannot be read, so nothing was sent; curate_dataset on its source makes it anew."
 
 
@@ -130,7 +131,7 @@ class OneByOne:
         self.reporter.purse.void(key, str(error))
         ending = meaning(error)
         if ending is None:
-            self.answers.fail([key], NOT_SENT.format(why=f"{error}."))
+            self.answers.fail([key], REFUSED.format(why=str(error).rstrip(".")))
             return
         self._ending = ending
         waiting.clear()

@@ -194,7 +194,7 @@ def captions_differ(facts: SetFacts) -> Iterable[Remark]:
 @set_rule("CAP-SEEN", Scope.CAPTION_SET, everywhere(WARNING), "honest captions: written by someone who looked")
 def written_by_someone_who_looked(facts: SetFacts) -> Iterable[Remark]:
     """Captions come with the code of the sheet or image that shows it, unless they were built from attributes that a
-    person, a metadata file or a detector gave.
+    person, a metadata file, a detector or a vision model gave.
     """
     unseen = [
         image

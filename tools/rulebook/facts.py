@@ -24,7 +24,7 @@ ANGLE_CLASSES: tuple[str, ...] = (
     CLOSE_UP_THREE_QUARTER,
 )
 """What COV-ANGLE counts: the plain angles, and the two close-ups that are their own."""
-WITNESSES = frozenset({AttributeSource.PERSON, AttributeSource.METADATA, AttributeSource.DETECTOR})
+WITNESSES = frozenset(AttributeSource) - {AttributeSource.ASSISTANT}
 """Sources of attributes that did see the image."""
 
 

@@ -371,13 +371,16 @@ class Purse(Protocol):
         """It was sent, and nothing tells whether it arrived; its worst case stays set aside."""
 
     def void(self, key: str, why: str) -> Purchase:
-        """It is certain that nothing was bought."""
+        """It is certain that nothing was bought; what has an id of the host's (by its own word) stays as it is."""
 
     def settle(self, key: str, usd: float | None) -> Purchase:
         """It is over and cost that much; None where the host does not tell, which counts as its worst case."""
 
     def held(self, provider_id: str) -> bool:
         """True where a purchase of any run has that id: a request found in a host's list is then somebody else's."""
+
+    def news(self, provider_id: str) -> bool:
+        """True once for each word that the host sent of that request by itself (a webhook)."""
 
 
 # --------------------------------------------------------------------------- reporter and engine

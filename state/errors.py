@@ -37,5 +37,9 @@ class OverLimit(StateError):
     """A limit on money would be passed; nothing was written down."""
 
 
+class Disputed(StateError):
+    """A host's word fits no purchase: that one is another request, or the request is another purchase."""
+
+
 class LeaseLost(StateError):
     """Another worker took this run over; this one must stop and write nothing more."""

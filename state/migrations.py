@@ -157,3 +157,12 @@ def m004_purchases(db: Database) -> None:
         "create index purchases_by_provider_id on purchases (provider_id)",
     ):
         db.execute(statement)
+
+
+@migrations()
+def m005_news(db: Database) -> None:
+    """That a host sent word of a request by itself; the newest word counts."""
+    db.execute(
+        "create table news (provider text not null, provider_id text not null, mark text not null, "
+        "received_at text not null, primary key (provider, provider_id))"
+    )

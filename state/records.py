@@ -307,3 +307,15 @@ class PurchaseRecord:
     why: str = ""
     created_at: str = ""
     updated_at: str = ""
+
+
+@dataclass(frozen=True)
+class NewsRecord:
+    """A host sent word of a request by itself. `mark` is its purchase's; what it said of the result is not kept."""
+
+    table: ClassVar[str] = "news"
+    upsert: ClassVar[bool] = True
+    provider: str
+    provider_id: str
+    mark: str
+    received_at: str

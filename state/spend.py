@@ -186,6 +186,13 @@ def note(store: Store, run_id: str, token: str, item: str, **values: Any) -> Pur
         return change(store, run_id, item, **values)
 
 
+def void(store: Store, run_id: str, token: str, item: str, why: str) -> PurchaseRecord:
+    """Nothing was bought; what has an id of the host's stays, as the host says otherwise. Raises as `note`."""
+    with runs.owned(store, run_id, token):
+        there = _found(store, run_id, item)
+        return there if there.provider_id else change(store, run_id, item, state="void", why=why)
+
+
 def change(store: Store, run_id: str, item: str, **values: Any) -> PurchaseRecord:
     """Change a purchase, whoever owns the run: a message from its host may come when nobody does. Raises KeyError."""
     with store.transaction():

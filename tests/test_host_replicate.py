@@ -456,10 +456,10 @@ def test_an_input_that_the_schema_refuses_names_the_field(host, service):
 
 
 def test_a_webhook_carries_the_mark_and_a_request_is_found_by_it(host, service, monkeypatch):
-    monkeypatch.setenv("LORADECK_WEBHOOK_URL", f"{service.delivery_url}/hooks?of=me")
+    monkeypatch.setenv("LORADECK_WEBHOOK_URL", f"{service.delivery_url}/me/")
     created = drawn(host, service)
     job = service.jobs[created.id]
-    assert job.webhook == f"{service.delivery_url}/hooks?of=me&mark=ldk-draw-1"
+    assert job.webhook == f"{service.delivery_url}/me/hooks/replicate/ldk-draw-1"
     assert job.events == ("start", "completed")
     listed = {"model": FLUX, "webhook": job.webhook, "input": {"prompt": "rewritten there"}}
     assert reading.likeness(listed, FLUX, {"prompt": "a box"}, purchase(service, "draw")) == "mark"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -226,3 +228,75 @@ def test_in_a_thousand_runs_of_random_faults_and_kills_nothing_is_ever_bought_tw
         if outcome != "submitted":  # in doubt for good, and said so
             assert lists == "never", seed
             assert shop.state == "unknown", seed
+
+
+# --------------------------------------------------------------------------- the host's own word
+
+
+def taken(shop: Shop) -> None:
+    """What a webhook does: the ledger gets the id, whatever the worker thinks."""
+    shop.purse.bought["train"] = replace(shop.purse.bought["train"], state="submitted", provider_id="r1")
+
+
+@pytest.mark.parametrize("lists", ["all", "ended", "never"])
+def test_a_webhook_settles_doubt_before_the_list_does(lists: Any) -> None:
+    shop = Shop(faults=[(DROPPED, True)], lists=lists, listed_late=9)
+    unknown = shop.purse.unknown
+
+    def told_first(key: str, why: str) -> Purchase:
+        taken(shop)
+        return unknown(key, why)
+
+    shop.purse.unknown = told_first  # type: ignore[method-assign]
+    bought = shop.buy()
+    assert (bought.state, bought.provider_id) == ("submitted", "r1")
+    assert (shop.host.sent, shop.waits) == (1, [])
+
+
+def test_a_webhook_while_the_list_is_looked_at_settles_it() -> None:
+    shop = Shop(faults=[(DROPPED, True)], listed_late=9)
+    shop.waits = Waiting(lambda: taken(shop))  # type: ignore[assignment]
+    assert shop.buy().provider_id == "r1"
+    assert shop.host.sent == 1
+
+
+def test_what_a_webhook_proves_to_be_bought_is_neither_voided_nor_sent_again() -> None:
+    shop = Shop(faults=[(DROPPED, True)], listed_late=99)
+    void = shop.purse.void
+
+    def told_first(key: str, why: str) -> Purchase:
+        taken(shop)
+        return void(key, why)
+
+    shop.purse.void = told_first  # type: ignore[method-assign]
+    with pytest.raises(ProviderError, match="resume the run"):
+        shop.buy()
+    assert shop.buy().provider_id == "r1"
+    assert shop.host.sent == 1
+
+
+def test_a_webhook_between_the_look_into_the_ledger_and_the_new_intent_is_heeded() -> None:
+    shop = Shop(faults=[(Refused("no", 422, "input"), False)])
+    with pytest.raises(ProviderError):
+        shop.buy()
+    intend = shop.purse.intend
+
+    def told_first(key: str, endpoint: str, worst_usd: float) -> Purchase:
+        taken(shop)
+        return intend(key, endpoint, worst_usd)
+
+    shop.purse.intend = told_first  # type: ignore[method-assign]
+    assert shop.buy().provider_id == "r1"
+    assert shop.host.sent == 1
+
+
+class Waiting(list[float]):
+    """What is done while somebody waits."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def append(self, seconds: float) -> None:
+        super().append(seconds)
+        self._meanwhile()

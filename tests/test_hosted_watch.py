@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from loradeck.engines.errors import Cancelled, Leaving, ProviderError
 from loradeck.engines.hosted.host import Standing
 from loradeck.engines.hosted.purchase import buy
 from loradeck.engines.hosted.watch import (
+    CALLED_BACK,
     GONE_SECONDS,
     LONGEST_SECONDS,
     OUTAGE_SECONDS,
@@ -37,13 +37,10 @@ class Bench:
         self.host = MemoryHost(lambda _: list(standings), **host)
         self.reporter = reporter or MemoryReporter()
         self.now, self.sleeps = 0.0, 0
-        self.news: Callable[[str], bool] = lambda _: False
         self.watch = self.new_watch()
 
     def new_watch(self) -> Watch:
-        return Watch(
-            self.host, self.reporter, sleep=self.sleep, clock=lambda: self.now, news=lambda one: self.news(one)
-        )
+        return Watch(self.host, self.reporter, sleep=self.sleep, clock=lambda: self.now)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -174,12 +171,33 @@ def test_an_unknown_status_is_told_once_and_watched_on_for_a_day_at_most() -> No
     assert bench.reporter.events == [("warning", odd.error)]
 
 
-def test_word_from_the_host_brings_a_look_at_once() -> None:
-    bench = Bench(*[RUNNING] * 12, DONE)
+def test_word_from_the_host_brings_a_look_at_once_and_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LORADECK_WEBHOOK_URL", "https://me.example")
+    bench = Bench(*[RUNNING] * 2, DONE)
     bench.watch.follow(bench.bought())
-    bench.news = lambda id: id == "r1"
+    bench.reporter.purse.heard = ["r1", "r1", "r1"]
     bench.watch.ended()
-    assert bench.now <= 14
+    assert (bench.now, bench.request().looks) == (3.0, 3)
+    assert bench.reporter.purse.heard == []
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_where_hosts_call_back_looks_are_rarer_and_a_lost_call_costs_a_minute_at_most(
+    quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LORADECK_WEBHOOK_URL", "https://me.example")
+    bench = Bench(*[RUNNING] * 30, DONE)
+    bench.watch.follow(bench.bought(), quick=quick)
+    bench.watch.ended()
+    assert 15 * CALLED_BACK < bench.now < 31 * CALLED_BACK
+
+
+def test_without_an_address_for_webhooks_no_ledger_is_asked_for_news() -> None:
+    bench = Bench(RUNNING, DONE)
+    bench.watch.follow(bench.bought())
+    bench.reporter.purse.heard = ["r1"]
+    bench.watch.ended()
+    assert bench.reporter.purse.heard == ["r1"]
 
 
 def test_the_person_s_stop_ends_it_at_the_host_and_tells_the_cost() -> None:

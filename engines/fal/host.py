@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 from loradeck.engines.base import Availability, Purchase
 from loradeck.engines.errors import NotInstalled
+from loradeck.engines.fal import hooks as signatures
 from loradeck.engines.fal import reading, schema
 from loradeck.engines.fal.refusals import worded
 from loradeck.engines.fal.storage import IN_PARTS_ABOVE, Storage, lifecycle
-from loradeck.engines.hosted import keys
+from loradeck.engines.hosted import hooks, keys
 from loradeck.engines.hosted.client import TRIES, Client, Reply, fine, origin
 from loradeck.engines.hosted.host import Created, Lists, LiveField, LivePrice, Standing, Uploaded
 from loradeck.engines.hosted.purchase import utc_now
@@ -28,7 +28,6 @@ NAME = "fal"
 BASES = {"queue": "https://queue.fal.run", "rest": "https://rest.fal.ai", "api": "https://api.fal.ai"}
 BASE_VARIABLE = "LORADECK_FAL_URL"
 """One address that plays all roles in place of fal's three."""
-WEBHOOK_VARIABLE = "LORADECK_WEBHOOK_URL"
 AT_ONCE = 64
 """fal's queue takes any number and works on as many as the account may have at once; the others wait there."""
 CLOCK_SKEW = timedelta(minutes=5)
@@ -62,6 +61,7 @@ class FalHost:
         self._clients: dict[str, Client] = {}
         self._stored: Storage | None = None
         self._unit_usd: dict[str, float] = {}
+        self._signers = hooks.Trusted(self._public_keys)
 
     @property
     def name(self) -> str:
@@ -184,6 +184,25 @@ class FalHost:
             target = self._address(created, endpoint, "cancel_url")
             self._asked("queue").request("PUT", target, tries=3, take=_ended_or_gone)
 
+    def word(self, headers: Mapping[str, str], body: bytes, now: float) -> Created:
+        """The request that a webhook of fal's is about (see `hooks.CallsBack`).
+
+        Its id is taken from the body, which the signature covers: the header may name a try of fal's own.
+        """
+        signatures.require_signed(headers, body, self._signers, now)
+        name, _ = hooks.request(body, "request_id")
+        return Created(name)
+
+    def _public_keys(self) -> list[bytes]:
+        """The keys that fal signs webhooks with. They are public, so that no key goes along."""
+        told = Client(_base("rest"), dict, sleep=self._sleep, name="fal").get_json(
+            signatures.KEYS_PATH, tries=hooks.FREE_TRIES
+        )
+        try:
+            return signatures.public_keys(told)
+        except (KeyError, TypeError, ValueError):
+            raise Ambiguous("fal's set of public keys cannot be read; look for a newer loradeck.") from None
+
     def download_headers(self, url: str) -> dict[str, str]:
         """The key for fal's own addresses; none for the CDN that results lie on."""
         return _headers() if origin(url) in {origin(_base(role)) for role in BASES} else {}
@@ -256,12 +275,9 @@ def _submitting() -> dict[str, str]:
 
 
 def _webhook(purchase: Purchase) -> dict[str, str] | None:
-    """Where fal tells of the end, with the purchase's mark in the address; nothing where no address is set."""
-    address = os.environ.get(WEBHOOK_VARIABLE, "").strip()
-    if not address:
-        return None
-    joint = "&" if urlsplit(address).query else "?"
-    return {"fal_webhook": f"{address}{joint}{urlencode({'mark': purchase.mark})}"}
+    """Where fal tells of the end; nothing where no address is set."""
+    address = hooks.address(NAME, purchase.mark)
+    return {"fal_webhook": address} if address else None
 
 
 def _when(item: Mapping[str, Any]) -> datetime:

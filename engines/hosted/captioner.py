@@ -44,10 +44,9 @@ class HostedCaptioner:
         sleep: Sleep = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         now: Now = utc_now,
-        news: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._host, self._row = host, row
-        self._clocks = Clocks(sleep, clock, now, news)
+        self._clocks = Clocks(sleep, clock, now)
         self._known = Knowledge(host, self._clocks)
 
     @property

@@ -29,12 +29,11 @@ class Order:
 
 @dataclass(frozen=True)
 class Clocks:
-    """Time, and word from hosts, as an engine has them; tests have their own."""
+    """Time as an engine has it; tests have their own."""
 
     sleep: Sleep
     clock: Callable[[], float]
     now: Now
-    news: Callable[[str], bool]
 
 
 class Counter:
@@ -42,7 +41,7 @@ class Counter:
 
     def __init__(self, host: Host, reporter: Reporter, clocks: Clocks) -> None:
         self.host, self.reporter, self._now, self.sleep = host, reporter, clocks.now, clocks.sleep
-        self.watch = Watch(host, reporter, sleep=clocks.sleep, clock=clocks.clock, news=clocks.news)
+        self.watch = Watch(host, reporter, sleep=clocks.sleep, clock=clocks.clock)
         self.sending = Sending(host, reporter, clocks.now)
 
     def has(self, key: str) -> bool:

@@ -53,8 +53,7 @@ class _Brush:
 class HostedEngine:
     """Trains, draws, edits and enlarges at a host (see `engines.base.Engine`).
 
-    `sleep`, `clock` (seconds) and `now` are for tests. `news` is asked whether the host sent word of a request, by its
-    id there (a webhook came in).
+    `sleep`, `clock` (seconds) and `now` are for tests.
     """
 
     def __init__(
@@ -65,10 +64,9 @@ class HostedEngine:
         sleep: Sleep = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         now: Now = utc_now,
-        news: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self.host, self.table = host, table
-        self._clocks = Clocks(sleep, clock, now, news)
+        self._clocks = Clocks(sleep, clock, now)
         self._known = Knowledge(host, self._clocks)
         self._found: dict[tuple[str, str], TrainerRow] = {}
 

@@ -1,7 +1,7 @@
 """The one way to spend: an intent on the disk, one request, the host's id on the disk; and what became of doubt.
 
 A request goes out again only when the connection was never made or the host plainly refused. Whatever may have arrived
-is looked for in the host's list, and is never sent again by itself.
+is looked for in the host's list, unless a webhook tells of it first, and is never sent again by itself.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def buy(
     order = _Order(host, purse, key, endpoint, inputs, destination, sleep, now)
     there = purse.get(key)
     if there is None or there.state == "void":
-        return order.send(purse.intend(key, endpoint, worst_usd))
+        there = purse.intend(key, endpoint, worst_usd)
+        if there.state == "intended":
+            return order.send(there)
     if there.state in {"submitted", "settled"}:
         return there
     return order.find_again(there, "loradeck ended before the answer was written down")
@@ -126,6 +128,8 @@ class _Order:
         for wait in self._looks(purchase):
             if wait:
                 self.sleep(wait)
+            if taken := self._taken():
+                return taken
             try:
                 found = self._ours(purchase)
                 looked = True
@@ -133,6 +137,8 @@ class _Order:
                 looked, found, why = False, None, str(error)
             if found is not None:
                 return self.purse.submitted(self.key, found.id, found.handle)
+        if taken := self._taken():
+            return taken
         if looked and self.host.lists == "all":
             raise self._nothing_bought(
                 f"The request to {self.endpoint} never arrived at {self.host.name}, whose list does not have it",
@@ -142,6 +148,13 @@ class _Order:
         if purchase.state != "unknown":
             purchase = self.purse.unknown(self.key, why)
         raise Unknown(self._doubt(purchase, why))
+
+    def _taken(self) -> Purchase | None:
+        """The purchase, where the host's own word (a webhook) brought its id to the ledger meanwhile."""
+        there = self.purse.get(self.key)
+        if there is None or there.provider_id is None:
+            return None
+        return self.purse.submitted(self.key, there.provider_id, there.handle)
 
     def _looks(self, purchase: Purchase) -> tuple[float, ...]:
         old = self.now() - datetime.fromisoformat(purchase.intended_at) > LISTED_AFTER

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from loradeck.engines.base import Purchase, Reporter
 from loradeck.engines.errors import Cancelled, Leaving, ProviderError
+from loradeck.engines.hosted import hooks
 from loradeck.engines.hosted.client import pause
 from loradeck.engines.hosted.host import Created, Host, Standing
 from loradeck.engines.hosted.progress import BAR
@@ -23,6 +24,8 @@ TICK_SECONDS = 1.0
 """How often it is asked whether the person said stop, and whether the host sent word."""
 SLOW, QUICK = (2.0, 15.0), (1.0, 4.0)
 """Seconds between the first looks at a training and at a picture, and between later ones."""
+CALLED_BACK = 60.0
+"""Seconds between later looks where the host calls back: a look then only shows progress, or mends a lost call."""
 GROWTH = 1.4
 GONE_SECONDS = 90.0
 """How long a host may not know a request before it counts as gone: what was made just now may be shown late."""
@@ -68,8 +71,8 @@ class _Followed:
 class Watch:
     """Follows requests for one thread. `sleep` and `clock` (seconds) are for tests.
 
-    `news` is asked each second whether the host sent word of a request (by its id there), which is then looked at at
-    once.
+    Where hosts call back, the ledger is asked each second whether one sent word of a request, which is then looked at
+    at once.
     """
 
     def __init__(
@@ -79,9 +82,9 @@ class Watch:
         *,
         sleep: Sleep = time.sleep,
         clock: Callable[[], float] = time.monotonic,
-        news: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        self._host, self._reporter, self._sleep, self._clock, self._news = host, reporter, sleep, clock, news
+        self._host, self._reporter, self._sleep, self._clock = host, reporter, sleep, clock
+        self._called_back = hooks.expected()
         self._under_way: dict[str, _Followed] = {}
         self._outage = False
         self.reached = (0, 0)
@@ -94,6 +97,7 @@ class Watch:
     def follow(self, purchase: Purchase, *, steps: int = 0, quick: bool = False) -> None:
         """Follow a request that was bought. With `steps` its log is told as progress, metrics and lines."""
         first, longest = QUICK if quick else SLOW
+        longest = CALLED_BACK if self._called_back else longest
         now = self._clock()
         due = now if purchase.state == "settled" else now + first
         self._under_way[purchase.key] = _Followed(
@@ -132,8 +136,8 @@ class Watch:
         if seconds > 0:
             self._sleep(min(seconds, TICK_SECONDS))
         self.hear()
-        for one in self._under_way.values():
-            if self._news(one.created.id):
+        for one in self._under_way.values() if self._called_back else ():
+            if self._reporter.purse.news(one.created.id):
                 one.due = self._clock()
 
     def _looked_at(self) -> list[tuple[_Followed, Standing]]:

@@ -13,15 +13,16 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from loradeck.engines.base import Availability, Purchase
 from loradeck.engines.errors import BadSpec, NotInstalled, ProviderError
-from loradeck.engines.hosted import keys
+from loradeck.engines.hosted import hooks, keys
 from loradeck.engines.hosted.client import Client, Reply, fine, origin
 from loradeck.engines.hosted.host import Created, Lists, LiveField, LivePrice, Standing, Uploaded
 from loradeck.engines.hosted.table import PriceRow, Table, TrainerRow
 from loradeck.engines.hosted.wire import Ambiguous, NeverSent, Refused, WireError
+from loradeck.engines.replicate import hooks as signatures
 from loradeck.engines.replicate import reading, schema, trainers
 from loradeck.engines.replicate.refusals import worded
 from loradeck.engines.replicate.table import CHECKED, OTHER_PRICE, TABLE, TRAINED_PRICE
@@ -29,7 +30,6 @@ from loradeck.engines.replicate.table import CHECKED, OTHER_PRICE, TABLE, TRAINE
 NAME = "replicate"
 BASE_URL = "https://api.replicate.com"
 BASE_VARIABLE = "REPLICATE_BASE_URL"
-WEBHOOK_VARIABLE = "LORADECK_WEBHOOK_URL"
 TRAININGS, PREDICTIONS = "trainings", "predictions"
 AT_ONCE = 64
 """Replicate takes 600 predictions and 3000 other requests a minute; that many can be asked after every 2 seconds."""
@@ -56,6 +56,7 @@ class ReplicateHost:
         self._table, self._sleep = table, sleep
         self._client: Client | None = None
         self._versions: dict[str, str] = {}
+        self._secret = hooks.Trusted(self._signing_secret)
 
     @property
     def name(self) -> str:
@@ -232,6 +233,24 @@ class ReplicateHost:
         with worded(endpoint):
             self._asked().request("POST", f"{_path(created)}/cancel", tries=3, take=_ended_or_gone)
 
+    def word(self, headers: Mapping[str, str], body: bytes, now: float) -> Created:
+        """The training or prediction that a webhook of Replicate's is about (see `hooks.CallsBack`)."""
+        signatures.require_signed(headers, body, self._secret, now)
+        name, told = hooks.request(body, "id")
+        of = TRAININGS if f"/{TRAININGS}/" in str(_object(told.get("urls") or {}).get("get")) else PREDICTIONS
+        return Created(name, _handle(of, str(told.get("model") or ""), str(told.get("version") or "")))
+
+    def _signing_secret(self) -> keys.Key:
+        """What this account's webhooks are signed with: from the environment, else asked for."""
+        secret = os.environ.get(signatures.SECRET_VARIABLE, "").strip()
+        if not secret:
+            with worded("the secret of webhooks"):
+                told = self._asked().get_json("v1/webhooks/default/secret", tries=hooks.FREE_TRIES)
+                secret = str(_object(told).get("key") or "")
+        if not secret:
+            raise Ambiguous("Replicate did not tell the secret that it signs webhooks with.")
+        return keys.Key(secret, signatures.SECRET_VARIABLE)
+
     def download_headers(self, url: str) -> dict[str, str]:
         """The token for files of the API itself; none for the hosts that outputs lie on."""
         return _headers() if origin(url) == origin(_base_url()) else {}
@@ -294,12 +313,9 @@ def _headers() -> dict[str, str]:
 
 
 def _webhook(purchase: Purchase) -> dict[str, Any]:
-    """Where Replicate tells of the end, with the purchase's mark in the address; nothing where no address is set."""
-    address = os.environ.get(WEBHOOK_VARIABLE, "").strip()
-    if not address:
-        return {}
-    joint = "&" if urlsplit(address).query else "?"
-    return {"webhook": f"{address}{joint}{urlencode({'mark': purchase.mark})}", "webhook_events_filter": EVENTS}
+    """Where Replicate tells of the start and the end; nothing where no address is set."""
+    address = hooks.address(NAME, purchase.mark)
+    return {"webhook": address, "webhook_events_filter": EVENTS} if address else {}
 
 
 def _object(told: Any) -> dict[str, Any]:

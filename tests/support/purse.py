@@ -21,6 +21,7 @@ class MemoryPurse:
         self.bought: dict[str, Purchase] = {}
         self.crash_on: str | None = None
         self.others: set[str] = set()
+        self.heard: list[str] = []
 
     def get(self, key: str) -> Purchase | None:
         return self.bought.get(key)
@@ -45,6 +46,8 @@ class MemoryPurse:
         return self._write("unknown", replace(self.bought[key], state="unknown"))
 
     def void(self, key: str, why: str) -> Purchase:
+        if self.bought[key].provider_id is not None:
+            return self.bought[key]
         return self._write("void", replace(self.bought[key], state="void"))
 
     def settle(self, key: str, usd: float | None) -> Purchase:
@@ -52,6 +55,12 @@ class MemoryPurse:
 
     def held(self, provider_id: str) -> bool:
         return provider_id in self.others | {one.provider_id for one in self.bought.values()}
+
+    def news(self, provider_id: str) -> bool:
+        if provider_id not in self.heard:
+            return False
+        self.heard.remove(provider_id)
+        return True
 
     def spoken_for(self) -> float:
         """USD that are spent or set aside."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Literal, cast
 
 from loradeck.engines.base import Purchase
 from loradeck.engines.errors import OverBudget
-from loradeck.state import runs, spend
+from loradeck.state import news, runs, spend
 from loradeck.state.errors import OverLimit
 from loradeck.state.records import PurchaseRecord
 from loradeck.state.store import Store
@@ -23,6 +24,7 @@ class StorePurse:
         self, store: Store, run_id: str, token: str, patiently: Callable[[Callable[[], PurchaseRecord]], PurchaseRecord]
     ) -> None:
         self._store, self._run_id, self._token, self._patiently = store, run_id, token, patiently
+        self._told_at: dict[str, str | None] = {}
 
     def get(self, key: str) -> Purchase | None:
         """What was bought under that key, or None."""
@@ -35,11 +37,10 @@ class StorePurse:
 
     def intend(self, key: str, endpoint: str, worst_usd: float) -> Purchase:
         """Write down what is about to be bought. Raises OverBudget; nothing is written then."""
-        provider = runs.get(self._store, self._run_id).engine
         try:
             return self._write(
                 lambda: spend.intend(
-                    self._store, self._run_id, self._token, key, provider, endpoint, worst_usd, limits()
+                    self._store, self._run_id, self._token, key, self._provider, endpoint, worst_usd, limits()
                 )
             )
         except OverLimit as error:
@@ -54,8 +55,8 @@ class StorePurse:
         return self._note(key, state="unknown", why=why)
 
     def void(self, key: str, why: str) -> Purchase:
-        """It is certain that nothing was bought."""
-        return self._note(key, state="void", why=why)
+        """It is certain that nothing was bought, unless the host's own word brought an id meanwhile."""
+        return self._write(lambda: spend.void(self._store, self._run_id, self._token, key, why))
 
     def settle(self, key: str, usd: float | None) -> Purchase:
         """It is over and cost that much."""
@@ -63,7 +64,18 @@ class StorePurse:
 
     def held(self, provider_id: str) -> bool:
         """True where a purchase of any run at this run's host has that id."""
-        return spend.holds(self._store, runs.get(self._store, self._run_id).engine, provider_id)
+        return spend.holds(self._store, self._provider, provider_id)
+
+    def news(self, provider_id: str) -> bool:
+        """True once for each word that the host sent of that request by itself."""
+        at = news.received_at(self._store, self._provider, provider_id)
+        fresh = at is not None and at != self._told_at.get(provider_id)
+        self._told_at[provider_id] = at
+        return fresh
+
+    @cached_property
+    def _provider(self) -> str:
+        return runs.get(self._store, self._run_id).engine
 
     def _note(self, key: str, **values: Any) -> Purchase:
         return self._write(lambda: spend.note(self._store, self._run_id, self._token, key, **values))

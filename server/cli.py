@@ -64,6 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "worker", _worker, "run what waits in the queue, until interrupted").add_argument(
         "--once", action="store_true", help="stop when nothing is waiting or running"
     )
+    _command(
+        commands, "webhooks", _webhooks, "listen on this machine for hosts that call back (see docs/webhooks.md)"
+    ).add_argument("--port", type=int, default=8766, help="where the tunnel ends (default 8766)")
+    _key_command(commands)
     _demo_command(commands)
     _command(
         commands, "doctor", _doctor, "tell what is installed, which engines are ready, and what is missing"
@@ -77,6 +81,12 @@ def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], int],
     parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
     parser.set_defaults(command=run)
     return parser
+
+
+def _key_command(commands: Any) -> None:
+    key = _command(commands, "key", _key, "keep the key of a hosted service in the system's keyring")
+    key.add_argument("action", choices=("set", "show", "delete"), help="set reads the key from a prompt or from stdin")
+    key.add_argument("name", choices=("replicate", "fal", "anthropic"), help="whose key; show never prints it")
 
 
 def _demo_command(commands: Any) -> None:
@@ -112,9 +122,7 @@ def _serve(options: argparse.Namespace) -> int:
     chosen = settings.load()
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=chosen.log_level, stream=sys.stderr, format=form)
-    # Addresses of hosted services carry keys, and their clients log addresses.
-    for chatty in ("httpx", "httpx2", "httpcore"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    _hush()
     from loradeck.server import app
     from loradeck.server.launch import launch
 
@@ -130,6 +138,12 @@ def _serve(options: argparse.Namespace) -> int:
         sys.stdout.reconfigure(line_buffering=True)
     server.run("stdio")
     return OK
+
+
+def _hush() -> None:
+    """Addresses of hosted services carry keys and marks, and their clients log addresses."""
+    for chatty in ("httpx", "httpx2", "httpcore"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _recover_soon(home: Path) -> None:
@@ -252,6 +266,42 @@ def _worker(options: argparse.Namespace) -> int:
     _say("Running the queue; Ctrl-C stops looking for more, and leaves what runs alone.")
     run_queue(settings.load().home, once=options.once)
     return OK
+
+
+def _webhooks(options: argparse.Namespace) -> int:
+    from loradeck.engines.hosted import hooks
+    from loradeck.server import settings, webhooks
+
+    logging.basicConfig(level="INFO", stream=sys.stderr, format="%(asctime)s %(message)s")
+    _hush()
+    if not hooks.expected():
+        _say(
+            f"{hooks.URL_VARIABLE} is not set, so that no host is asked to call back: set it to the https address of "
+            "your tunnel, here and for the server."
+        )
+    _say(f"Listening at http://127.0.0.1:{options.port} for hosts that call back; Ctrl-C stops it, and loses nothing.")
+    webhooks.serve(settings.load().home, options.port)
+    return OK
+
+
+def _key(options: argparse.Namespace) -> int:
+    """Keep, find or remove a key; what a terminal or a log could keep never holds it."""
+    from loradeck.server import keyring
+
+    if options.action == "set":
+        print(keyring.keep(options.name, _secret(options.name)))
+    elif options.action == "delete":
+        print(keyring.forget(options.name))
+    else:
+        print(keyring.tell(options.name))
+    return OK
+
+
+def _secret(name: str) -> str:
+    """A key from a prompt without echo, or the first line of stdin where that is no terminal."""
+    import getpass
+
+    return getpass.getpass(f"Key of {name}: ") if sys.stdin.isatty() else sys.stdin.readline()
 
 
 def _demo(options: argparse.Namespace) -> int:

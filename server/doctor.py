@@ -47,7 +47,14 @@ class Report:
 
 def examine(home: Path, machine: install.Machine | None = None) -> Report:
     """Look at everything; changes nothing but a probe file that is removed again."""
-    checks = [*_python(), *_packages(), *_engines(), *_workspace(home), *_clients(machine or install.this_machine())]
+    checks = [
+        *_python(),
+        *_packages(),
+        *_engines(),
+        *_keys(),
+        *_workspace(home),
+        *_clients(machine or install.this_machine()),
+    ]
     return Report(tuple(checks))
 
 
@@ -116,6 +123,16 @@ def _engines() -> Iterator[Check]:
         yield Check(
             "engines", name, state.ready, f"ready for {bases}" if state.ready else f"{state.why} {state.fix}".strip()
         )
+
+
+def _keys() -> Iterator[Check]:
+    """Where the key of each hosted service is found; none of them is asked."""
+    from loradeck.engines.hosted import keys
+
+    said = {"environment": "found in the environment", "keyring": "found in the system's keyring"}
+    for name in keys.VARIABLES:
+        place = keys.where(name)
+        yield Check("keys", name, place is not None, said[place] if place else f"none; {keys.advice(name)}")
 
 
 # --------------------------------------------------------------------------- workspace

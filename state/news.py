@@ -15,17 +15,21 @@ from loradeck.state.records import NewsRecord, PurchaseRecord
 from loradeck.state.store import Store
 
 
-def hear(store: Store, provider: str, mark: str, provider_id: str, handle: dict[str, Any]) -> PurchaseRecord:
+def marked(store: Store, provider: str, mark: str) -> PurchaseRecord | None:
+    """The purchase that went to a host under that mark, or None."""
+    bought = store.find(PurchaseRecord, mark)
+    return bought if bought is not None and bought.provider == provider else None
+
+
+def hear(store: Store, provider: str, mark: str, provider_id: str, handle: dict[str, Any]) -> PurchaseRecord | None:
     """Write down that a host sent word of a request; gives its purchase as it stands then.
 
     A purchase without an id becomes submitted with this one, whoever owns the run. What comes twice, or after the end,
-    changes nothing of the purchase. Raises KeyError for a mark that was never sent to that host, and Disputed.
+    changes nothing of the purchase. None where no purchase has that mark; raises Disputed. Nothing is written then.
     """
     with store.transaction():
-        bought = store.find(PurchaseRecord, mark)
-        if bought is None or bought.provider != provider:
-            raise KeyError(mark)
-        if bought.state == "settled":
+        bought = marked(store, provider, mark)
+        if bought is None or bought.state == "settled":
             return bought
         if bought.provider_id is None:
             bought = _taken(store, bought, provider_id, handle)

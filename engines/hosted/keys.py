@@ -6,12 +6,11 @@ error. A key is read from its source each time that it is asked for, so that one
 
 from __future__ import annotations
 
-import importlib
 import os
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
-KEYRING_SERVICE = "loradeck"
-"""The service that keys stand under in the system's keyring; the user name there is the engine's name."""
+from loradeck.engines.hosted import keyring
+
 VARIABLES = {"replicate": "REPLICATE_API_TOKEN", "fal": "FAL_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 """The environment variable of each service, as its own client reads it."""
 SHORTEST_PART = 12
@@ -47,16 +46,22 @@ def key(name: str) -> Key | None:
 
     The environment overrules the keyring. Raises KeyError for a service that is not known.
     """
-    variable = VARIABLES[name]
-    secret = os.environ.get(variable, "").strip() or _from_keyring(name).strip()
-    return Key(secret, variable) if secret else None
+    secret = _in_environment(name) or keyring.read(name).strip()
+    return Key(secret, VARIABLES[name]) if secret else None
+
+
+def where(name: str) -> Literal["environment", "keyring"] | None:
+    """Where the key of a service is found, or None. Raises KeyError for a service that is not known."""
+    if _in_environment(name):
+        return "environment"
+    return "keyring" if keyring.read(name).strip() else None
 
 
 def advice(name: str) -> str:
     """How to set the key of a service, as a sentence's end: "set FAL_KEY ..."."""
     return (
         f"set {VARIABLES[name]} in the environment of the server (the client's config has an env section), or keep it "
-        f"in the system's keyring: keyring set {KEYRING_SERVICE} {name}"
+        f"in the system's keyring: `loradeck key set {name}`"
     )
 
 
@@ -71,13 +76,5 @@ def redacted(text: str) -> str:
     return text
 
 
-def _from_keyring(name: str) -> str:
-    try:
-        keyring = importlib.import_module("keyring")
-        errors = importlib.import_module("keyring.errors")
-    except ImportError:
-        return ""
-    try:
-        return keyring.get_password(KEYRING_SERVICE, name) or ""
-    except errors.KeyringError:
-        return ""
+def _in_environment(name: str) -> str:
+    return os.environ.get(VARIABLES[name], "").strip()

@@ -161,7 +161,7 @@ class HostedEngine:
             sent = inputs.drawing(row, request, job, loras, references)
             return self._order(counter, brush.endpoint, sent, live, brush.rate.worst(_amount(job)))
 
-        asked = [Asked(f"draw/{job.out.stem}", job, lambda job=job: order(job)) for job in request.jobs]  # type: ignore[misc]
+        asked = [Asked(f"draw/{job.id}/{job.seed}", job, lambda job=job: order(job)) for job in request.jobs]  # type: ignore[misc]
         return Drawing(counter, row.outputs, asked, crop=True).all()
 
     def edit(self, request: EditRequest, reporter: Reporter) -> DrawResult:
@@ -190,7 +190,7 @@ class HostedEngine:
             return self._order(counter, row.endpoint, sent, live, rate.worst(_amount(one.draw)))
 
         asked = [
-            Asked(f"{row.model}/{one.draw.out.stem}", one.draw, lambda one=one: order(one))  # type: ignore[misc]
+            Asked(f"{row.model}/{one.draw.id}", one.draw, lambda one=one: order(one))  # type: ignore[misc]
             for one in request.jobs
         ]
         return Drawing(counter, row.outputs, asked, crop=False).all()

@@ -19,7 +19,7 @@ from loradeck.engines.hosted.counter import Clocks, Counter, Now, Order, Sleep
 from loradeck.engines.hosted.drawing import ITS_OWN
 from loradeck.engines.hosted.host import Host, Standing
 from loradeck.engines.hosted.knowledge import Knowledge
-from loradeck.engines.hosted.purchase import utc_now
+from loradeck.engines.hosted.purchase import NeverArrived, utc_now
 from loradeck.engines.hosted.sending import parcel
 from loradeck.engines.hosted.table import CaptionerRow
 from loradeck.engines.hosted.wire import Refused
@@ -70,8 +70,12 @@ class HostedCaptioner:
         answers = Answers(reporter.journal, jobs, done)
         answers.replay()
         counter = Counter(self._host, reporter, self._clocks)
-        waiting = deque(answers.open)
+        waiting = deque(sorted(answers.open, key=lambda key: not counter.has(key)))
         stop: EngineError | None = None
+        while (
+            waiting and stop is None and counter.has(waiting[0])
+        ):  # at the host already: followed before more is bought
+            stop = self._buy(counter, answers, waiting.popleft())
         while waiting or len(counter.watch):
             while waiting and stop is None and len(counter.watch) < self._host.at_once:
                 stop = self._buy(counter, answers, waiting.popleft())
@@ -89,7 +93,7 @@ class HostedCaptioner:
         """Ask for one picture; what would meet every other one too is given back."""
         try:
             purchase = counter.place(key, partial(self._order, counter, answers.jobs[key]))
-        except (Unknown, BadSpec) as error:
+        except (Unknown, NeverArrived, BadSpec) as error:
             answers.fail([key], str(error))
         except ProviderError as error:
             cause = error.__cause__

@@ -23,7 +23,6 @@ from loradeck.state.errors import Disputed, StateError
 from loradeck.state.store import Store
 from loradeck.tools.errors import Refused
 
-PORT = 8766
 MOST_BYTES = 8 * 2**20
 """A message holds the whole log of a training or the addresses of some pictures; the longest logs are about 1 MB."""
 SILENCE_SECONDS = 10.0
@@ -108,6 +107,7 @@ class _Call(BaseHTTPRequestHandler):
 
     server: Receiver
     timeout = SILENCE_SECONDS
+    server_version, sys_version = "loradeck", ""
 
     def do_POST(self) -> None:
         status, body = self._body()

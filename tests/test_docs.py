@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import endpoints
 
 from loradeck.tools import catalogue
 from loradeck.tools.render_deck_visuals.deck_file import read_deck
@@ -96,3 +97,8 @@ def test_nothing_speaks_of_the_machine_that_it_was_written_on() -> None:
     here = Path(__file__).resolve()
     found = [path.name for path in texts if path.resolve() != here and private.search(path.read_text(encoding="utf-8"))]
     assert found == []
+
+
+def test_the_tables_of_endpoints_and_prices_are_those_that_the_engines_use() -> None:
+    page = (ROOT / "docs" / "hosted.md").read_text(encoding="utf-8")
+    assert page == endpoints.renewed(page)

@@ -18,6 +18,8 @@ UNITS: dict[str, Per] = {
     "images": "image",
     "pictures": "image",
     "megapixels": "megapixel",
+    "processed megapixel": "megapixel",
+    "processed megapixels": "megapixel",
     "mp": "megapixel",
     "steps": "step",
     "training step": "step",

@@ -19,6 +19,8 @@ from loradeck.engines.hosted.table import (
 from loradeck.engines.replicate import turns
 
 CHECKED = "2026-11-28"
+PRICE_NOT_CHECKED = ""
+"""Where the price is not from a page of Replicate's: it was read elsewhere, and its worst case is wide."""
 T4_USD, L40S_USD, A100_USD, H100_USD = 0.000225, 0.000975, 0.0014, 0.001525
 """USD per second of a machine, by Replicate's price list."""
 FLUX_LICENCE = "FLUX.1 [dev] non-commercial licence; Replicate's terms say what its pictures may be used for"
@@ -95,7 +97,7 @@ TRAINERS = (
             "It gives no checkpoints and no sample pictures on the way.",
         ),
         least_images=2,
-        checked=CHECKED,
+        checked=PRICE_NOT_CHECKED,
     ),
 )
 
@@ -117,7 +119,7 @@ DRAWERS = (
         outputs=PICTURE,
         licence=FLUX_LICENCE,
         seconds=12.0,
-        checked=CHECKED,
+        checked=PRICE_NOT_CHECKED,
     ),
     DrawerRow(
         base_model="flux1-dev",
@@ -191,7 +193,7 @@ EDITORS = (
         fixed={"aspect_ratio": "match_input_image", "output_format": "png", "go_fast": False},
         price=PriceRow(0.03, "image", worst=SAID),
         outputs=PICTURE,
-        checked=CHECKED,
+        checked=PRICE_NOT_CHECKED,
     ),
     EditorRow(
         model="restyle",
@@ -203,7 +205,7 @@ EDITORS = (
         price=PriceRow(0.15, "image", worst=SAID),
         outputs=PICTURE,
         seconds=30.0,
-        checked=CHECKED,
+        checked=PRICE_NOT_CHECKED,
     ),
     EditorRow(
         model="edit",
@@ -213,7 +215,7 @@ EDITORS = (
         fixed={"aspect_ratio": "match_input_image", "output_format": "png", "go_fast": False},
         price=PriceRow(0.03, "image", worst=SAID),
         outputs=PICTURE,
-        checked=CHECKED,
+        checked=PRICE_NOT_CHECKED,
     ),
     EditorRow(
         model="upscale",
@@ -237,7 +239,7 @@ CAPTIONER = CaptionerRow(
     # Its page names no machine that lasts; the dearest of those that it ran on is counted.
     price=PriceRow(A100_USD, "second", seconds=5.0, worst=4.0),
     output=OutputRow((0,), "text"),
-    checked=CHECKED,
+    checked=PRICE_NOT_CHECKED,
 )
 
 _NONE_FOUND = "No trainer for {base} was found at Replicate on {date}; {instead}"

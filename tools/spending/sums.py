@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from loradeck.engines.base import Cost
+from loradeck.tools.contracts import Estimate
 
 
 def total(costs: Sequence[Cost]) -> Cost:
@@ -20,6 +22,16 @@ def total(costs: Sequence[Cost]) -> Cost:
         price_source="live" if all(cost.price_source == "live" for cost in costs) else "table",
         price_date=min((cost.price_date for cost in costs if cost.price_date), default=""),
     )
+
+
+def estimated(cost: Cost) -> Estimate:
+    """A cost as callers see it: money to a hundredth of a cent."""
+    return Estimate(**asdict(cost) | {"usd": money(cost.usd), "worst_usd": money(cost.worst_usd)})
+
+
+def money(usd: float | None) -> float | None:
+    """An amount without the last bits of a float."""
+    return None if usd is None else round(usd, 4)
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

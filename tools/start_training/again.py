@@ -13,7 +13,7 @@ from loradeck.state import runs
 from loradeck.state.files import new_id, write_json
 from loradeck.state.records import RunRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import RunKind
+from loradeck.tools.contracts import RunKind, SpendState
 from loradeck.tools.errors import BadArgument
 from loradeck.tools.run_lookup import find_run
 from loradeck.tools.start_training.snapshot import read, take
@@ -30,6 +30,10 @@ def again(store: Store, run_id: str) -> RunRecord:
     old = find_run(store, run_id)
     if old.kind != RunKind.TRAIN:
         raise BadArgument(f"{old.id} is a {old.kind} run, no training; name one that check_status lists as training.")
+    if old.spend_state != SpendState.NONE:
+        raise BadArgument(
+            f"{old.id} was trained at {old.engine} for money; start_training asks for a price before it does so again."
+        )
     kept = read(store.workspace.run(old.id) / "dataset", old.spec["pairs"], old.spec["trigger"], old.fingerprint or "")
     new = new_id("run")
     pairs = take(store.workspace.run(new) / "dataset", [(item.image, item.caption, item.sha256) for item in kept.items])

@@ -180,7 +180,7 @@ def _table(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
 
 def _parameters(story: Story) -> list[str]:
     plan: dict[str, Any] = story.run.spec["plan"]
-    left_out = {"told", "waived", "images", "sample_prompts", "continue_from"}
+    left_out = {"told", "waived", "images", "sample_prompts", "continue_from", "maps"}
     numbers = [f"{name}: {value}" for name, value in plan.items() if name not in left_out]
     finer = json.loads(story.lora.meta.get("loradeck.options", "null")) or story.run.spec["advanced"]
     versions = json.loads(story.lora.meta.get("loradeck.versions", "{}"))
@@ -189,6 +189,7 @@ def _parameters(story: Story) -> list[str]:
             *numbers,
             *(f"{name}: {value}" for name, value in finer.items()),
             *(f"{name} {version}" for name, version in versions.items()),
+            *(f"at {plan['engine']}: {how}" for how in plan.get("maps", [])),
         ]
     )
 
@@ -196,6 +197,12 @@ def _parameters(story: Story) -> list[str]:
 def _again(story: Story) -> list[str]:
     """How to get the same file from the run's record."""
     run = story.run
+    if story.bought:
+        return [
+            f"The run {run.id} keeps the images and captions that it saw (`runs/{run.id}/dataset`). The same call of "
+            f"start_training, with another name, trains it again at {run.engine}, after a new quote; a host does not "
+            "give the same bytes twice."
+        ]
     return [
         f"The run {run.id} keeps the images and captions that it saw (`runs/{run.id}/dataset`) and every number. In "
         "the workspace's folder",

@@ -104,10 +104,7 @@ def _result(
             f"The LoRA {lora.id} ({lora.name}-v{lora.version}) was trained for {trained.steps} steps on "
             f"{len(dataset.items)} images{_fall(trained)}.{_best(kept, trained)}{note}"
         ),
-        next_step=(
-            f'render_deck_visuals(deck=..., loras=[{{"lora_id": "{lora.id}"}}]); '
-            f'view_images(of="{job.run.id}", what="samples") shows how it learned.'
-        ),
+        next_step=f'render_deck_visuals(deck=..., loras=[{{"lora_id": "{lora.id}"}}]){_shown(job, pictures)}',
         run_id=job.run.id,
         state=RunState.SUCCEEDED,
         dataset_id=job.run.dataset_id,
@@ -123,6 +120,13 @@ def _result(
         waived=[Waiver(**waiver) for waiver in job.run.waived],
         preview_note=PREVIEW_NOTE if trained.preview else None,
     )
+
+
+def _shown(job: Job, pictures: list[Artefact]) -> str:
+    """How to look at what it drew on the way, where it drew anything."""
+    if not any(picture.kind == "sample_grid" for picture in pictures):
+        return "."
+    return f'; view_images(of="{job.run.id}", what="samples") shows how it learned.'
 
 
 def _fall(trained: TrainResult) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from loradeck.tools.errors import BadArgument, Refused
 from loradeck.tools.leaving import must_not_leave
 from loradeck.tools.library import find_lora
 from loradeck.tools.rulebook.tables import NEVER_WAIVED
+from loradeck.tools.spending.sums import estimated
 from loradeck.tools.start_training.plan import make_plan, train_spec
 from loradeck.tools.start_training.snapshot import mask_hashes
 from loradeck.tools.start_training.told import what_to_know
@@ -150,7 +151,7 @@ def _prepared(
         name=name,
         trigger=trigger,
         plan=plan.model_copy(update={"told": told, "maps": engine.maps(spec)}),
-        estimate=Estimate(**asdict(cost)),
+        estimate=estimated(cost),
         preview=base is not None and base.preview,
         advanced=args.advanced,
         parent=parent,
@@ -198,6 +199,7 @@ def _engine(args: StartTrainingArgs, bench: Workbench, base_model: str) -> Engin
     offered = engine.capabilities
     able = [base.name for base in offered.base_models if "train" in base.abilities]
     if base_model not in able:
+        _say_what_instead(engine, base_model)
         raise BadArgument(
             f"{engine.name} does not train {base_model}; it trains {', '.join(able) or 'nothing'}. Choose that "
             "base_model, or another engine."
@@ -211,6 +213,14 @@ def _engine(args: StartTrainingArgs, bench: Workbench, base_model: str) -> Engin
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(offered.advanced) or 'none'}."
             raise BadArgument(f"{engine.name} has no option {option!r} in advanced; {hint}")
     return engine
+
+
+def _say_what_instead(engine: Engine, base_model: str) -> None:
+    """Raises BadArgument with the engine's own words on a base that it does not train, where it has any."""
+    try:
+        engine.defaults(base_model, 1, "style")
+    except BadSpec as error:
+        raise BadArgument(str(error)) from error
 
 
 def _judge(args: StartTrainingArgs, bench: Workbench, dataset: DatasetRecord) -> ValidateResult:

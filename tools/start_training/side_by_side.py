@@ -7,6 +7,7 @@ from dataclasses import replace
 from loradeck.engines.base import Engine, TrainSpec
 from loradeck.engines.errors import BadSpec, BadWeights, NotInstalled, ProviderError
 from loradeck.tools.contracts import EngineOffer
+from loradeck.tools.spending.sums import money
 from loradeck.tools.start_training.prepare import Prepared
 from loradeck.tools.workbench import Engines
 
@@ -49,4 +50,4 @@ def _offer(engine: Engine, spec: TrainSpec) -> EngineOffer:
         cost = engine.estimate(spec)
     except (BadSpec, BadWeights, ProviderError) as error:
         return offer.model_copy(update={"ready": False, "told": [*told, str(error)]})
-    return offer.model_copy(update={"minutes": cost.minutes, "usd": cost.usd, "told": told})
+    return offer.model_copy(update={"minutes": cost.minutes, "usd": money(cost.usd), "told": told})

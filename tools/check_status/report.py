@@ -49,7 +49,7 @@ def report(store: Store, run: RunRecord) -> CheckStatusResult:
     result = run.result if run.state == RunState.SUCCEEDED else None
     listed, answer = (_so_far(store, run), None) if result is None else _told_once(result)
     return CheckStatusResult(
-        summary=" ".join(filter(None, [_summary(run, left, found, result), spent(store, run)])),
+        summary=_with_money(_summary(run, left, found, result), store, run),
         next_step=_next_step(store, run, found, result),
         run_id=run.id,
         state=RunState(run.state),
@@ -115,6 +115,12 @@ def _summary(run: RunRecord, left: float | None, found: Sequence[Diagnosis], res
     told = "" if run.state == RunState.RUNNING else run.error or run.message  # a running one's is a bare word
     said = found[0].what if found else told
     return f"{what} {said.rstrip('.')}." if said else what
+
+
+def _with_money(summary: str, store: Store, run: RunRecord) -> str:
+    """The summary with what is known of the money, where it does not say so itself."""
+    told = spent(store, run)
+    return summary if not told or f"{run.cost_usd or 0.0:.2f} USD" in summary else f"{summary} {told}"
 
 
 def _eta(left: float | None) -> str:

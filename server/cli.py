@@ -122,10 +122,11 @@ def _serve(options: argparse.Namespace) -> int:
     chosen = settings.load()
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=chosen.log_level, stream=sys.stderr, format=form)
-    _hush()
     from loradeck.server import app
     from loradeck.server.launch import launch
+    from loradeck.server.telling import hush
 
+    hush()
     server = app.build(chosen.home, launch(chosen.home))
     gc.freeze()
     gc.enable()
@@ -138,12 +139,6 @@ def _serve(options: argparse.Namespace) -> int:
         sys.stdout.reconfigure(line_buffering=True)
     server.run("stdio")
     return OK
-
-
-def _hush() -> None:
-    """Addresses of hosted services carry keys and marks, and their clients log addresses."""
-    for chatty in ("httpx", "httpx2", "httpcore"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _recover_soon(home: Path) -> None:
@@ -270,10 +265,10 @@ def _worker(options: argparse.Namespace) -> int:
 
 def _webhooks(options: argparse.Namespace) -> int:
     from loradeck.engines.hosted import hooks
-    from loradeck.server import settings, webhooks
+    from loradeck.server import settings, telling, webhooks
 
     logging.basicConfig(level="INFO", stream=sys.stderr, format="%(asctime)s %(message)s")
-    _hush()
+    telling.hush()
     if not hooks.expected():
         _say(
             f"{hooks.URL_VARIABLE} is not set, so that no host is asked to call back: set it to the https address of "

@@ -1,12 +1,21 @@
-"""Telling a person or a client how far a call is, without saying the same thing over and over."""
+"""What is told of a call and what is not: how far it is, without repetition, and no addresses in logs."""
 
 from __future__ import annotations
 
+import logging
 import time
 
 from loradeck.server.opening import Progress
 
 REPEAT_SECONDS = 5.0
+CHATTY = ("httpx", "httpx2", "httpcore", "httpcore2", "anthropic")
+"""Libraries that log each request with its address."""
+
+
+def hush() -> None:
+    """Keep addresses out of logs: those of hosted services carry signatures and the marks of purchases."""
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def seldom(tell: Progress) -> Progress:

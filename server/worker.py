@@ -27,6 +27,7 @@ from loradeck import LoradeckError
 from loradeck.engines.errors import Cancelled
 from loradeck.server import settings
 from loradeck.server.launch import launch
+from loradeck.server.telling import hush
 from loradeck.state import runs, spend
 from loradeck.state.errors import LeaseLost, StateError
 from loradeck.state.files import now
@@ -214,6 +215,7 @@ def main(arguments: list[str]) -> int:
         return 2
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.Formatter.converter = time.gmtime
+    hush()
     stopping = threading.Event()
     _on_signals(stopping.set)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -105,6 +106,19 @@ def test_a_defect_is_one_general_sentence_and_its_traceback_stays_in_the_log(
     assert "worker.log" in error
     assert "secret" not in error
     assert "secret /etc/path" in caplog.text
+
+
+def test_a_worker_s_log_names_no_address_since_some_carry_signatures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("LORADECK_HOME", str(tmp_path))
+    monkeypatch.setattr(worker, "_on_signals", lambda stop: None)
+    caplog.set_level(logging.INFO)
+    for name in ("httpx", "httpx2", "httpcore"):
+        caplog.set_level(logging.NOTSET, logger=name)
+    assert worker.main(["run_nosuch"]) == 1
+    assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
+    assert not logging.getLogger("httpx2").isEnabledFor(logging.INFO)
 
 
 def test_a_changed_image_stops_the_run_before_it_trains(store: Store) -> None:

@@ -147,12 +147,16 @@ def let_go(store: Store, run_id: str, token: str) -> None:
 
 
 def request_cancel(store: Store, run_id: str) -> RunRecord:
-    """Ask a run to stop. A queued one that no worker holds is cancelled at once; an ended one is left alone."""
+    """Ask a run to stop. A queued one that no worker holds is cancelled at once; an ended one is left alone.
+
+    Where a host is at work for it, a worker has to end that there first.
+    """
     with store.transaction():
         run = get(store, run_id)
         if run.state in ENDED:
             return run
-        if run.state == "queued" and not process_alive(run.pid, run.pid_started):
+        held = process_alive(run.pid, run.pid_started) or _goes_on_elsewhere(store, run)
+        if run.state == "queued" and not held:
             store.change(RunRecord, run_id, state="cancelled", cancel_requested=True, finished_at=now(), token=None)
         else:
             store.change(RunRecord, run_id, cancel_requested=True)
@@ -160,8 +164,14 @@ def request_cancel(store: Store, run_id: str) -> RunRecord:
 
 
 def requeue(store: Store, run_id: str) -> RunRecord:
-    """Make an ended run ready to go on (its journal and checkpoints stay). The caller launches it."""
+    """Make an ended run ready to go on (its journal and checkpoints stay). The caller launches it.
+
+    One that somebody else made ready meanwhile is left to its worker: what that one buys must not be bought beside it.
+    """
     with store.transaction() as db:
+        run = get(store, run_id)
+        if run.state not in ENDED:
+            return run
         store.change(
             RunRecord,
             run_id,
@@ -207,8 +217,7 @@ def sweep(store: Store, hand_out: bool = True) -> tuple[list[RunRecord], list[Ru
             if waits and not hand_out:
                 continue
             if waits and _may_launch(store, run.id):
-                if elsewhere:
-                    store.change(RunRecord, run.id, state="queued", token=None, pid=None, pid_started=None)
+                store.change(RunRecord, run.id, state="queued", token=None, pid=None, pid_started=None)
                 waiting.append(get(store, run.id))
             else:
                 _bury(store, run)

@@ -201,6 +201,16 @@ def test_recovery_launches_what_waits_with_nobody_to_run_it_and_only_once(store:
     assert launched == [run.id]
 
 
+def test_a_queued_run_whose_worker_died_while_it_waited_is_claimed_by_the_worker_that_recovery_launches(
+    store: Store,
+) -> None:
+    run, _ = claimed(store)
+    store.change(RunRecord, run.id, state="queued", pid=None, lease_until=0.0)
+    claims: list[RunRecord | None] = []
+    runs.recover(store, lambda run_id: claims.append(runs.claim(store, run_id)))
+    assert [one.id for one in claims if one is not None] == [run.id]
+
+
 def test_a_run_whose_workers_never_come_up_is_failed_in_the_end(store: Store) -> None:
     run = runs.enqueue(store, "train", {})
     launched: list[str] = []
@@ -225,6 +235,16 @@ def test_a_requeued_run_keeps_its_journal_and_starts_clean(store: Store) -> None
     assert runs.claim(store, run.id) is not None
 
 
+def test_a_run_that_two_make_ready_at_once_stays_with_the_first_worker(store: Store) -> None:
+    run, token = claimed(store)
+    runs.finish(store, run.id, token, "failed")
+    runs.requeue(store, run.id)
+    first = runs.claim(store, run.id)
+    assert first is not None
+    assert runs.requeue(store, run.id).token == first.token  # by another server, which saw it as failed
+    assert runs.claim(store, run.id) is None
+
+
 def test_one_run_at_a_time_holds_the_device_and_the_oldest_that_waits_is_next(store: Store) -> None:
     (first, first_token), (second, second_token), (third, third_token) = (claimed(store) for _ in range(3))
     assert runs.take_device(store, "local", first.id, first_token)
@@ -241,6 +261,7 @@ def test_one_run_at_a_time_holds_the_device_and_the_oldest_that_waits_is_next(st
 def test_a_resumed_run_is_not_kept_out_by_the_lease_of_its_former_self(store: Store) -> None:
     run, token = claimed(store)
     assert runs.take_device(store, "local", run.id, token)
+    store.change(RunRecord, run.id, state="lost")
     runs.requeue(store, run.id)
     again = runs.claim(store, run.id)
     assert again is not None

@@ -85,8 +85,12 @@ class Registry:
             ) from error
 
     def choose(self, base_model: str, ability: str) -> Engine:
-        """The engine that "auto" means for a base: the first ready one that can. Raises NotInstalled."""
+        """The engine that "auto" means for a base: the first ready one that can, of those that cost nothing if any.
+
+        Raises NotInstalled.
+        """
         reasons: list[str] = []
+        costly: Engine | None = None
         for name in self.names():
             try:
                 engine = self.open(name)
@@ -97,9 +101,13 @@ class Registry:
             if base is None or ability not in base.abilities:
                 continue
             ready = engine.available()
-            if ready.ready:
+            if ready.ready and not engine.capabilities.costs_money:
                 return engine
+            if ready.ready:
+                costly = costly or engine
             reasons.append(f"{name} could, but {ready.why} {ready.fix}".strip())
+        if costly is not None:
+            return costly
         raise NotInstalled(self._nobody(base_model, ability, reasons))
 
     def captioner(self, name: str) -> Captioner:

@@ -22,11 +22,12 @@ class Fake:
     name: str
     bases: dict[str, set[Ability]]
     ready: Availability = field(default_factory=lambda: Availability(True))
+    costs: bool = False
 
     @property
     def capabilities(self) -> Capabilities:
         infos = tuple(BaseModelInfo(name, frozenset(abilities)) for name, abilities in self.bases.items())
-        return Capabilities(frozenset().union(*self.bases.values()), infos)
+        return Capabilities(frozenset().union(*self.bases.values()), infos, costs_money=self.costs)
 
     def available(self) -> Availability:
         return self.ready
@@ -102,6 +103,14 @@ def test_auto_takes_the_first_ready_engine_that_can() -> None:
     found = registry_of(sleepy, drawer, trainer)
     assert found.choose("x", "train").name == "trainer"
     assert found.choose("x", "draw").name == "drawer"
+
+
+def test_auto_takes_what_costs_nothing_before_what_costs_and_what_costs_before_nothing() -> None:
+    dear = Fake("dear", {"x": {"draw", "train"}}, costs=True)
+    free = Fake("free", {"x": {"draw"}})
+    found = registry_of(dear, free)
+    assert found.choose("x", "draw").name == "free"
+    assert found.choose("x", "train").name == "dear"
 
 
 def test_an_engine_that_could_but_is_not_ready_is_named_with_its_remedy() -> None:

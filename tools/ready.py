@@ -22,7 +22,10 @@ def drawing_engine(bench: Workbench, name: str, base: str) -> Engine:
 
 
 def editing_engine(bench: Workbench, name: str, needed: Set[Ability]) -> Engine:
-    """A ready engine with these abilities, which need no base; "auto" is the first. Raises NotInstalled or Refused."""
+    """A ready engine with these abilities, which need no base. Raises NotInstalled or Refused.
+
+    "auto" is the first, of those that cost nothing if any.
+    """
     if name != "auto":
         engine = bench.engines.open(name)
         if not needed <= engine.capabilities.abilities:
@@ -30,6 +33,7 @@ def editing_engine(bench: Workbench, name: str, needed: Set[Ability]) -> Engine:
         _require_ready(engine)
         return engine
     reasons: list[str] = []
+    costly: Engine | None = None
     for one in bench.engines.names():
         try:
             engine = bench.engines.open(one)
@@ -39,9 +43,13 @@ def editing_engine(bench: Workbench, name: str, needed: Set[Ability]) -> Engine:
         if not needed <= engine.capabilities.abilities:
             continue
         ready = engine.available()
-        if ready.ready:
+        if ready.ready and not engine.capabilities.costs_money:
             return engine
+        if ready.ready:
+            costly = costly or engine
         reasons.append(f"{one} could, but {ready.why} {ready.fix}".strip())
+    if costly is not None:
+        return costly
     told = f" ({' '.join(reasons)})" if reasons else ""
     raise NotInstalled(f"No engine here is ready to {_listed(needed)} pictures{told}; {INSTEAD}")
 

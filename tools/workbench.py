@@ -21,7 +21,10 @@ class Engines(Protocol):
         """The engine of that name. Raises NotInstalled with the known names when there is none."""
 
     def choose(self, base_model: str, ability: str) -> Engine:
-        """The engine that "auto" means for a base: the first ready one that can. Raises NotInstalled."""
+        """The engine that "auto" means for a base: the first ready one that can, of those that cost nothing if any.
+
+        Raises NotInstalled.
+        """
 
     def captioner(self, name: str) -> Captioner:
         """Who describes pictures: the one of that name, or for "auto" the first that is ready. Raises NotInstalled."""

@@ -138,6 +138,12 @@ def test_a_quote_needs_a_limit_that_covers_its_worst_case(tmp_path: Path) -> Non
         agree(work, OFFER, "quote_nosuch", 8.0)
 
 
+@pytest.mark.parametrize("most", [float("inf"), float("nan"), -1.0])
+def test_a_limit_that_limits_nothing_is_none(most: float) -> None:
+    with pytest.raises(ValueError, match="max_cost_usd"):
+        StartTrainingArgs(dataset_id="ds_1", max_cost_usd=most)
+
+
 def test_what_nobody_can_price_is_not_started(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="nobody can say"):
         agree(bench(tmp_path), replace(OFFER, cost=Cost()), None, None)
@@ -362,6 +368,19 @@ def test_a_stop_reaches_the_host_of_a_run_that_failed_here(tmp_path: Path) -> No
         stop.handler(stop.args.model_validate({"run_id": run_id}), replace(work, progress=_hurry))
     assert launched == [run_id]
     assert runs.get(work.store, run_id).cancel_requested
+
+
+def test_a_stop_reaches_the_host_of_a_run_that_waits_for_its_next_worker(tmp_path: Path) -> None:
+    work = bench(tmp_path)
+    run_id = started(work)
+    purse = reporter(work, run_id).purse
+    purse.intend("train", "endpoint", 8.0)
+    purse.submitted("train", "req-1")
+    died(work, run_id)
+    runs.recover(work.store, lambda run_id: None)
+    asked = runs.request_cancel(work.store, run_id)
+    assert (asked.state, asked.cancel_requested) == ("queued", True)
+    assert runs.claim(work.store, run_id) is not None, "a worker ends it at its host"
 
 
 def _hurry(done: float, total: float | None, message: str) -> None:

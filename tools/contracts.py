@@ -475,7 +475,7 @@ class WriteCaptionsArgs(Strict):
     trigger_only: bool = Field(False, description="Write the bare trigger where nothing else is known.")
     engine: str = Field("auto", description="For mode=vision: auto, anthropic, replicate, fal.")
     quote_id: str | None = Field(None, description="Agreed to.")
-    max_cost_usd: float | None = Field(None, ge=0, description="Never spend more.")
+    max_cost_usd: float | None = Field(None, ge=0, allow_inf_nan=False, description="Never spend more.")
 
 
 class CaptionRefusal(BaseModel):
@@ -568,7 +568,7 @@ class StartTrainingArgs(Strict):
     continue_from: str | None = Field(None, description="A LoRA id: warm start, after the set has grown.")
     resume: str | None = Field(None, description="A run id: go on from its last checkpoint.")
     quote_id: str | None = Field(None, description="Of the quote that the person agreed to.")
-    max_cost_usd: float | None = Field(None, ge=0, description="Never spend more.")
+    max_cost_usd: float | None = Field(None, ge=0, allow_inf_nan=False, description="Never spend more.")
 
 
 class TrainingPlan(BaseModel):
@@ -758,7 +758,7 @@ class RenderArgs(Strict):
     )
     output_dir: str | None = Field(None, description='Copy the files here too, now and later; "" ends that.')
     quote_id: str | None = Field(None, description="Of the quote that the person agreed to.")
-    max_cost_usd: float | None = Field(None, ge=0, description="Never spend more.")
+    max_cost_usd: float | None = Field(None, ge=0, allow_inf_nan=False, description="Never spend more.")
 
 
 class VisualRow(BaseModel):
@@ -801,7 +801,7 @@ class CandidatesArgs(Strict):
     mode: Literal["three_pass", "reference", "text"] | None = Field(None, description="Default: by profile.")
     engine: str = Field("auto", description="auto, local ...")
     quote_id: str | None = Field(None, description="Of the quote that the person agreed to.")
-    max_cost_usd: float | None = Field(None, ge=0, description="Never spend more.")
+    max_cost_usd: float | None = Field(None, ge=0, allow_inf_nan=False, description="Never spend more.")
 
 
 class Candidate(BaseModel):

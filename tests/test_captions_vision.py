@@ -273,6 +273,23 @@ def test_a_caption_that_somebody_wrote_meanwhile_stays(
     assert "left as they are: 3" in answer.summary
 
 
+def test_the_same_call_sent_again_while_the_person_is_asked_is_one_run(on: Workbench, host: Anthropic) -> None:
+    idle = replace(on, launch=lambda run_id: None, progress=_hurry)
+
+    def ask(question: str) -> bool:
+        with pytest.raises(Refused, match="no more waiting"):
+            call(replace(idle, ask=lambda question: True))
+        return True
+
+    with pytest.raises(Refused, match="no more waiting"):
+        call(replace(idle, ask=ask))
+    assert on.store.count(RunRecord, "kind = 'caption'") == 1
+
+
+def _hurry(done: float, total: float | None, message: str) -> None:
+    raise Refused("no more waiting in a test")
+
+
 def test_while_a_run_is_at_work_another_wish_is_refused_and_the_same_one_joins(
     on: Workbench, host: Anthropic, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,10 +87,14 @@ def handle(args: WriteCaptionsArgs, bench: Workbench, dataset: DatasetRecord) ->
     spec = {"asked": plan.asked, "images": [image.id for image in plan.images], "told": plan.told}
     columns = {"dataset_id": dataset.id, "name": dataset.name, "engine": plan.captioner.name}
     with bench.store.transaction():
-        run = runs.enqueue(bench.store, RunKind.CAPTION, spec, run_id=run_id, **columns)
-        commit(bench.store, agreed, run_id)
+        twin = _twin(bench.store, plan)  # another call may have been quicker while the person was asked
+        if twin is None:
+            runs.enqueue(bench.store, RunKind.CAPTION, spec, run_id=run_id, **columns)
+            commit(bench.store, agreed, run_id)
+    if twin is not None:
+        return _joined(bench, twin)
     bench.launch(run_id)
-    return _followed(bench, run, plan.told)
+    return _followed(bench, runs.get(bench.store, run_id), plan.told)
 
 
 def jobs_of(store: Store, images: Sequence[ImageRecord], asked: dict[str, Any], said: str = "") -> list[CaptionJob]:

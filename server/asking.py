@@ -1,12 +1,13 @@
 """A yes-or-no question to the person, by elicitation, in both eras of the protocol.
 
 Up to 2025-11-25 the server asks in the middle of a call. Since 2026-07-28 a call ends with the question and the client
-makes it again with the answer; the answer counts only for the very words that were shown.
+makes it again with the answer; the answer counts only for the very words that were shown, and once: a client that
+sends the call another time has the person asked another time.
 """
 
 from __future__ import annotations
 
-import hashlib
+import secrets
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -22,6 +23,11 @@ from loradeck import LoradeckError
 ASKED_BY_RESULT = "2026-07-28"
 """The first version in which a call ends with its question; versions sort as text."""
 KEY = "spend"
+MOST_OPEN = 1000
+"""Questions of this process that may wait for their answers; the oldest is then asked anew."""
+
+_open: dict[str, str] = {}
+"""What was asked and not answered yet, by the state that its answer comes back with."""
 
 
 class Yes(BaseModel):
@@ -40,9 +46,11 @@ class Asking(LoradeckError):
     def result(self) -> InputRequiredResult:
         """The question on the wire."""
         params = ElicitRequestFormParams(message=self.question, requested_schema=render_elicitation_schema(Yes))
-        return InputRequiredResult(
-            input_requests={KEY: ElicitRequest(params=params)}, request_state=_digest(self.question)
-        )
+        state = secrets.token_urlsafe()
+        _open[state] = self.question
+        for oldest in list(_open)[:-MOST_OPEN]:
+            _open.pop(oldest, None)
+        return InputRequiredResult(input_requests={KEY: ElicitRequest(params=params)}, request_state=state)
 
 
 def asker(context: Context[Any, Any]) -> Callable[[str], bool | None]:
@@ -71,10 +79,7 @@ def _can_ask(context: Context[Any, Any]) -> bool:
 
 def _answered(context: Context[Any, Any], question: str) -> bool:
     answer = (context.input_responses or {}).get(KEY)
-    if not isinstance(answer, ElicitResult) or context.request_state != _digest(question):
+    asked = _open.pop(context.request_state or "", None)
+    if not isinstance(answer, ElicitResult) or asked != question:
         raise Asking(question)
     return answer.action == "accept" and (answer.content or {}).get("agree") is True
-
-
-def _digest(question: str) -> str:
-    return hashlib.sha256(question.encode()).hexdigest()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from mcp import Client
@@ -15,7 +16,7 @@ from support.engine import registry
 
 from loradeck.engines.base import Cost
 from loradeck.engines.errors import OverBudget
-from loradeck.server import app, worker
+from loradeck.server import app, asking, worker
 from loradeck.state import runs, spend
 from loradeck.state.files import now
 from loradeck.state.records import CaptionRecord, PurchaseRecord, RunRecord, SpendRecord
@@ -451,3 +452,30 @@ def test_a_client_that_can_ask_asks_the_person_in_both_eras(
     else:
         assert "The person said no" in result.content[0].text
         assert Store(tmp_path).count(RunRecord) == 0
+
+
+def test_a_yes_counts_once_so_that_a_call_sent_twice_asks_twice() -> None:
+    declared = SimpleNamespace(elicitation=SimpleNamespace(form={}, url=None))
+    call = SimpleNamespace(
+        protocol_version=asking.ASKED_BY_RESULT, client_capabilities=declared, input_responses=None, request_state=None
+    )
+    with pytest.raises(asking.Asking) as question:
+        asking.asker(cast("Any", call))("Spend 2.00 USD?")
+    yes = ElicitResult(action="accept", content={"agree": True})
+    call.input_responses, call.request_state = {asking.KEY: yes}, question.value.result().request_state
+    assert asking.asker(cast("Any", call))("Spend 2.00 USD?") is True
+    with pytest.raises(asking.Asking):
+        asking.asker(cast("Any", call))("Spend 2.00 USD?")
+
+
+def test_a_yes_counts_for_the_words_that_were_shown_alone() -> None:
+    declared = SimpleNamespace(elicitation=SimpleNamespace(form={}, url=None))
+    yes = ElicitResult(action="accept", content={"agree": True})
+    call = SimpleNamespace(
+        protocol_version=asking.ASKED_BY_RESULT,
+        client_capabilities=declared,
+        input_responses={asking.KEY: yes},
+        request_state=asking.Asking("Spend 2.00 USD?").result().request_state,
+    )
+    with pytest.raises(asking.Asking):
+        asking.asker(cast("Any", call))("Spend 9.00 USD?")

@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 from PIL import Image
 from pypdf import PdfReader
+from support.datasets import ready_dataset
 from support.decks import deck, render
 from support.images import save
 from support.painter import Painter, bench, trained
 
 from loradeck.state import runs
-from loradeck.state.records import DeckRecord, RunRecord, VisualRecord
+from loradeck.state.records import DeckRecord, ImageRecord, RunRecord, VisualRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import RenderResult, RunState
+from loradeck.tools.datasets import copy_path
 from loradeck.tools.errors import BadArgument, NotFound, NotYet, Refused
 from loradeck.tools.render_deck_visuals.plan import Brush, Leaned, Look, Visual
 from loradeck.tools.workbench import Workbench
@@ -515,6 +517,32 @@ def test_a_costly_engine_draws_only_what_was_agreed_to_and_only_what_is_missing(
     one = render(work, deck_id=made.deck_id, edits=[{"slide": "cover", "add": "at night"}])
     assert one.state == RunState.QUOTED
     assert "drawing 1 pictures" in one.summary
+
+
+def test_a_reference_that_may_not_leave_is_not_sent_elsewhere(tmp_path: Path) -> None:
+    painter = Painter(base="flux2-klein-4b", elsewhere=True)
+    work = bench(Store(tmp_path / "home"), painter)
+    image = work.store.where(ImageRecord, "dataset_id = ?", [ready_dataset(work.store).id], limit=1)[0]
+    work.store.change(ImageRecord, image.id, rights={"may_leave": False})
+    copy = shutil.copyfile(copy_path(work.store, image), tmp_path / "renamed.png")
+    with pytest.raises(Refused, match=r"IMG-RIGHTS: references: 1 of the images .*nothing was sent"):
+        render(work, deck=deck(), base_model=painter.base, loras=[], references=[str(copy)])
+    assert painter.requests == []
+
+
+def test_a_lora_that_learned_from_what_may_not_leave_is_not_sent_elsewhere(tmp_path: Path) -> None:
+    painter = Painter(elsewhere=True)
+    work = bench(Store(tmp_path), painter)
+    image = work.store.where(ImageRecord, "dataset_id = ?", [ready_dataset(work.store).id], limit=1)[0]
+    work.store.change(ImageRecord, image.id, rights={"may_leave": False})
+    run = runs.enqueue(work.store, "train", {"pairs": [{"image": image.copy_sha256}]})
+    runs.request_cancel(work.store, run.id)
+    first = trained(work.store, run_id=run.id)
+    grown = trained(work.store, parent_lora_id=first.id)
+    for lora in (first, grown):
+        with pytest.raises(Refused, match=r"IMG-RIGHTS: what .* learned from: 1 of the images"):
+            render(work, deck=deck(), loras=[{"lora_id": lora.id}])
+    assert painter.requests == []
 
 
 def test_a_pick_that_is_not_there_names_the_takes(work: Workbench) -> None:

@@ -200,6 +200,16 @@ def test_an_image_that_may_not_leave_stops_an_engine_elsewhere_and_no_other(tmp_
             assert house.start(engine="tiny", dataset_id=dataset.id).run_id is not None
 
 
+def test_an_image_that_was_marked_meanwhile_stops_a_run_that_is_resumed_elsewhere(tmp_path: Path) -> None:
+    house = House(tmp_path, leaves_machine=True)
+    run_id = house.start(engine="tiny", dataset_id=ready_dataset(house.store).id).run_id
+    house.store.change(RunRecord, run_id, state="lost")
+    image = house.store.where(ImageRecord, order="number")[2]
+    house.store.change(ImageRecord, image.id, rights=image.rights | {"may_leave": False})
+    with pytest.raises(Refused, match=r"IMG-RIGHTS: the set of run_\w+: 1 of the images .*nothing was sent"):
+        house.start(resume=run_id)
+
+
 @pytest.mark.parametrize("rule", ["CAP-TRIGGER", "IMG-READABLE", "TRN-FINGERPRINT", "TRN-SPEND"])
 def test_some_rules_are_never_set_aside(house: House, dataset: DatasetRecord, rule: str) -> None:
     spoil(house.store, dataset.id)

@@ -1,11 +1,12 @@
-"""Images that may not leave this machine stay here (IMG-RIGHTS)."""
+"""Images that may not leave this machine stay here (IMG-RIGHTS), and so do files of them and what learned from them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from loradeck.engines.base import Engine
-from loradeck.state.records import ImageRecord
+from loradeck.state.records import ImageRecord, LoraRecord, RunRecord
+from loradeck.state.store import Store
 from loradeck.tools.errors import Refused
 
 MOST_NUMBERS = 12
@@ -20,3 +21,42 @@ def must_not_leave(engine: Engine, images: Sequence[ImageRecord]) -> None:
             f"{', '.join(staying[:MOST_NUMBERS])}), and {engine.name} is elsewhere; nothing was sent. Use "
             "engine=local, reject these images, or record other rights with curate_dataset."
         )
+
+
+def files_must_not_leave(store: Store, engine: Engine, hashes: Iterable[str], what: str) -> None:
+    """Raises Refused (IMG-RIGHTS) where a file that an engine elsewhere would get is an image that may not leave.
+
+    `hashes` are SHA-256 of the files' bytes, `what` names the files.
+    """
+    if not engine.capabilities.leaves_machine:
+        return
+    staying = {
+        digest
+        for image in store.where(ImageRecord, "rights like '%may_leave%'")
+        if image.rights.get("may_leave") is False
+        for digest in (image.sha256, image.copy_sha256)
+        if digest is not None
+    }
+    count = len(staying.intersection(hashes))
+    if count:
+        raise Refused(
+            f"IMG-RIGHTS: {what}: {count} of the images are marked as not to leave this machine, and {engine.name} is "
+            "elsewhere; nothing was sent. Use engine=local, choose others, or record other rights with curate_dataset."
+        )
+
+
+def loras_must_not_leave(store: Store, engine: Engine, loras: Iterable[LoraRecord]) -> None:
+    """Raises Refused (IMG-RIGHTS) where a LoRA, or one that it goes on from, learned images that may not leave."""
+    for lora in loras:
+        files_must_not_leave(store, engine, _learned(store, lora), f"what {lora.name} v{lora.version} learned from")
+
+
+def _learned(store: Store, lora: LoraRecord) -> set[str]:
+    """SHA-256 of the images that a LoRA saw, as far as they are known here."""
+    found: set[str] = set()
+    following: LoraRecord | None = lora
+    while following is not None:
+        run = store.find(RunRecord, following.run_id) if following.run_id else None
+        found |= {pair["image"] for pair in (run.spec.get("pairs") or [] if run is not None else [])}
+        following = store.find(LoraRecord, following.parent_lora_id) if following.parent_lora_id else None
+    return found

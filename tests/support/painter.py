@@ -45,6 +45,7 @@ class Painter:
     die_after: int | None = None
     colour: Callable[[str, int], tuple[int, int, int]] | None = None
     costs: bool = False
+    elsewhere: bool = False
     tells: tuple[str, ...] = ()
     base: str = "preview"
     requests: list[DrawRequest] = field(default_factory=list)
@@ -52,7 +53,7 @@ class Painter:
     @property
     def capabilities(self) -> Capabilities:
         base = BaseModelInfo(self.base, frozenset({"draw"}), preview=self.base == "preview")
-        return Capabilities(frozenset({"draw"}), (base,), costs_money=self.costs)
+        return Capabilities(frozenset({"draw"}), (base,), self.costs, self.elsewhere)
 
     def available(self) -> Availability:
         return Availability(True)

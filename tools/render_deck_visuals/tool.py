@@ -7,10 +7,11 @@ from typing import Any
 
 from loradeck.state import runs
 from loradeck.state.files import new_id
-from loradeck.state.records import DeckRecord, RunRecord
+from loradeck.state.records import DeckRecord, LoraRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import RenderArgs, RenderResult, RunKind, RunState
 from loradeck.tools.errors import BadArgument, NotYet, Refused
+from loradeck.tools.leaving import files_must_not_leave, loras_must_not_leave
 from loradeck.tools.library import find_lora
 from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.render_deck_visuals.gallery import find_deck
@@ -75,7 +76,8 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
     """
     store = bench.store
     wanted.output_dir = _output_dir(args.output_dir, record)
-    looks = {ref: look_of(find_lora(store, ref), 1.0) for ref in wanted.style.lora_ids()}
+    loras = {ref: find_lora(store, ref) for ref in wanted.style.lora_ids()}
+    looks = {ref: look_of(lora, 1.0) for ref, lora in loras.items()}
     _same_base(wanted.style.base_model, looks)
     for references in wanted.style.leanings():
         require_taken(wanted.style.base_model, references)
@@ -87,6 +89,7 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
     if "pptx" in args.formats:
         wanted.told.append("PowerPoint files come with a later release; the PDF and its Typst source were made.")
     missing = [visual for visual in planned if visual.recipe not in drawn.get(visual.slide, set())]
+    _must_not_leave(bench, loras, missing)
     agreed = agreed_on(args, bench, wanted, missing)
     if isinstance(agreed, Quoted):
         return agreed
@@ -113,6 +116,14 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
         if agreed is not None:
             commit(store, agreed, run.id)
         return run
+
+
+def _must_not_leave(bench: Workbench, loras: dict[str, LoraRecord], missing: list[Visual]) -> None:
+    """Raises Refused (IMG-RIGHTS) where a picture would send an image that may not leave, or what learned from one."""
+    for brush in dict.fromkeys(visual.brush for visual in missing):
+        engine = bench.engines.open(brush.engine)
+        loras_must_not_leave(bench.store, engine, (loras[look.lora_id] for look in brush.looks))
+        files_must_not_leave(bench.store, engine, (one.sha256 for one in brush.references), "references")
 
 
 def _same_base(base: str, looks: dict[str, Look]) -> None:

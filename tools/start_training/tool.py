@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from loradeck.state import runs
+from loradeck.state import runs, spend
 from loradeck.state.files import new_id, sha256_json, write_json
 from loradeck.state.records import LoraRecord, RunRecord
 from loradeck.state.store import Store
@@ -20,6 +20,7 @@ from loradeck.tools.contracts import (
     TrainingPlan,
 )
 from loradeck.tools.errors import BadArgument
+from loradeck.tools.leaving import files_must_not_leave
 from loradeck.tools.run_lookup import find_run
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.spending.agreement import Agreed, Offer, Quoted, agree, commit
@@ -156,6 +157,9 @@ def _resume(args: StartTrainingArgs, bench: Workbench) -> StartTrainingResult:
 
 
 def _go_on(run: RunRecord, bench: Workbench) -> StartTrainingResult:
+    if not spend.purchases(bench.store, run.id):  # else its images were sent before
+        hashes = [pair["image"] for pair in run.spec["pairs"]]
+        files_must_not_leave(bench.store, bench.engines.open(run.engine), hashes, f"the set of {run.id}")
     step = run.step
     queued = runs.requeue(bench.store, run.id)
     runs.add_event(bench.store, run.id, f"Resumed on request; it had come to step {step} of {run.steps}.")

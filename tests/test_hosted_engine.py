@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -688,10 +689,34 @@ def test_what_would_meet_every_picture_ends_it_once_those_under_way_are_in(bench
     bench.host.faults = [None, None, (Refused("memory answered 4xx", 402, kind), False)]
     with pytest.raises(ProviderError, match="nothing was bought"):
         bench.draw(9)
-    assert bench.host.sent == 3
-    assert len(list((bench.folder / "out").iterdir())) == 2
+    assert bench.host.sent == 4, "one by itself, then the three that go with it"
+    assert len(list((bench.folder / "out").iterdir())) == 3
     assert len(bench.draw(9).pictures) == 9
     assert len(bench.requests) == 9
+
+
+@pytest.mark.parametrize("kind", ["key", "credit", "forbidden"])
+def test_what_refuses_every_picture_is_met_by_a_single_request(bench: Bench, kind: str) -> None:
+    bench.host.at_once, bench.host.faults = 64, [(Refused("memory answered 4xx", 403, kind), False)] * 64
+    with pytest.raises(ProviderError, match="nothing was bought"):
+        bench.draw(9)
+    assert bench.host.sent == 1
+
+
+def test_pictures_are_bought_side_by_side_once_the_host_took_one(bench: Bench) -> None:
+    bench.host.at_once, alone = 64, bench.host.create
+    meeting = threading.Barrier(8)
+
+    def create(endpoint: str, inputs: Any, purchase: Any, destination: str = "") -> Any:
+        if bench.host.requests:
+            meeting.wait(5)  # broken where fewer than eight are on their way together
+        with lock:
+            return alone(endpoint, inputs, purchase, destination)
+
+    lock = threading.Lock()
+    bench.host.create = create  # type: ignore[method-assign]
+    assert len(bench.draw(9).pictures) == 9
+    assert bench.host.sent == 9
 
 
 def test_over_budget_what_was_bought_is_brought_in(bench: Bench) -> None:
@@ -706,13 +731,13 @@ def test_a_stop_before_all_are_bought_buys_no_more_and_ends_what_is_under_way(be
     bench.result = Standing("running")
 
     def stopped() -> None:
-        if bench.host.sent == 3:
+        if bench.host.sent > 1:
             raise Cancelled("Stopped as asked.")
 
     bench.reporter.raise_if_cancelled = stopped  # type: ignore[method-assign]
-    with pytest.raises(Cancelled, match=r"cost 0\.30 USD"):
-        bench.draw(9)
-    assert [request.cancels for request in bench.requests] == [1, 1, 1]
+    with pytest.raises(Cancelled, match=r"cost 0\.90 USD"):
+        bench.draw(20)
+    assert [request.cancels for request in bench.requests] == [1] * 9
 
 
 def test_a_stop_after_a_crash_ends_all_that_an_earlier_worker_bought(bench: Bench) -> None:

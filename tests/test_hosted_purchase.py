@@ -15,7 +15,14 @@ from support.purse import Killed, MemoryPurse
 
 from loradeck.engines.base import Purchase
 from loradeck.engines.errors import BadSpec, Cancelled, NotInstalled, OverBudget, ProviderError, Unknown
-from loradeck.engines.hosted.purchase import LOOKS_SECONDS, THROTTLED_SECONDS, NeverArrived, buy
+from loradeck.engines.hosted.purchase import (
+    LOOKS_SECONDS,
+    THROTTLED_SECONDS,
+    Ahead,
+    NeverArrived,
+    buy,
+    send_together,
+)
 from loradeck.engines.hosted.wire import Ambiguous, NeverSent, Refused
 
 NOW = datetime(2026, 11, 28, 12, 0, 30, tzinfo=UTC)
@@ -300,3 +307,86 @@ class Waiting(list[float]):
     def append(self, seconds: float) -> None:
         super().append(seconds)
         self._meanwhile()
+
+
+# --------------------------------------------------------------------------- several at once
+
+KEYS = [f"p{number}" for number in range(4)]
+
+
+def ahead(shop: Shop, keys: list[str]) -> dict[str, Exception]:
+    return send_together(shop.host, shop.purse, [Ahead(key, "a/b", {"x": key}, 5.0) for key in keys])
+
+
+def meets(shop: Shop, **faults: Exception) -> None:
+    """The host does so to the first request with these inputs; what is dropped has arrived."""
+    create = shop.host.create
+
+    def made(endpoint: str, inputs: Any, purchase: Purchase, destination: str = "") -> Any:
+        error = faults.pop(inputs["x"], None)
+        if error is None or isinstance(error, Ambiguous):
+            created = create(endpoint, inputs, purchase, destination)
+        if error is not None:
+            raise error
+        return created
+
+    shop.host.create = made  # type: ignore[method-assign]
+
+
+def test_every_intent_is_on_the_disk_before_the_first_of_several_requests_leaves() -> None:
+    shop, seen = Shop(), []
+    create = shop.host.create
+
+    def made(*given: Any) -> Any:
+        seen.append(len(shop.purse.bought))
+        return create(*given)
+
+    shop.host.create = made  # type: ignore[method-assign]
+    assert ahead(shop, KEYS) == {}
+    assert seen == [4] * 4
+    assert {one.state for one in shop.purse.all()} == {"submitted"}
+    assert {shop.buy(key, x=key).key for key in KEYS} == set(KEYS)
+    assert shop.host.sent == 4
+
+
+def test_whatever_became_of_several_is_written_down_and_each_is_gone_on_with_by_itself() -> None:
+    shop = Shop()
+    refused = Refused("memory answered 422", 422, "input")
+    meets(shop, p1=refused, p2=DOWN, p3=DROPPED)
+    met = ahead(shop, KEYS)
+    assert [shop.purse.bought[key].state for key in KEYS] == ["submitted", "void", "void", "unknown"]
+    assert met == {"p1": refused, "p2": DOWN, "p3": DROPPED}
+    sent = shop.host.sent
+
+    def goes_on(key: str) -> Purchase:
+        return buy(
+            shop.host, shop.purse, key, "a/b", {"x": key}, 5.0, sleep=shop.waits.append, now=lambda: NOW, met=met[key]
+        )
+
+    with pytest.raises(ProviderError, match="422; nothing was bought"):
+        goes_on("p1")
+    assert (shop.host.sent, shop.waits) == (sent, []), "what was refused is not sent again"
+    assert goes_on("p2").state == "submitted"
+    assert (shop.host.sent, len(shop.waits)) == (sent + 1, 1), "what never left is sent after a pause"
+    found = goes_on("p3")
+    assert found.provider_id is not None
+    assert shop.host.requests[found.provider_id].inputs == {"x": "p3"}
+    assert shop.host.sent == sent + 1, "what may have arrived is looked for"
+
+
+def test_what_several_may_not_cost_together_is_not_sent() -> None:
+    shop = Shop()
+    shop.purse.limit_usd = 10.0
+    assert ahead(shop, KEYS) == {}
+    assert (shop.host.sent, len(shop.purse.bought)) == (2, 2)
+    with pytest.raises(OverBudget):
+        shop.buy("p2", x="p2")
+
+
+def test_a_kill_while_several_are_on_their_way_never_buys_one_twice() -> None:
+    shop = Shop()
+    shop.purse.crash_on = "submitted"
+    with pytest.raises(Killed):
+        ahead(shop, KEYS)
+    bought = {shop.buy(key, x=key).provider_id for key in KEYS}
+    assert (len(bought), shop.host.sent) == (4, 4)

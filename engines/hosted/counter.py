@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from loradeck.engines.base import Purchase, Reporter
+from loradeck.engines.errors import EngineError
 from loradeck.engines.hosted import purchase
 from loradeck.engines.hosted.host import Host
 from loradeck.engines.hosted.sending import Sending
@@ -43,6 +44,7 @@ class Counter:
         self.host, self.reporter, self._now, self.sleep = host, reporter, clocks.now, clocks.sleep
         self.watch = Watch(host, reporter, sleep=clocks.sleep, clock=clocks.clock)
         self.sending = Sending(host, reporter, clocks.now)
+        self._met: dict[str, Exception] = {}
 
     def has(self, key: str) -> bool:
         """Whether something was bought under that key, or may have been: it is gone on with."""
@@ -72,7 +74,28 @@ class Counter:
             order.destination,
             sleep=self.watch.wait,
             now=self._now,
+            met=self._met.pop(key, None),
         )
+
+    def send_ahead(self, wanted: Sequence[tuple[str, Callable[[], Order]]]) -> set[str]:
+        """Send new orders side by side; gives the keys of those that the host took.
+
+        `place` is then called for each all the same, and goes on with whatever became of it: all waiting, looking and
+        telling is done there, one after the other. Raises as `Watch.hear`.
+        """
+        self.watch.hear()
+        ahead: list[purchase.Ahead] = []
+        for key, make in wanted:
+            if self.has(key):
+                continue
+            try:
+                order = make()
+            except EngineError:
+                break  # `place` meets it again, and it is told there
+            self.reporter.journal.put(_place(key), vars(order))
+            ahead.append(purchase.Ahead(key, **vars(order)))
+        self._met |= purchase.send_together(self.host, self.reporter.purse, ahead)
+        return {one.key for one in ahead if self.has(one.key) and one.key not in self._met}
 
 
 def _place(key: str) -> str:

@@ -21,6 +21,9 @@ MOST_BYTES = 200 * 2**20
 """A picture of 8192 pixels a side is smaller."""
 ITS_OWN = {"content", "input"}
 """Refusals that are of one picture; any other (a key, credit) would meet all that follow."""
+SIDE_BY_SIDE = 8
+"""So many are bought together: a create takes a connection of its own, and 64 one by one would take as long as the
+drawing itself. As many may be in doubt after a crash, each to be looked for."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Drawing:
     told: dict[str, None] = field(default_factory=dict)
     made: dict[str, Picture] = field(default_factory=dict)
     under_way: dict[str, Asked] = field(default_factory=dict)
+    taken: bool = False
     stop: EngineError | None = None
 
     def all(self) -> DrawResult:
@@ -64,8 +68,9 @@ class Drawing:
         while left and self.counter.has(left[0].key):  # under way at the host already: followed before more is bought
             self._buy(left.popleft())
         while left or self.under_way:
-            while left and self.stop is None and len(self.under_way) < self.counter.host.at_once:
-                self._buy(left.popleft())
+            while left and self.stop is None and (room := self.counter.host.at_once - len(self.under_way)) > 0:
+                several = min(SIDE_BY_SIDE, room, len(left)) if self.taken else 1
+                self._buy_together([left.popleft() for _ in range(several)])
             if self.stop is not None:
                 left.clear()
             self._take(self.counter.watch.ended())
@@ -86,6 +91,13 @@ class Drawing:
                 missing.append(one)
         return sorted(missing, key=lambda one: not self.counter.has(one.key))
 
+    def _buy_together(self, several: Sequence[Asked]) -> None:
+        """Buy some side by side, once the host took one of them: a wrong key, say, is met by a single request."""
+        sent = self.counter.send_ahead([(one.key, one.order) for one in several]) if len(several) > 1 else set()
+        for one in sorted(several, key=lambda one: one.key not in sent):  # followed before anything waits
+            if self.stop is None or self.counter.has(one.key):
+                self._buy(one)
+
     def _buy(self, one: Asked) -> None:
         try:
             purchase = self.counter.place(one.key, one.order)
@@ -100,6 +112,7 @@ class Drawing:
         except (OverBudget, NotInstalled) as error:
             self.stop = error
         else:
+            self.taken = True
             self.under_way[purchase.key] = one
             self.counter.watch.follow(purchase, quick=True)
 

@@ -7,13 +7,15 @@ is looked for in the host's list, unless a webhook tells of it first, and is nev
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from loradeck import LoradeckError
 from loradeck.engines.base import Purchase, Purse
-from loradeck.engines.errors import BadSpec, NotInstalled, ProviderError, Unknown
+from loradeck.engines.errors import BadSpec, NotInstalled, OverBudget, ProviderError, Unknown
 from loradeck.engines.hosted.client import pause
 from loradeck.engines.hosted.host import Created, Host
 from loradeck.engines.hosted.wire import Ambiguous, NeverSent, Refused, WireError
@@ -60,11 +62,13 @@ def buy(
     *,
     sleep: Sleep = time.sleep,
     now: Now = utc_now,
+    met: Exception | None = None,
 ) -> Purchase:
     """Buy once, whatever happens in between; gives the purchase as submitted, or as it was settled before.
 
     Called again with the same key after a crash it finds its request again and never sends another. Used by one
-    thread for one purse. An error that `sleep` raises (the person said stop) ends it where nothing was sent.
+    thread for one purse. An error that `sleep` raises (the person said stop) ends it where nothing was sent. `met` is
+    what the first try met, where it was sent ahead (see `send_together`).
 
     Raises OverBudget; ProviderError where it is certain that nothing was bought, with the next step; Unknown where
     that is not certain. A purchase of which nothing was bought is sent anew by the next call.
@@ -74,10 +78,57 @@ def buy(
     if there is None or there.state == "void":
         there = purse.intend(key, endpoint, worst_usd)
         if there.state == "intended":
-            return order.send(there)
+            return order.send(there, met)
     if there.state in {"submitted", "settled"}:
         return there
-    return order.find_again(there, "loradeck ended before the answer was written down")
+    return order.find_again(there, str(met or "loradeck ended before the answer was written down"))
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A request to be sent together with others: as `buy` takes it."""
+
+    key: str
+    endpoint: str
+    inputs: Mapping[str, Any]
+    worst_usd: float
+    destination: str = ""
+
+
+def send_together(host: Host, purse: Purse, requests: Sequence[Ahead]) -> dict[str, Exception]:
+    """Send new requests side by side, each once; gives what went wrong, by key, for `buy` to go on with.
+
+    Every intent is on the disk before the first request leaves, and every answer is written down before this returns;
+    the ledger is used by the calling thread alone. What may not be bought (over budget) is left to `buy`, and told
+    there. Whatever may have arrived is `unknown` then, and what surely did not is void.
+    """
+    intended: list[tuple[Ahead, Purchase]] = []
+    for request in requests:
+        try:
+            intended.append((request, purse.intend(request.key, request.endpoint, request.worst_usd)))
+        except OverBudget:
+            break
+
+    def send(pair: tuple[Ahead, Purchase]) -> Created | Exception:
+        request, purchase = pair
+        try:
+            return host.create(request.endpoint, request.inputs, purchase, request.destination)
+        except (WireError, NotInstalled, BadSpec) as error:
+            return error
+
+    with ThreadPoolExecutor(max(1, len(intended)), thread_name_prefix="create") as pool:
+        outcomes = list(pool.map(send, intended))
+    met: dict[str, Exception] = {}
+    for (request, _), outcome in zip(intended, outcomes, strict=True):
+        if isinstance(outcome, Created):
+            purse.submitted(request.key, outcome.id, outcome.handle)
+            continue
+        met[request.key] = outcome
+        if isinstance(outcome, Ambiguous):
+            purse.unknown(request.key, str(outcome))
+        else:
+            purse.void(request.key, str(outcome))
+    return met
 
 
 class _Order:
@@ -97,12 +148,18 @@ class _Order:
         self.host, self.purse, self.key, self.endpoint = host, purse, key, endpoint
         self.inputs, self.destination, self.sleep, self.now = inputs, destination, sleep, now
 
-    def send(self, purchase: Purchase) -> Purchase:
-        """Send what was just intended, again only while it is certain that nothing arrived."""
+    def send(self, purchase: Purchase, met: Exception | None = None) -> Purchase:
+        """Send what was just intended, again only while it is certain that nothing arrived.
+
+        `met` counts as what the first try came to.
+        """
         tried, waited = 0, 0.0
         while True:
             tried += 1
             try:
+                if met is not None:
+                    first, met = met, None
+                    raise first
                 created = self.host.create(self.endpoint, self.inputs, purchase, self.destination)
             except NeverSent as error:
                 if tried >= TRIES:

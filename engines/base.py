@@ -144,6 +144,10 @@ class TrainSpec:
     advanced: dict[str, Any] = field(default_factory=dict)
 
 
+HIGH_NOISE = "high_noise_lora"
+"""Metadata key of a training that gives two files (Wan 2.2): the name of the second, which lies beside the first."""
+
+
 @dataclass(frozen=True)
 class TrainResult:
     """A LoRA file, alpha folded in, and what was measured on the way."""

@@ -16,6 +16,7 @@ The tree::
     +-- OverBudget         the run's limit, the day's or the workspace's would be passed; nothing was sent
     +-- ProviderError      a hosted service refused or failed
         +-- Unknown        it is not known whether a paid request arrived; it is never sent again by itself
+        +-- CameToNothing  what was bought has ended and left nothing to fetch: a resumed run gets nothing more
 """
 
 from __future__ import annotations
@@ -86,3 +87,7 @@ class ProviderError(EngineError):
 
 class Unknown(ProviderError):
     """It is not known whether a paid request arrived."""
+
+
+class CameToNothing(ProviderError):
+    """What was bought has ended and left nothing that could be fetched; only a new purchase can bring more."""

@@ -17,7 +17,8 @@ from support.painter import trained
 from support.training import lease_runs_out, wait_for
 
 from loradeck.engines import local
-from loradeck.engines.errors import BadSpec, BadWeights
+from loradeck.engines.errors import BadSpec, BadWeights, CameToNothing
+from loradeck.engines.hosted.download import Expired
 from loradeck.engines.registry import Registry
 from loradeck.server import worker
 from loradeck.server.launch import launch
@@ -597,6 +598,21 @@ def test_a_training_that_its_engine_refused_is_started_anew_and_not_resumed(
     assert "reject it with curate_dataset" in status.summary
     assert f'start_training(dataset_id="{dataset.id}"' in status.next_step
     assert "resume" not in status.next_step
+
+
+@pytest.mark.parametrize("ending", [CameToNothing, Expired])
+def test_a_training_that_came_to_nothing_at_its_host_is_quoted_anew_and_not_resumed(
+    ending: type[Exception], house: House, dataset: DatasetRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ending("The training at fal failed. It was not charged.")
+
+    monkeypatch.setattr(TinyEngine, "train", fail)
+    run_id = house.start(dataset_id=dataset.id).run_id
+    assert house.work(run_id) == "failed"
+    step = house.status(run_id=run_id).next_step
+    assert step.startswith(f'start_training(dataset_id="{dataset.id}", engine="tiny", ...) tells the price')
+    assert "resume" not in step
 
 
 def test_a_held_out_loss_that_does_not_fall_or_turns_is_told_after_half_the_steps() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from loradeck.engines import files
-from loradeck.engines.errors import ProviderError
+from loradeck.engines.errors import CameToNothing, ProviderError
 from loradeck.engines.hosted.client import is_private, opened, pause
 from loradeck.engines.hosted.wire import Ambiguous, NeverSent, Refused, WireError
 
@@ -32,7 +32,7 @@ Sleep = Callable[[float], None]
 HeadersFor = Callable[[str], Mapping[str, str]]
 
 
-class Expired(ProviderError):
+class Expired(CameToNothing):
     """A result is at its host no more: it was paid for, and cannot be fetched from that address again."""
 
 

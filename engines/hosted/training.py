@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from loradeck.engines import files
-from loradeck.engines.base import DatasetFolder, Purchase, TrainResult, TrainSpec
-from loradeck.engines.errors import BadWeights, ProviderError
+from loradeck.engines.base import HIGH_NOISE, DatasetFolder, Purchase, TrainResult, TrainSpec
+from loradeck.engines.errors import BadWeights, CameToNothing, ProviderError
 from loradeck.engines.hosted import download, outputs, recipes, returned, schema, unpack, zipping
 from loradeck.engines.hosted.counter import Counter, Order
 from loradeck.engines.hosted.host import Standing
@@ -23,8 +23,6 @@ RESULT = "train/result"
 """Journal key of what came of it."""
 RETURNED = "returned"
 """The folder of a run that holds what the host gave back, as it gave it."""
-HIGH_NOISE = "high_noise_lora"
-"""Metadata key: the name of the second file, which lies beside the first (Wan 2.2)."""
 DIGEST_OF_HIGH_NOISE = "high_noise_sha256"
 
 
@@ -57,7 +55,7 @@ def train(counter: Counter, training: Training) -> TrainResult:
     counter.watch.follow(purchase, steps=recipes.steps_of(training.row, training.spec))
     [(purchase, standing)] = counter.watch.ended()
     if standing.stage != "done":
-        raise ProviderError(_failed(counter.host.name, training.row.endpoint, purchase, standing))
+        raise CameToNothing(_failed(counter.host.name, training.row.endpoint, purchase, standing))
     result = _result(counter, training, purchase, standing)
     counter.reporter.journal.put(RESULT, asdict(result) | {"lora_path": str(result.lora_path)})
     return result
@@ -113,7 +111,7 @@ def _failed(host: str, endpoint: str, purchase: Purchase, standing: Standing) ->
     step = standing.next_step or "look at its log in the dashboard there"
     return (
         f"{what}{why}. {outputs.charged(host, standing, purchase.worst_usd)} {step.rstrip('.')}. This run buys nothing "
-        "again: start a new one with start_training."
+        "again: start a new one with start_training (without resume and quote_id), which tells its price first."
     )
 
 

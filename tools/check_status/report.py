@@ -29,6 +29,8 @@ RECENT = 20
 SOONEST, LATEST = 2.0, 25.0
 REFUSALS = ("BadSpec", "BadWeights")
 """Classes of errors by which an engine refuses a plan."""
+NOTHING_MORE = ("CameToNothing", "Expired")
+"""Classes of errors after which a resumed training gets nothing from its host any more."""
 STANDS = {
     RunState.QUEUED: "waits",
     RunState.PREPARING: "is being prepared",
@@ -146,8 +148,14 @@ def _next_step(store: Store, run: RunRecord, found: Sequence[Diagnosis], result:
 
 
 def _after_failure(store: Store, run: RunRecord) -> str:
-    """A training that its engine refuses is planned anew, since a resumed run keeps its plan."""
-    if run.kind == RunKind.TRAIN and runs.journal_get(store, run.id, runs.ERROR_KIND) in REFUSALS:
+    """A training that its engine refuses is planned anew, since a resumed run keeps its plan and what it bought."""
+    kind = runs.journal_get(store, run.id, runs.ERROR_KIND) if run.kind == RunKind.TRAIN else None
+    if kind in NOTHING_MORE:
+        return (
+            f'start_training(dataset_id="{run.dataset_id}", engine="{run.engine}", ...) tells the price of a new '
+            f"training; {run.id} gets nothing more."
+        )
+    if kind in REFUSALS:
         return f'Change what the message names in a new call: start_training(dataset_id="{run.dataset_id}", ...).'
     return f"Do what the message says, then {resume_call(run)}."
 

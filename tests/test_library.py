@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from support.painter import trained
 
+from loradeck.engines.base import HIGH_NOISE
 from loradeck.state.files import sha256_file
 from loradeck.state.records import LoraRecord
 from loradeck.state.store import Store
 from loradeck.tools.errors import NotFound
-from loradeck.tools.library import default_lora, find_lora, library, lora_row, safe_name
+from loradeck.tools.library import default_lora, find_lora, library, lora_row, safe_name, second_file
+from loradeck.tools.start_training.usage import usage
 
 
 @pytest.fixture
@@ -45,6 +47,28 @@ def test_a_run_that_registers_again_after_its_file_was_lost_puts_it_back(store: 
     Path(lora.path).unlink()
     trained(store, run_id="run_a")
     assert sha256_file(Path(lora.path)) == lora.sha256
+
+
+def test_the_second_file_of_a_lora_is_kept_beside_the_first_under_its_name_and_told_with_how_to_use_it(
+    store: Store,
+) -> None:
+    high = store.workspace.home / "high.safetensors"
+    high.write_bytes(b"the half for high noise")
+    lora = trained(store, "Baker", base_model="wan-2.2", preview=False, meta={HIGH_NOISE: high.name})
+    second = second_file(lora)
+    assert second == store.workspace.home / "loras" / "wan-2.2" / "baker-v1-high-noise.safetensors"
+    assert second.read_bytes() == high.read_bytes()
+    assert "`baker-v1-high-noise.safetensors`, for the model of wan-2.2 that begins in high noise" in usage(lora)[-1]
+
+
+def test_a_second_file_that_was_lost_is_put_back_too(store: Store) -> None:
+    high = store.workspace.home / "high.safetensors"
+    high.write_bytes(b"the half for high noise")
+    second = second_file(trained(store, run_id="run_a", meta={HIGH_NOISE: high.name}))
+    assert second is not None
+    second.unlink()
+    trained(store, run_id="run_a", meta={HIGH_NOISE: high.name})
+    assert second.read_bytes() == high.read_bytes()
 
 
 def test_two_trainings_that_end_together_never_share_a_version(store: Store) -> None:

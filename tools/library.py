@@ -9,6 +9,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+from loradeck.engines.base import HIGH_NOISE
 from loradeck.state.files import atomic, new_id, sha256_file
 from loradeck.state.records import LoraRecord
 from loradeck.state.store import Store
@@ -41,19 +42,24 @@ def register_lora(
     """Copy a LoRA file into the library as the next version of its name and base, and write its row.
 
     Called again for the same run it gives the same record, and only puts the file back where it is gone. The copy
-    happens under the write lock, so that two trainings of one name never take the same version.
+    happens under the write lock, so that two trainings of one name never take the same version. A second file that
+    `meta` names beside the source (`engines.base.HIGH_NOISE`) is kept beside the first, and named anew.
     Raises DiskFull or WorkspaceReadOnly; the library is then as it was.
     """
     with store.transaction():
         known = store.where(LoraRecord, "run_id = ?", [run_id], limit=1) if run_id else []
         if known:
-            if not Path(known[0].path).is_file():
-                _copy(source, Path(known[0].path))
+            _copy_missing(source, Path(known[0].path))
+            _copy_missing(_second(source, meta), second_file(known[0]))
             return known[0]
         name = safe_name(name)
         version = 1 + max((lora.version for lora in _versions(store, base_model, name)), default=0)
         path = store.workspace.loras(base_model) / f"{name}-v{version}.safetensors"
         _copy(source, path)
+        if second := _second(source, meta):
+            beside = path.with_name(f"{path.stem}-high-noise{path.suffix}")
+            _copy(second, beside)
+            meta = {**meta, HIGH_NOISE: beside.name}
         record = LoraRecord(
             id=new_id("lora"),
             name=name,
@@ -110,6 +116,11 @@ def library(store: Store, base_model: str | None = None) -> list[LoraRecord]:
     return store.where(LoraRecord, condition, values, order="created_at desc, version desc, rowid desc")
 
 
+def second_file(lora: LoraRecord) -> Path | None:
+    """The second file of a LoRA that has two (Wan 2.2: the half for high noise), or None."""
+    return _second(Path(lora.path), lora.meta)
+
+
 def lora_row(record: LoraRecord) -> LoraRow:
     """What a caller sees of a LoRA."""
     return LoraRow(
@@ -137,6 +148,16 @@ def lora_row(record: LoraRecord) -> LoraRow:
 def _versions(store: Store, base_model: str, name: str) -> list[LoraRecord]:
     """All versions of a name, the deleted ones too, since a version is never given twice."""
     return store.where(LoraRecord, "base_model = ? and name = ?", [base_model, name])
+
+
+def _second(first: Path, meta: dict[str, Any]) -> Path | None:
+    name = meta.get(HIGH_NOISE)
+    return first.with_name(str(name)) if name else None
+
+
+def _copy_missing(source: Path | None, path: Path | None) -> None:
+    if source is not None and path is not None and not path.is_file():
+        _copy(source, path)
 
 
 def _copy(source: Path, path: Path) -> None:

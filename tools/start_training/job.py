@@ -8,7 +8,7 @@ from loradeck.engines.base import DatasetFolder, TrainResult
 from loradeck.state import runs
 from loradeck.state.records import LoraRecord, SampleRecord
 from loradeck.tools.contracts import Artefact, RunState, TrainedResult, TrainingPlan, Waiver
-from loradeck.tools.library import find_lora, lora_row, register_lora
+from loradeck.tools.library import find_lora, lora_row, register_lora, second_file
 from loradeck.tools.reporter import patiently
 from loradeck.tools.start_training import checkpoints
 from loradeck.tools.start_training.card import card_path, write_card
@@ -113,7 +113,7 @@ def _result(
         final_loss=trained.final_loss,
         held_out_first=trained.held_out_first,
         held_out_last=trained.held_out_last,
-        artefacts=[_artefact("lora", Path(lora.path)), _artefact("card", card_path(lora)), *pictures, *points],
+        artefacts=[*_files(lora), _artefact("card", card_path(lora)), *pictures, *points],
         checkpoints=kept.count,
         checkpoints_in=kept.folder,
         best_step=kept.best.step if kept.best else None,
@@ -127,6 +127,13 @@ def _shown(job: Job, pictures: list[Artefact]) -> str:
     if not any(picture.kind == "sample_grid" for picture in pictures):
         return "."
     return f'; view_images(of="{job.run.id}", what="samples") shows how it learned.'
+
+
+def _files(lora: LoraRecord) -> list[Artefact]:
+    """The LoRA's file, and its second one where it has two."""
+    second = second_file(lora)
+    further = [_artefact("lora_high_noise", second)] if second is not None else []
+    return [_artefact("lora", Path(lora.path)), *further]
 
 
 def _fall(trained: TrainResult) -> str:

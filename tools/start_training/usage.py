@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from loradeck.state.records import LoraRecord
+from loradeck.tools.library import second_file
 
 PIPELINES = {
     "flux1-dev": ("FluxPipeline", "black-forest-labs/FLUX.1-dev"),
@@ -36,6 +37,18 @@ def usage(lora: LoraRecord) -> list[str]:
     return [
         f"{first}{_comfy(lora, file)}",
         SNIPPET.format(pipeline=pipeline, weights=weights, file=file, trigger=trigger),
+        *_second(lora, file),
+    ]
+
+
+def _second(lora: LoraRecord, file: str) -> list[str]:
+    """What a LoRA of two files needs besides."""
+    second = second_file(lora)
+    if second is None:
+        return []
+    return [
+        f"It has a second file, `{second.name}`, for the model of {lora.base_model} that begins in high noise; "
+        f"`{file}` is for the one that ends in low noise. Load each into its own model, and keep the two together."
     ]
 
 

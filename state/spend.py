@@ -65,7 +65,7 @@ def accept(store: Store, quote_id: str, run_id: str, max_cost_usd: float, limits
             raise KeyError(quote_id)
         if record.run_id is not None:
             raise ValueError(f"{quote_id} was used for {record.run_id}")
-        require_room(store, min(record.worst_usd or 0.0, max_cost_usd), limits)
+        require_room(store, min(record.worst_usd or 0.0, max_cost_usd), limits, instead_of=run_id)
         stamp = now()
         store.change(
             SpendRecord, quote_id, state="intended", run_id=run_id, max_cost_usd=max_cost_usd, accepted_at=stamp

@@ -16,8 +16,10 @@ from support.decks import deck, render
 from support.images import save
 from support.painter import Painter, bench, trained
 
+from loradeck.engines.base import DrawRequest, DrawResult, Reporter
+from loradeck.engines.errors import ProviderError
 from loradeck.state import runs
-from loradeck.state.records import DeckRecord, ImageRecord, RunRecord, VisualRecord
+from loradeck.state.records import DeckRecord, ImageRecord, PurchaseRecord, RunRecord, SpendRecord, VisualRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import RenderResult, RunState
 from loradeck.tools.datasets import copy_path
@@ -517,6 +519,56 @@ def test_a_costly_engine_draws_only_what_was_agreed_to_and_only_what_is_missing(
     one = render(work, deck_id=made.deck_id, edits=[{"slide": "cover", "add": "at night"}])
     assert one.state == RunState.QUOTED
     assert "drawing 1 pictures" in one.summary
+
+
+class Buyer(Painter):
+    """A painter at a host: `lost` pictures are bought, and cannot be fetched until later."""
+
+    lost = True
+
+    def draw(self, request: DrawRequest, reporter: Reporter) -> DrawResult:
+        for job in request.jobs:
+            key = f"draw/{job.id}/{job.seed}"
+            if reporter.purse.get(key) is None:
+                reporter.purse.intend(key, "endpoint", 0.05)
+                reporter.purse.submitted(key, f"req-{job.id}")
+        if self.lost:
+            raise ProviderError("The host cannot be reached; resume the run, and nothing is bought again.")
+        for job in request.jobs:
+            reporter.purse.settle(f"draw/{job.id}/{job.seed}", 0.05)
+        return super().draw(request, reporter)
+
+
+def test_pictures_that_were_bought_and_not_fetched_are_fetched_by_the_next_call_and_not_bought_again(
+    tmp_path: Path,
+) -> None:
+    painter = Buyer(costs=True)
+    work = bench(Store(tmp_path), painter)
+    quoted = render(work, deck=deck())
+    failed = render(work, deck=deck(), quote_id=quoted.quote_id, max_cost_usd=0.15)
+    assert failed.state == RunState.FAILED
+    painter.lost = False
+    made = render(work, deck_id=failed.deck_id)
+    assert (made.state, made.run_id) == (RunState.SUCCEEDED, failed.run_id)
+    assert work.store.count(PurchaseRecord) == 3
+    assert render(work, deck_id=failed.deck_id, only=["cover"]).state == RunState.QUOTED, "a new picture is a new price"
+
+
+def test_a_run_goes_on_beyond_what_was_agreed_to_for_its_whole_cost_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter = Buyer(costs=True)
+    work = bench(Store(tmp_path), painter)
+    quoted = render(work, deck=deck())
+    failed = render(work, deck=deck(), quote_id=quoted.quote_id, max_cost_usd=0.15)
+    work.store.change(SpendRecord, str(quoted.quote_id), max_cost_usd=0.1)
+    monkeypatch.setenv("LORADECK_MAX_DAY_USD", "0.2")  # room for the whole cost once, and not for it on top
+    beyond = render(work, deck_id=failed.deck_id)
+    assert beyond.state == RunState.QUOTED
+    assert f"with 0.15 USD that {failed.run_id} has spent or may have at painter costs 0.15 USD" in beyond.summary
+    painter.lost = False
+    made = render(work, deck_id=failed.deck_id, quote_id=beyond.quote_id, max_cost_usd=0.15)
+    assert (made.state, made.run_id) == (RunState.SUCCEEDED, failed.run_id)
 
 
 def test_a_reference_that_may_not_leave_is_not_sent_elsewhere(tmp_path: Path) -> None:

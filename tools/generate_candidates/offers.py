@@ -41,7 +41,7 @@ def offer_for(store: Store, plan: Plan, before: RunRecord | None) -> Offer | Non
         worst_usd=None if worst is None else worst + used,
     )
     said = f"the rest of {what}, with {used:.2f} USD that {before.id} has spent or may have"
-    return _offer(plan, said, [plan.identity, before.id, used], whole)
+    return replace(_offer(plan, said, [plan.identity, before.id, used], whole), run_id=before.id)
 
 
 def _offer(plan: Plan, what: str, binding: list[str | float], cost: Cost) -> Offer:

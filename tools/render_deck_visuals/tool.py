@@ -16,7 +16,7 @@ from loradeck.tools.library import find_lora
 from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.render_deck_visuals.gallery import find_deck
 from loradeck.tools.render_deck_visuals.plan import Look, Visual
-from loradeck.tools.render_deck_visuals.price import agreed_on
+from loradeck.tools.render_deck_visuals.price import agreed_on, unfinished
 from loradeck.tools.render_deck_visuals.references import keep, require_taken
 from loradeck.tools.render_deck_visuals.resolve import changed_deck, look_of, new_deck, style_of
 from loradeck.tools.render_deck_visuals.wish import Wish, visuals
@@ -90,7 +90,8 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
         wanted.told.append("PowerPoint files come with a later release; the PDF and its Typst source were made.")
     missing = [visual for visual in planned if visual.recipe not in drawn.get(visual.slide, set())]
     _must_not_leave(bench, loras, missing)
-    agreed = agreed_on(args, bench, wanted, missing)
+    before = unfinished(store, deck_id, missing, drawn)
+    agreed = agreed_on(args, bench, wanted, missing, before)
     if isinstance(agreed, Quoted):
         return agreed
     if agreed is not None and agreed.run_id is not None:
@@ -103,16 +104,21 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
         if busy is not None:
             raise Refused(_at_work(busy))
         _store_deck(store, deck_id, record, wanted)
-        run = runs.enqueue(
-            store,
-            RunKind.RENDER,
-            _spec(args, bench, wanted, planned),
-            name=wanted.deck.title,
-            deck_id=deck_id,
-            engine=wanted.style.engine,
-            base_model=wanted.style.base_model,
-            steps=len(missing),
-        )
+        spec = _spec(args, bench, wanted, planned)
+        if before is not None:
+            store.change(RunRecord, before.id, spec=spec)
+            run = runs.requeue(store, before.id)
+        else:
+            run = runs.enqueue(
+                store,
+                RunKind.RENDER,
+                spec,
+                name=wanted.deck.title,
+                deck_id=deck_id,
+                engine=wanted.style.engine,
+                base_model=wanted.style.base_model,
+                steps=len(missing),
+            )
         if agreed is not None:
             commit(store, agreed, run.id)
         return run

@@ -29,6 +29,7 @@ class Offer:
     """What would be bought: `call` is the tool's name, `what` a clause such as "a training of 30 images on flux2-dev".
 
     `binding` is JSON of all that decides it (dataset fingerprint, configuration, engine): another one is another offer.
+    `run_id` is a run that goes on: its cost then stands for what was agreed to for it before.
     """
 
     call: str
@@ -37,6 +38,7 @@ class Offer:
     binding: Any
     cost: Cost
     fingerprint: str = ""
+    run_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def _taken(store: Store, offer: Offer, quote_id: str, max_cost_usd: float | None
 def _require_room(store: Store, offer: Offer) -> None:
     """A price that no budget has room for is not offered."""
     try:
-        spend.require_room(store, _worst(offer.cost), limits())
+        spend.require_room(store, _worst(offer.cost), limits(), instead_of=offer.run_id)
     except OverLimit as error:
         raise Refused(f"TRN-SPEND: {error}") from error
 

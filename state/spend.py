@@ -22,6 +22,11 @@ QUOTE_HOURS = 1.0
 CENT = 0.005
 """Amounts that differ by less are the same: they are told in cents."""
 MARK_LETTERS = 12
+COUNTS_SINCE = """accepted_at is not null and (
+  accepted_at >= ? or run_id in (select run_id from purchases where created_at >= ?)
+  or run_id in (select id from runs where state in ('queued', 'preparing', 'running', 'paused'))
+)"""
+"""Agreements of runs that spent since a moment, or may spend still."""
 
 
 @dataclass(frozen=True)
@@ -103,18 +108,21 @@ def require_room(store: Store, usd: float, limits: Limits, instead_of: str | Non
 
 
 def committed(store: Store, since: str = "", without: str | None = None) -> float:
-    """USD that are spent or set aside by all runs that were agreed to since a day (ISO 8601)."""
-    rows = store.where(SpendRecord, "run_id is not null and accepted_at >= ?", [since])
+    """USD that are spent or set aside since a day (ISO 8601): by runs that were agreed to since then, and by older ones
+    what they bought since, and may buy still.
+    """
+    rows = store.where(SpendRecord, COUNTS_SINCE, [since, since], order="accepted_at")
     agreed = {row.run_id: row for row in rows if row.run_id != without}  # the newest agreement of a run stands
-    return sum(_committed_by(store, str(run_id), row) for run_id, row in agreed.items())
+    return sum(_committed_by(store, str(run_id), row, since) for run_id, row in agreed.items())
 
 
-def _committed_by(store: Store, run_id: str, agreed: SpendRecord) -> float:
-    used = used_by(purchases(store, run_id))
-    run = store.find(RunRecord, run_id)
-    if run is None or run.state not in runs.ACTIVE:
-        return used
-    return max(used, min(agreed.worst_usd or 0.0, agreed.max_cost_usd or 0.0))
+def _committed_by(store: Store, run_id: str, agreed: SpendRecord, since: str) -> float:
+    bought = purchases(store, run_id)
+    used, run = used_by(bought), store.find(RunRecord, run_id)
+    active = run is not None and run.state in runs.ACTIVE
+    aside = max(0.0, min(agreed.worst_usd or 0.0, agreed.max_cost_usd or 0.0) - used) if active else 0.0
+    fresh = (agreed.accepted_at or "") >= since
+    return aside + (used if fresh else used_by(one for one in bought if one.created_at >= since))
 
 
 def used_by(bought: Iterable[PurchaseRecord]) -> float:

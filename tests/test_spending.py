@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import sqlite_utils
 from mcp import Client
 from mcp.types import ElicitRequestParams, ElicitResult
 from support.client import ERAS, Era
@@ -19,6 +20,7 @@ from loradeck.engines.errors import OverBudget
 from loradeck.server import app, asking, worker
 from loradeck.state import runs, spend
 from loradeck.state.files import now
+from loradeck.state.migrations import migrations
 from loradeck.state.records import CaptionRecord, PurchaseRecord, RunRecord, SpendRecord
 from loradeck.state.store import Store
 from loradeck.tools.catalogue import load
@@ -188,6 +190,10 @@ def test_the_limit_of_a_day_counts_what_is_spent_under_way_and_set_aside(
     with pytest.raises(Refused, match=r"13\.00"):
         quoted(work, replace(OFFER, binding={"steps": 3}))
     work.store.change(SpendRecord, str(_agreed(work, first).id), accepted_at="2026-11-20T00:00:00+00:00")
+    with pytest.raises(Refused, match=r"13\.00"):  # agreed to on another day, and bought on this one
+        quoted(work, replace(OFFER, binding={"steps": 3}))
+    bought = spend.purchases(work.store, first)[0]
+    work.store.change(PurchaseRecord, bought.id, created_at="2026-11-20T00:00:00+00:00")
     assert quoted(work, replace(OFFER, binding={"steps": 3})).quote_id
 
 
@@ -199,6 +205,25 @@ def _agreed(work: Workbench, run_id: str) -> SpendRecord:
     found = spend.of_run(work.store, run_id)
     assert found is not None
     return found
+
+
+def test_a_workspace_of_before_there_were_purchases_keeps_its_quotes_and_agrees_to_none_of_them(tmp_path: Path) -> None:
+    tmp_path.mkdir(exist_ok=True)
+    old = sqlite_utils.Database(tmp_path / "loradeck.db")
+    migrations.apply(old, stop_before="m004_purchases")
+    old.execute(
+        "insert into spend (id, run_id, state, provider, what, quote_usd, expires_at, created_at, updated_at) values "
+        "('quote_old', null, 'quoted', 'fal', 'a training', 6.4, '2999-01-01', '2026-01-01', '2026-01-01'), "
+        "('quote_used', 'run_old', 'settled', 'fal', 'a training', 6.4, '2999-01-01', '2026-01-01', '2026-01-01')"
+    )
+    old.conn.commit()
+    old.close()
+    work = bench(tmp_path)
+    assert spend.committed(work.store) == 0.0
+    with pytest.raises(Refused, match="changed since"):
+        agree(work, OFFER, "quote_old", 8.0)
+    started(work)
+    assert spend.committed(work.store) == 8.0
 
 
 def test_two_calls_at_once_cannot_pass_a_limit_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from loradeck.engines import registry
 from loradeck.engines.base import Ability, Availability, BaseModelInfo, Capabilities
 from loradeck.engines.errors import NotInstalled
 from loradeck.engines.registry import Registry
+from loradeck.tools.contracts import TargetModel
 
 
 @dataclass
@@ -66,6 +67,17 @@ def test_packages_add_engines_by_entry_point(monkeypatch: pytest.MonkeyPatch) ->
     assert found.names() == ["local", "fal", "replicate", "alpha", "zeta"]
     assert found.open("zeta").name == "zeta"
     assert type(found.open("local")).__name__ == "LocalEngine"
+
+
+def test_every_base_that_an_engine_trains_can_be_asked_for() -> None:
+    found = Registry()
+    bases = {
+        base.name
+        for name in found.names()
+        for base in found.open(name).capabilities.base_models
+        if "train" in base.abilities
+    }
+    assert bases <= set(TargetModel)
 
 
 def test_an_engine_is_opened_once() -> None:

@@ -35,6 +35,7 @@ class TargetModel(StrEnum):
     FLUX2_DEV = "flux2-dev"
     KLEIN_4B = "flux2-klein-4b"
     KLEIN_9B = "flux2-klein-9b"
+    FLUX3_KLEIN = "flux3-klein"
     Z_IMAGE = "z-image"
     Z_IMAGE_BASE = "z-image-base"
     PREVIEW = "preview"

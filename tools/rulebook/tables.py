@@ -87,6 +87,8 @@ TARGETS: dict[TargetModel, TargetRow] = {
     TargetModel.FLUX2_DEV: TargetRow((30, 80), "Mistral-3", (800, 3000), (1e-4, 1.5e-4), (16, 48)),
     TargetModel.KLEIN_4B: TargetRow((30, 80), "Qwen3", (500, 1200), (1e-4, 3e-4), (16, 32)),
     TargetModel.KLEIN_9B: TargetRow((30, 80), "Qwen3", (500, 1200), (1e-4, 3e-4), (16, 32)),
+    # Captions as for its forerunner; steps around those of fal's trainer (1000), which sets rate and rank itself.
+    TargetModel.FLUX3_KLEIN: TargetRow((30, 80), "Qwen3-VL", (500, 1500), None, None),
     TargetModel.Z_IMAGE: TargetRow((20, 50), "Qwen3", (1000, 2000), (1e-4, 1e-4), None),
     TargetModel.Z_IMAGE_BASE: TargetRow((20, 50), "Qwen3", (1000, 2000), (5e-4, 5e-4), None),
     TargetModel.PREVIEW: TargetRow((8, 35), "small Qwen3, 64 tokens", (100, 400), None, (8, 16)),

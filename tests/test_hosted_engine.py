@@ -719,6 +719,13 @@ def test_pictures_are_bought_side_by_side_once_the_host_took_one(bench: Bench) -
     assert bench.host.sent == 9
 
 
+def test_a_picture_that_is_named_twice_is_bought_once(bench: Bench) -> None:
+    bench.host.at_once = 64
+    jobs = bench.jobs(3)
+    bench.engine.draw(DrawRequest("flux1-dev", (*jobs, *jobs)), bench.reporter)
+    assert bench.host.sent == 3
+
+
 def test_over_budget_what_was_bought_is_brought_in(bench: Bench) -> None:
     bench.reporter.purse.limit_usd = 0.2
     with pytest.raises(OverBudget):

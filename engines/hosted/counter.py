@@ -86,7 +86,7 @@ class Counter:
         self.watch.hear()
         ahead: list[purchase.Ahead] = []
         for key, make in wanted:
-            if self.has(key):
+            if self.has(key) or any(one.key == key for one in ahead):
                 continue
             try:
                 order = make()

@@ -85,9 +85,9 @@ class ProviderError(EngineError):
     """A hosted service refused or failed."""
 
 
+class CameToNothing(ProviderError):
+    """What a run bought ended without a result, and the run buys nothing again."""
+
+
 class Unknown(ProviderError):
     """It is not known whether a paid request arrived."""
-
-
-class CameToNothing(ProviderError):
-    """What was bought has ended and left nothing that could be fetched; only a new purchase can bring more."""

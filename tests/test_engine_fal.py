@@ -189,7 +189,7 @@ def test_a_picture_is_enlarged(studio: Studio) -> None:
 
 def test_no_credit_is_told_and_nothing_was_bought(studio: Studio) -> None:
     studio.service.faults.append(Fault("refused", status=403, message="User is locked. Reason: Exhausted balance."))
-    with pytest.raises(ProviderError, match=r"credit at fal is used up.*nothing was bought"):
+    with pytest.raises(ProviderError, match=r"credit at fal is used up.*Nothing was bought"):
         studio.engine.train(studio.spec("flux2-dev"), studio.dataset(), studio.reporter)
     assert studio.service.creates == []
 

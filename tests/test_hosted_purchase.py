@@ -63,7 +63,7 @@ def test_a_kill_right_after_the_intent_or_the_id_is_written_never_buys_twice(las
     with pytest.raises(Killed):
         shop.buy()
     if last == "intend":
-        with pytest.raises(ProviderError, match="nothing was bought"):
+        with pytest.raises(ProviderError, match=r"[Nn]othing was bought"):
             shop.buy()
     assert shop.host.sent == sent
     assert shop.buy().state == "submitted"
@@ -82,7 +82,7 @@ def test_a_connection_that_is_never_made_is_tried_again_then_nothing_was_spent()
     assert shop.buy().state == "submitted"
     assert (shop.host.sent, len(shop.waits)) == (3, 2)
     shop = Shop(faults=[(DOWN, False)] * 9)
-    with pytest.raises(ProviderError, match="nothing was bought and nothing was spent"):
+    with pytest.raises(ProviderError, match=r"[Nn]othing was bought and nothing was spent"):
         shop.buy()
     assert (shop.state, shop.purse.spoken_for()) == ("void", 0.0)
 
@@ -117,7 +117,7 @@ def test_a_plain_refusal_costs_nothing_and_names_the_next_step(status: int, kind
     shop = Shop(faults=[(Refused(f"memory answered {status}: steps: too many", status, kind), False)])
     with pytest.raises(ProviderError, match=step) as refused:
         shop.buy()
-    assert "steps: too many; nothing was bought" in str(refused.value)
+    assert "steps: too many. Nothing was bought" in str(refused.value)
     assert (shop.state, shop.host.sent) == ("void", 1)
 
 
@@ -363,7 +363,7 @@ def test_whatever_became_of_several_is_written_down_and_each_is_gone_on_with_by_
             shop.host, shop.purse, key, "a/b", {"x": key}, 5.0, sleep=shop.waits.append, now=lambda: NOW, met=met[key]
         )
 
-    with pytest.raises(ProviderError, match="422; nothing was bought"):
+    with pytest.raises(ProviderError, match=r"422\. Nothing was bought"):
         goes_on("p1")
     assert (shop.host.sent, shop.waits) == (sent, []), "what was refused is not sent again"
     assert goes_on("p2").state == "submitted"

@@ -344,7 +344,7 @@ def test_what_is_known_of_the_money_is_told_with_the_run(tmp_path: Path) -> None
     for key in ("a", "b"):
         purse.intend(key, "endpoint", 2.0)
     purse.submitted("a", "req-1")
-    assert "(req-1, one of unknown id (b)) at fal are under way and can cost up to 4.00 USD" in told()
+    assert "(req-1, b, whose id is not known) at fal are under way and can cost up to 4.00 USD" in told()
     purse.settle("a", 1.5)
     purse.unknown("b", "dropped")
     assert "It cost 1.50 USD so far." in told()

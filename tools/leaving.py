@@ -17,7 +17,7 @@ def must_not_leave(engine: Engine, images: Sequence[ImageRecord]) -> None:
     staying = [str(image.number) for image in images if image.rights.get("may_leave") is False]
     if staying and engine.capabilities.leaves_machine:
         raise Refused(
-            f"IMG-RIGHTS: {len(staying)} images are marked as not to leave this machine (numbers "
+            f"IMG-RIGHTS: {len(staying)} of the images may not leave this machine (numbers "
             f"{', '.join(staying[:MOST_NUMBERS])}), and {engine.name} is elsewhere; nothing was sent. Use "
             "engine=local, reject these images, or record other rights with curate_dataset."
         )

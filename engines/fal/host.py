@@ -30,8 +30,8 @@ BASE_VARIABLE = "LORADECK_FAL_URL"
 """One address that plays all roles in place of fal's three."""
 AT_ONCE = 64
 """fal's queue takes any number and works on as many as the account may have at once; the others wait there."""
-CLOCK_SKEW = timedelta(minutes=5)
-"""How far a machine's clock and fal's may be apart, where requests are sought by their time."""
+WRONG_CLOCK = timedelta(hours=14)
+"""How far a machine's clock and fal's may be apart: one that is set for another zone is not farther off."""
 STARTS_WITHIN = timedelta(hours=6)
 """A request that no machine has begun by then is dropped by fal, unbilled: its inputs lie there for a day alone."""
 RESULTS_LAST = timedelta(days=7)
@@ -129,7 +129,7 @@ class FalHost:
 
     def find(self, endpoint: str, inputs: Mapping[str, Any], purchase: Purchase) -> list[Created]:
         """What can be a purchase among what has ended since its intent, the likeliest and oldest first."""
-        since = datetime.fromisoformat(purchase.intended_at) - CLOCK_SKEW
+        since = datetime.fromisoformat(purchase.intended_at) - WRONG_CLOCK
         found = [
             (LIKELIEST.index(likeness), _when(item), str(item["request_id"]))
             for item in self._ended(endpoint, since)
@@ -152,16 +152,20 @@ class FalHost:
     # After it
 
     def look(self, created: Created, endpoint: str) -> Standing:
-        """Where a request stands. The response is asked for once it is over, as it alone tells whether it went well."""
+        """Where a request stands. The response is asked for once it is over, as it alone tells whether it went well.
+
+        It is asked for as well where the status is not known, since it tells too whether the request is over.
+        """
         with worded(endpoint):
             reply = self._get(self._address(created, endpoint, "status_url"), _known_or_gone, {"logs": "1"})
             if reply.status == 404:
                 return Standing("failed", error=GONE, next_step=LOOK_THERE, gone=True)
             told = _object(reply.json())
             standing = reading.under_way(told)
-            if standing.stage != "done":
+            if standing.stage != "done" and not standing.error:
                 return standing
-            return self._result(created, endpoint, standing, told)
+            result = self._result(created, endpoint, standing, told)
+            return standing if result.stage == "running" else result
 
     def _result(self, created: Created, endpoint: str, standing: Standing, told: Mapping[str, Any]) -> Standing:
         """What became of a request that is over, by its response; by its status where that has no response any more."""

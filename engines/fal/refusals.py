@@ -18,7 +18,8 @@ def worded(what: str) -> Iterator[None]:
     try:
         yield
     except Refused as refused:
-        raise Refused(_sentence(refused, what), refused.status, refused.kind, refused.retry_after) from None
+        sentence, says_how = _sentence(refused, what), not refused.throttled
+        raise Refused(sentence, refused.status, refused.kind, refused.retry_after, says_how=says_how) from None
 
 
 def _sentence(refused: Refused, what: str) -> str:
@@ -41,4 +42,4 @@ def _sentence(refused: Refused, what: str) -> str:
             return f"fal refused the inputs of {what}; change what it names. It said: {said}"
         case "throttled":
             return f"fal takes no more requests for now, and is asked again later. It said: {said}"
-    return f"fal refused {what} ({refused.status}). It said: {said}"
+    return f"fal refused {what} ({refused.status}); look at {page}. It said: {said}"

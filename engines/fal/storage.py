@@ -53,7 +53,7 @@ class Storage:
             cdn = self._opened()
             if path.stat().st_size > self._in_parts_above:
                 return Uploaded(self._in_parts(cdn, path, _headers(name)), gone_at)
-            reply = cdn.upload_raw("files/upload", path, headers=_headers(name))
+            reply = cdn.upload_raw("files/upload", path, headers=_headers(name), take=fine_json)
             return Uploaded(_told(reply.json(), "access_url"), gone_at)
 
     def _in_parts(self, cdn: Client, path: Path, headers: dict[str, str]) -> str:

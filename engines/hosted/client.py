@@ -155,6 +155,7 @@ class Client:
         start: int = 0,
         length: int | None = None,
         headers: Headers | None = None,
+        take: Callable[[Reply], bool] = fine,
     ) -> Reply:
         """Send a file, or `length` bytes of it from `start`, as the body, streamed; tried again. Returns the reply."""
         size = file.stat().st_size - start if length is None else length
@@ -165,7 +166,7 @@ class Client:
                 stream.seek(start)
                 yield {"content": _slice(stream, size), "headers": {"content-length": str(size)}}
 
-        return self._repeat(method, target, opened, headers=headers, tries=TRIES)
+        return self._repeat(method, target, opened, headers=headers, tries=TRIES, take=take)
 
     def request(
         self,
@@ -309,7 +310,7 @@ def opened(url: str, timeout: float, kept_alive: int) -> httpx.Client:
 
     trust_env = not on_this_machine(origin(url)[1])
     return httpx.Client(
-        verify=_certificates(trust_env, *map(os.environ.get, CERTIFICATES)),
+        verify=_certificates(*map(os.environ.get, CERTIFICATES)),
         timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS),
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=kept_alive),
         follow_redirects=False,
@@ -318,11 +319,11 @@ def opened(url: str, timeout: float, kept_alive: int) -> httpx.Client:
 
 
 @cache
-def _certificates(trust_env: bool, *_: str | None) -> ssl.SSLContext:
+def _certificates(*_: str | None) -> ssl.SSLContext:
     """Whose certificates are trusted, read once (it takes a tenth of a second) for each setting of `CERTIFICATES`."""
     import httpx
 
-    return httpx.create_ssl_context(trust_env=trust_env)
+    return httpx.create_ssl_context()
 
 
 def pause(error: WireError, tried: int) -> float:

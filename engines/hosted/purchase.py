@@ -31,6 +31,7 @@ LISTED_AFTER = timedelta(minutes=10)
 Sleep = Callable[[float], None]
 Now = Callable[[], datetime]
 
+
 NEXT_STEP = {
     "key": "set the key of {host} anew, from its page of keys",
     "credit": "add credit or raise the spending limit on the billing page of {host}",
@@ -40,6 +41,7 @@ NEXT_STEP = {
     "content": "reword the prompt or choose other pictures: its filter does not take them",
     "throttled": "try again later, or with fewer requests at a time",
 }
+"""What helps, by the kind of a refusal whose own sentence does not say it."""
 
 
 class NeverArrived(ProviderError):
@@ -168,7 +170,8 @@ class _Order:
             except Refused as error:
                 wait = pause(error, tried)
                 if not error.throttled or waited + wait > THROTTLED_SECONDS:
-                    raise self._nothing_bought(str(error), NEXT_STEP.get(error.kind, NEXT_STEP["input"])) from error
+                    step = "" if error.says_how else NEXT_STEP.get(error.kind, NEXT_STEP["input"])
+                    raise self._nothing_bought(str(error), step) from error
                 waited += wait
             except Ambiguous as error:
                 return self.find_again(self.purse.unknown(self.key, str(error)), str(error))
@@ -233,9 +236,10 @@ class _Order:
             raise
 
     def _nothing_bought(self, said: str, next_step: str, kind: type[ProviderError] = ProviderError) -> ProviderError:
+        """The error for what was surely not bought; `next_step` is empty where `said` names it."""
         self.purse.void(self.key, said)
-        step = next_step.format(host=self.host.name, endpoint=self.endpoint)
-        return kind(f"{said.rstrip('.')}; nothing was bought and nothing was spent: {step}.")
+        step = f": {next_step.format(host=self.host.name, endpoint=self.endpoint)}" if next_step else ""
+        return kind(f"{said.rstrip('.')}. Nothing was bought and nothing was spent{step}.")
 
     def _doubt(self, purchase: Purchase, why: str) -> str:
         listing = {

@@ -19,12 +19,15 @@ class NeverSent(WireError):
 class Refused(WireError):
     """The host answered no, plainly (4xx): nothing was made. `status` is the HTTP status, `kind` what it means.
 
-    `retry_after` is in seconds where the host told when to come again (429).
+    `retry_after` is in seconds where the host told when to come again (429). `says_how` is true where the message names
+    the next step already.
     """
 
-    def __init__(self, message: str, status: int, kind: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, status: int, kind: str = "", retry_after: float | None = None, *, says_how: bool = False
+    ) -> None:
         super().__init__(message)
-        self.status, self.kind, self.retry_after = status, kind, retry_after
+        self.status, self.kind, self.retry_after, self.says_how = status, kind, retry_after, says_how
 
     @property
     def throttled(self) -> bool:

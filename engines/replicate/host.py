@@ -34,7 +34,9 @@ TRAININGS, PREDICTIONS = "trainings", "predictions"
 AT_ONCE = 64
 """Replicate takes 600 predictions and 3000 other requests a minute; that many can be asked after every 2 seconds."""
 CLOCK_SKEW = timedelta(minutes=5)
-"""How far a machine's clock and Replicate's may be apart, where requests are sought by their time."""
+"""How far a machine's clock and Replicate's may be apart, where a request is sought by its time alone."""
+WRONG_CLOCK = timedelta(hours=14)
+"""How far they may be apart where a request has our mark or inputs: a clock set for another zone is not farther off."""
 DESTINATION_HARDWARE = "gpu-h100"
 """A new model must name a machine: the one that trained FLUX models draw on, whatever is named."""
 LIKELIEST = ("mark", "inputs", "removed")
@@ -184,13 +186,14 @@ class ReplicateHost:
         return self._versions[model]
 
     def find(self, endpoint: str, inputs: Mapping[str, Any], purchase: Purchase) -> list[Created]:
-        """What can be a purchase in both lists since a little before its intent, the likeliest and oldest first."""
-        since = datetime.fromisoformat(purchase.intended_at) - CLOCK_SKEW
+        """What can be a purchase in both lists since before its intent, the likeliest and oldest first."""
+        intended = datetime.fromisoformat(purchase.intended_at)
         found = [
             (LIKELIEST.index(likeness), reading.when(told), of, told)
             for of in (TRAININGS, PREDICTIONS)
-            for told in reversed(list(self._since(of, since)))
+            for told in reversed(list(self._since(of, intended - WRONG_CLOCK)))
             if (likeness := reading.likeness(told, endpoint, inputs, purchase))
+            and (likeness != "removed" or reading.when(told) >= intended - CLOCK_SKEW)
         ]
         found.sort(key=lambda one: one[:2])
         return [self._found(of, endpoint, told, purchase) for _, _, of, told in found]

@@ -19,7 +19,8 @@ def worded(endpoint: str = "") -> Iterator[None]:
         yield
     except Refused as refused:
         sentence = _sentence(refused, endpoint or "what was asked for")
-        raise Refused(sentence, refused.status, refused.kind, refused.retry_after) from None
+        says_how = not refused.throttled
+        raise Refused(sentence, refused.status, refused.kind, refused.retry_after, says_how=says_how) from None
 
 
 def _sentence(refused: Refused, endpoint: str) -> str:
@@ -41,4 +42,4 @@ def _sentence(refused: Refused, endpoint: str) -> str:
             return f"Replicate refused the inputs of {endpoint}; change what it names. It said: {said}"
         case "throttled":
             return f"Replicate takes no more requests for now, and is asked again later. It said: {said}"
-    return f"Replicate refused {endpoint} ({refused.status}). It said: {said}"
+    return f"Replicate refused {endpoint} ({refused.status}); look at its page there. It said: {said}"

@@ -9,17 +9,20 @@ from loradeck.state.records import PurchaseRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import SpendState
 
+NOTHING = "nothing was bought"
+"""How an engine's error says so already."""
+
 
 def spent(store: Store, run: RunRecord) -> str:
-    """The sentence; empty for a run that costs nothing."""
+    """The sentence; empty for a run that costs nothing, and for what its error says already."""
     if run.spend_state == SpendState.NONE:
         return ""
     bought = [one for one in spend.purchases(store, run.id) if one.state != "void"]
     if not bought:
-        return "Nothing was bought so far, and nothing spent."
+        return "" if NOTHING in (run.error or "").lower() else "Nothing was bought so far, and nothing spent."
     cost = spend.used_by(one for one in bought if one.state == "settled")
     clauses = [_settled(bought, cost), _under_way(bought), _in_doubt(bought)]
-    return " ".join(clause for clause in clauses if clause)
+    return " ".join(clause for clause in clauses if clause and clause.rstrip(".") not in (run.error or ""))
 
 
 def _settled(bought: Sequence[PurchaseRecord], cost: float) -> str:
@@ -37,7 +40,8 @@ def _under_way(bought: Sequence[PurchaseRecord]) -> str:
     if not going:
         return ""
     most = spend.used_by(going)
-    return f"{_requests(going)} at {going[0].provider} are under way and can cost up to {most:.2f} USD."
+    are = "is" if len(going) == 1 else "are"
+    return f"{_requests(going)} at {going[0].provider} {are} under way and can cost up to {most:.2f} USD."
 
 
 def _in_doubt(bought: Sequence[PurchaseRecord]) -> str:
@@ -51,5 +55,6 @@ def _in_doubt(bought: Sequence[PurchaseRecord]) -> str:
 
 
 def _requests(bought: Sequence[PurchaseRecord]) -> str:
-    named = ", ".join(one.provider_id or f"one of unknown id ({one.item})" for one in bought[:3])
-    return f"{len(bought)} requests ({named}{', ...' if len(bought) > 3 else ''})"
+    named = ", ".join(one.provider_id or f"{one.item}, whose id is not known" for one in bought[:3])
+    count = "1 request" if len(bought) == 1 else f"{len(bought)} requests"
+    return f"{count} ({named}{', ...' if len(bought) > 3 else ''})"

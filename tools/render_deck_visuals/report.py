@@ -12,6 +12,8 @@ from loradeck.tools.render_deck_visuals import gallery, looks, measure
 from loradeck.tools.wording import PREVIEW_NOTE
 
 MOST_ROWS = 60
+MOST_NAMED = 6
+"""So many slides without a picture are named in the summary."""
 MOST_PROMPT = 9_000
 """Characters of all prompts together: the answer on the largest deck stays small enough for every client."""
 
@@ -49,6 +51,10 @@ def answer(
     fresh = sum(row.fresh for row in rows)
     doubtful = [row for row in rows if row.findings]
     summary = f"{deck.title}: {fresh} picture{'s' * (fresh != 1)} drawn, {len(rows) - fresh} kept as they were."
+    missing = [slide.name for slide in deck.slides if slide.name not in {row.slide for row in rows}]
+    if missing:
+        are = "slide has" if len(missing) == 1 else "slides have"
+        summary += f" {len(missing)} {are} no picture ({', '.join(missing[:MOST_NAMED])}); told says why."
     summary += " No LoRA was used: the base drew alone." if bare else ""
     pdf = next((file.path for file in files if file.kind == "pdf"), None)
     summary += f" The deck is {pdf}." if pdf else ""
@@ -61,7 +67,8 @@ def answer(
     longest = MOST_PROMPT // max(1, len(listed))
     return RenderResult(
         summary=f"{summary} {PREVIEW_NOTE}" if preview else summary,
-        next_step=f'Look at it with view_images(of="{deck_id}", what="deck"). {_change(deck, deck_id, doubtful)}',
+        next_step=f'Look at it with view_images(of="{deck_id}", what="deck"). '
+        f"{_change(deck, deck_id, doubtful, missing)}",
         state=RunState.SUCCEEDED,
         deck_id=deck_id,
         visuals=[row.model_copy(update={"prompt": _cut(row.prompt, longest)}) for row in listed],
@@ -71,8 +78,13 @@ def answer(
     )
 
 
-def _change(deck: DeckSpec, deck_id: str, doubtful: Sequence[VisualRow]) -> str:
-    """The call that changes one picture: the first that wants it, else any."""
+def _change(deck: DeckSpec, deck_id: str, doubtful: Sequence[VisualRow], missing: Sequence[str]) -> str:
+    """The call that asks for what is missing; else the one that changes a picture: one that wants it, or any."""
+    if missing:
+        edit = f'{{"slide": "{missing[0]}", "prompt": ...}}'
+        return (
+            f'render_deck_visuals(deck_id="{deck_id}") asks for the missing alone; in other words with edits=[{edit}].'
+        )
     if doubtful:
         return f'{doubtful[0].findings[0].fix} With deck_id="{deck_id}".'
     name = deck.slides[0].name

@@ -86,7 +86,7 @@ class ProviderError(EngineError):
 
 
 class CameToNothing(ProviderError):
-    """What a run bought ended without a result, and the run buys nothing again."""
+    """What was bought has ended and left nothing that could be fetched; only a new purchase can bring more."""
 
 
 class Unknown(ProviderError):

@@ -194,7 +194,7 @@ def test_an_image_that_may_not_leave_stops_an_engine_elsewhere_and_no_other(tmp_
         image = house.store.where(ImageRecord, order="number")[2]
         house.store.change(ImageRecord, image.id, rights=image.rights | {"may_leave": False})
         if leaves:
-            with pytest.raises(Refused, match=r"IMG-RIGHTS: 1 images .* \(numbers 3\).*nothing was sent"):
+            with pytest.raises(Refused, match=r"IMG-RIGHTS: 1 of the images .* \(numbers 3\).*nothing was sent"):
                 house.start(engine="tiny", dataset_id=dataset.id)
             assert house.launched == []
         else:

@@ -311,11 +311,11 @@ def test_the_likeliest_come_first_and_strangers_not_at_all(desk: Desk) -> None:
     assert ["mark" in one.handle for one in found] == [True, False, False]
 
 
-def test_a_clock_that_is_five_minutes_ahead_still_finds_it_and_older_ones_are_somebody_elses(desk: Desk) -> None:
+def test_a_clock_that_is_hours_ahead_still_finds_it_and_older_ones_are_somebody_elses(desk: Desk) -> None:
     desk.create()
     desk.service.advance()
-    for ahead, count in ((5, 1), (6, 0)):
-        assert len(desk.host.find(DRAW, FOX, desk.purchase(at=NOW + timedelta(minutes=ahead)))) == count
+    for hours, count in ((1, 1), (13, 1), (15, 0)):
+        assert len(desk.host.find(DRAW, FOX, desk.purchase(at=NOW + timedelta(hours=hours)))) == count
 
 
 def test_a_list_without_times_settles_nothing(desk: Desk) -> None:

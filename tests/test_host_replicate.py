@@ -236,7 +236,7 @@ def test_what_fails_before_the_paid_request_bought_nothing(host, service, kind):
 
 def test_only_what_is_of_the_same_model_and_no_older_than_the_intent_can_be_ours(host, service, tmp_path):
     drawn(host, service, seed=1)
-    service.clock.forward(301)
+    service.clock.forward(15 * 3600)
     intended = purchase(service, "draw")
     drawn(host, service, seed=2)
     drawn(host, service, "lucataco/flux-dev-lora", seed=1)
@@ -252,9 +252,18 @@ def test_a_clock_that_is_a_little_ahead_hides_nothing(host, service):
     assert [one.id for one in host.find(FLUX, {"prompt": "a box", "seed": 1}, bought)] == [created.id]
 
 
+def test_a_much_older_one_counts_only_where_there_is_none_of_the_right_time(host, service):
+    older = drawn(host, service, seed=9)
+    service.clock.forward(1800)
+    bought, inputs = purchase(service, "draw"), {"prompt": "a box", "seed": 9}
+    assert [one.id for one in host.find(FLUX, inputs, bought)] == [older.id], "a clock may be wrong"
+    ours = drawn(host, service, seed=9)
+    assert [one.id for one in host.find(FLUX, inputs, bought)] == [ours.id]
+
+
 def test_all_pages_are_read_back_to_the_intent_and_no_further(host, service):
     old = [drawn(host, service, seed=9) for _ in range(4)]
-    service.clock.forward(3600)
+    service.clock.forward(15 * 3600)
     bought = purchase(service, "draw")
     ours = [drawn(host, service, seed=9) for _ in range(5)]
     service.page_size = 2

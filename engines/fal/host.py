@@ -30,8 +30,10 @@ BASE_VARIABLE = "LORADECK_FAL_URL"
 """One address that plays all roles in place of fal's three."""
 AT_ONCE = 64
 """fal's queue takes any number and works on as many as the account may have at once; the others wait there."""
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far a machine's clock and fal's are apart where both are right, when requests are sought by their time."""
 WRONG_CLOCK = timedelta(hours=14)
-"""How far a machine's clock and fal's may be apart: one that is set for another zone is not farther off."""
+"""How far they may be apart: a clock that is set for another zone is not farther off."""
 STARTS_WITHIN = timedelta(hours=6)
 """A request that no machine has begun by then is dropped by fal, unbilled: its inputs lie there for a day alone."""
 RESULTS_LAST = timedelta(days=7)
@@ -129,14 +131,17 @@ class FalHost:
 
     def find(self, endpoint: str, inputs: Mapping[str, Any], purchase: Purchase) -> list[Created]:
         """What can be a purchase among what has ended since its intent, the likeliest and oldest first."""
-        since = datetime.fromisoformat(purchase.intended_at) - WRONG_CLOCK
+        intended = datetime.fromisoformat(purchase.intended_at)
+        since = intended - WRONG_CLOCK
         found = [
             (LIKELIEST.index(likeness), _when(item), str(item["request_id"]))
             for item in self._ended(endpoint, since)
             if _when(item) >= since and (likeness := reading.likeness(item, inputs, purchase.mark))
         ]
+        near = [one for one in found if one[0] == 0 or one[1] >= intended - CLOCK_SKEW]
+        found = sorted(near or found)  # far ones count where a wrong clock alone explains it
         marks: tuple[dict[str, str], ...] = ({"mark": purchase.mark}, {})
-        return [Created(name, self._addresses(endpoint, name) | marks[rank]) for rank, _, name in sorted(found)]
+        return [Created(name, self._addresses(endpoint, name) | marks[rank]) for rank, _, name in found]
 
     def _ended(self, endpoint: str, since: datetime) -> Iterator[dict[str, Any]]:
         """Requests to an endpoint that ended since a moment. Raises WireError where a page is missing."""
@@ -165,7 +170,7 @@ class FalHost:
             if standing.stage != "done" and not standing.error:
                 return standing
             result = self._result(created, endpoint, standing, told)
-            return standing if result.stage == "running" else result
+            return standing if standing.error and result.stage == "running" else result
 
     def _result(self, created: Created, endpoint: str, standing: Standing, told: Mapping[str, Any]) -> Standing:
         """What became of a request that is over, by its response; by its status where that has no response any more."""

@@ -195,7 +195,8 @@ class ReplicateHost:
             if (likeness := reading.likeness(told, endpoint, inputs, purchase))
             and (likeness != "removed" or reading.when(told) >= intended - CLOCK_SKEW)
         ]
-        found.sort(key=lambda one: one[:2])
+        near = [one for one in found if one[0] == 0 or one[1] >= intended - CLOCK_SKEW]
+        found = sorted(near or found, key=lambda one: one[:2])  # far ones count where a wrong clock alone explains it
         return [self._found(of, endpoint, told, purchase) for _, _, of, told in found]
 
     def _found(self, of: str, endpoint: str, told: Mapping[str, Any], purchase: Purchase) -> Created:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.hosts.faults import Fault
 from support.mortal import NAMED, Nursery
 from support.spend_trials import Account, Trial
 
@@ -54,3 +55,14 @@ def test_whatever_goes_wrong_what_is_confirmed_was_bought_once_and_is_whole(
     provider: str, seed: int, nursery: Nursery, tmp_path: Path
 ) -> None:
     honest(Trial(nursery, provider, seed, tmp_path / "home").run())
+
+
+@pytest.mark.parametrize("kind", ["html_after_accept", "drop_after_accept"])
+def test_a_picture_in_doubt_is_fetched_by_the_same_call_once_the_host_tells_of_it(
+    kind: str, nursery: Nursery, tmp_path: Path
+) -> None:
+    trial = Trial(nursery, "fal", 1, tmp_path / "home")
+    trial.kind, trial.planned = "draw", [Fault(kind)]
+    account = honest(trial.run())
+    assert (account.state, account.purchases, account.creates) == ("succeeded", {"settled": 2}, 2)
+    assert account.files == 2

@@ -168,7 +168,10 @@ def listening(home: Path, service: Any) -> Iterator[str]:
 
 
 class Trial:
-    """One run on a service of its own. With `moment` its first worker dies there; else chance says."""
+    """One run on a service of its own. With `moment` its first worker dies there; else chance says.
+
+    A caller may set `kind` (train, draw) and `planned`, the only faults that there will be then.
+    """
 
     def __init__(self, nursery: Nursery, provider: str, seed: int, home: Path, moment: str | None = None) -> None:
         """`seed` decides everything but what the clock of the machine does; `home` is a folder that is not there."""
@@ -176,7 +179,7 @@ class Trial:
         self.chance = random.Random(f"{provider} {seed}")
         self.kind = "train" if self.chance.random() < 0.7 or moment else "draw"
         self.account = Account(provider, self.kind, seed)
-        self.named = moment
+        self.named, self.planned = moment, list[Fault]()
         self.service: Any = SERVICES[provider]()
         self.store = Store(home)
         self.run_id = ""
@@ -197,6 +200,9 @@ class Trial:
             self._work_off(given)
             self.service.send_late_hooks()
             self.service.wait_for_hooks()
+            if not self._over():
+                self._take_up()
+                self._shift(None, given)
             self._hold_to_account(before)
         self.store.close()
         return self.account
@@ -270,6 +276,8 @@ class Trial:
     def _faults(self, called_back: bool) -> list[Fault]:
         """Some on the creates and some on what is free; seldom none."""
         chance = self.chance
+        if self.planned:
+            return self.planned
         planned = [Fault("drop_after_accept") for moment in self.moments if moment in IN_DOUBT]
         if self.named is not None:
             return planned
@@ -294,7 +302,7 @@ class Trial:
 
     def _moments(self) -> list[str | None]:
         """How each of the first workers dies, if it does."""
-        if self.named is not None:
+        if self.named is not None or self.planned:
             return [self.named]
         many = self.chance.choices((0, 1, 2), (2, 6, 2))[0]
         return [self.chance.choice(NAMED) if self.chance.random() < 0.6 else AT_RANDOM for _ in range(many)]
@@ -352,7 +360,8 @@ class Trial:
         run = runs.get(self.store, self.run_id)
         bought = spend.purchases(self.store, self.run_id)
         paid = all(one.state == "settled" for one in bought)
-        return run.state == "succeeded" or bool(run.state == "failed" and bought and paid)
+        at_host = any(one.state in {"submitted", "unknown"} for one in bought)
+        return (run.state == "succeeded" and not at_host) or bool(run.state == "failed" and bought and paid)
 
     def _take_up(self) -> None:
         """What the next start of loradeck does with a run whose worker is gone, or a person with one that ended."""
@@ -363,8 +372,20 @@ class Trial:
             runs.recover(self.store, handed.append)
             if handed:
                 return
-        if runs.get(self.store, run.id).state != "succeeded":
+        if run.deck_id and runs.get(self.store, run.id).state in {"succeeded", "failed"}:
+            self._render_again(run.deck_id)
+        else:
             runs.requeue(self.store, run.id)
+
+    def _render_again(self, deck_id: str) -> None:
+        """The same call for the deck; what a host has is gone on with, and for what was not bought it is resumed."""
+        try:
+            RENDER.handler(RenderArgs(deck_id=deck_id, formats=["png"]), self._bench())
+        except Queued as queued:
+            if str(queued) != self.run_id:
+                self.account.wrong.append("the same call bought the deck in a new run, and nobody had agreed to it")
+        else:
+            runs.requeue(self.store, self.run_id)
 
     # --------------------------------------------------------------- the account
 

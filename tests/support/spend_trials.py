@@ -132,11 +132,6 @@ class Account:
     wrong: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 
-    @property
-    def confirmed(self) -> int:
-        """Purchases that the ledger has as taken by the host."""
-        return self.purchases["submitted"] + self.purchases["settled"]
-
 
 @contextmanager
 def environment(**values: str) -> Iterator[None]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from loradeck.engines.base import Cost, DrawJob, DrawRequest, Engine, LoraRef
-from loradeck.state import spend
+from loradeck.state import runs, spend
 from loradeck.state.records import PurchaseRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import RenderArgs, RunKind, RunState
@@ -20,21 +20,29 @@ from loradeck.tools.workbench import Workbench
 
 NOWHERE = Path("not-drawn-yet")
 ENDED_EARLY = (RunState.FAILED, RunState.CANCELLED, RunState.LOST)
+OPEN = ("intended", "submitted", "unknown")
 
 
 def unfinished(
     store: Store, deck_id: str, missing: Sequence[Visual], drawn: Mapping[str, set[str]]
 ) -> RunRecord | None:
-    """The deck's last run, where it ended early with these very pictures left and bought some: it goes on, since a new
-    one would buy those once more.
+    """The deck's last run, where it ended early with these very pictures left and bought some, or where a host has some
+    of them, or may have: it goes on, since a new one would buy those once more.
     """
     newest = "created_at desc, rowid desc"
     last = store.where(RunRecord, "kind = ? and deck_id = ?", [RunKind.RENDER, deck_id], order=newest, limit=1)
-    if not last or last[0].state not in ENDED_EARLY or not _bought(store, last[0]):
+    if not last or not _goes_on(store, last[0]):
         return None
     planned = [Visual.from_json(one) for one in last[0].spec["visuals"]]
     left = {one.recipe for one in planned if one.recipe not in drawn.get(one.slide, set())}
     return last[0] if left == {one.recipe for one in missing} else None
+
+
+def _goes_on(store: Store, run: RunRecord) -> bool:
+    """Whether a run has something to fetch or to find again; a picture in doubt does not keep the others from ending."""
+    bought = _bought(store, run)
+    early = run.state in ENDED_EARLY and bool(bought)
+    return early or (run.state not in runs.ACTIVE and any(one.state in OPEN for one in bought))
 
 
 def agreed_on(

@@ -39,7 +39,7 @@ def unfinished(
 
 
 def _goes_on(store: Store, run: RunRecord) -> bool:
-    """Whether a run has something to fetch or to find again; a picture in doubt does not keep the others from ending."""
+    """Whether a run has something to fetch or to find again; one picture in doubt keeps no run from succeeding."""
     bought = _bought(store, run)
     early = run.state in ENDED_EARLY and bool(bought)
     return early or (run.state not in runs.ACTIVE and any(one.state in OPEN for one in bought))

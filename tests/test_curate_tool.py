@@ -116,11 +116,14 @@ def test_without_a_trigger_it_goes_on_and_asks_for_one(tmp_path: Path) -> None:
     assert made_up.next_step.startswith("Look with view_images")
 
 
-def test_a_target_model_that_nothing_can_train_is_taken_and_told(tmp_path: Path) -> None:
+def test_a_target_model_that_nothing_can_train_is_taken_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FAL_KEY", raising=False)
     on = replace(bench(tmp_path), engines=Registry())
     made = curate(on, source=folder_of(tmp_path / "in", 1), target_model="wan-2.2")
     assert made.target_model == "wan-2.2"
-    told = "Captions will follow the rules of wan-2.2, but: No installed engine can train on wan-2.2"
+    told = "Captions will follow the rules of wan-2.2, but: No engine is ready to train on wan-2.2: fal could, but"
     assert told in made.summary
     assert told not in curate(on, dataset_id=made.dataset_id).summary
     assert "but:" not in curate(on, dataset_id=made.dataset_id, target_model="preview").summary

@@ -76,11 +76,20 @@ def test_the_demo_from_an_installed_wheel_ends_with_a_lora_and_a_pdf(tmp_path: P
         assert f"> {tool}" in done.stdout
 
 
+def hears_interrupts() -> None:
+    """As a terminal starts a program: tests that run in the background pass on that they ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.slow
 def test_a_demo_that_was_interrupted_and_killed_goes_on_from_where_it_was(tmp_path: Path) -> None:
     runs = tmp_path / "workspace" / "runs"
     first = subprocess.Popen(
-        demo(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        demo(tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=hears_interrupts,
     )
     wait_for(lambda: list(runs.glob("*/worker.log")), 120)
     os.killpg(first.pid, signal.SIGINT)

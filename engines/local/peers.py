@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 
@@ -220,16 +220,19 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class _Penniless:
+    """The ledger where nothing is bought: what this machine learns costs nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise BadSpec("A training on this machine buys nothing; name another engine.")
+
+
 class Silent:
     """The reporter of a process that follows: it tells nobody, and hears of a stop by being ended."""
 
     def __init__(self) -> None:
         self.journal = _Forgetful()
-
-    @property
-    def purse(self) -> Purse:
-        """There is none: what this machine learns costs nothing."""
-        raise BadSpec("A training on this machine buys nothing; name another engine.")
+        self.purse = cast("Purse", _Penniless())
 
     def progress(self, step: int, steps: int, message: str = "") -> None:
         """Nothing."""

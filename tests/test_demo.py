@@ -56,6 +56,7 @@ def assert_whole(output: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_demo_from_an_installed_wheel_ends_with_a_lora_and_a_pdf(tmp_path: Path, built: tuple[Path, Path]) -> None:
     installed = tmp_path / "site-packages"
     with zipfile.ZipFile(built[0]) as wheel:
@@ -66,7 +67,7 @@ def test_the_demo_from_an_installed_wheel_ends_with_a_lora_and_a_pdf(tmp_path: P
         env={**os.environ, "PYTHONPATH": str(installed)},
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=700,
         check=False,
     )
     assert str(installed) in done.stdout  # the pictures that it read are the wheel's
@@ -82,6 +83,7 @@ def hears_interrupts() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_a_demo_that_was_interrupted_and_killed_goes_on_from_where_it_was(tmp_path: Path) -> None:
     runs = tmp_path / "workspace" / "runs"
     first = subprocess.Popen(
@@ -91,16 +93,16 @@ def test_a_demo_that_was_interrupted_and_killed_goes_on_from_where_it_was(tmp_pa
         start_new_session=True,
         preexec_fn=hears_interrupts,
     )
-    wait_for(lambda: list(runs.glob("*/worker.log")), 120)
+    wait_for(lambda: list(runs.glob("*/worker.log")), 240)
     os.killpg(first.pid, signal.SIGINT)
     first.wait(180)
     second = subprocess.Popen(
         demo(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    wait_for(lambda: list((tmp_path / "workspace" / "decks").glob("*/*.png")), 240)
+    wait_for(lambda: list((tmp_path / "workspace" / "decks").glob("*/*.png")), 400)
     os.killpg(second.pid, signal.SIGKILL)
     kill_everything_of(tmp_path)
     second.wait(180)
-    third = subprocess.run(demo(tmp_path), capture_output=True, text=True, timeout=400, check=False)
+    third = subprocess.run(demo(tmp_path), capture_output=True, text=True, timeout=700, check=False)
     assert third.returncode == 0, third.stdout[-3000:] + third.stderr[-3000:]
     assert_whole(tmp_path)

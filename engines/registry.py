@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 
 from loradeck.engines import fal, local, replicate
 from loradeck.engines.base import Captioner, Engine
+from loradeck.engines.choosing import first_ready
 from loradeck.engines.errors import NotInstalled
 
 GROUP = "loradeck.engines"
@@ -89,25 +90,14 @@ class Registry:
 
         Raises NotInstalled.
         """
-        reasons: list[str] = []
-        costly: Engine | None = None
-        for name in self.names():
-            try:
-                engine = self.open(name)
-            except NotInstalled as error:
-                reasons.append(str(error))
-                continue
+
+        def able(engine: Engine) -> bool:
             base = engine.capabilities.base(base_model)
-            if base is None or ability not in base.abilities:
-                continue
-            ready = engine.available()
-            if ready.ready and not engine.capabilities.costs_money:
-                return engine
-            if ready.ready:
-                costly = costly or engine
-            reasons.append(f"{name} could, but {ready.why} {ready.fix}".strip())
-        if costly is not None:
-            return costly
+            return base is not None and ability in base.abilities
+
+        engine, reasons = first_ready(self.names(), self.open, able)
+        if engine is not None:
+            return engine
         raise NotInstalled(self._nobody(base_model, ability, reasons))
 
     def captioner(self, name: str) -> Captioner:

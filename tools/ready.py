@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 
 from loradeck.engines.base import Ability, Engine
+from loradeck.engines.choosing import first_ready
 from loradeck.engines.errors import NotInstalled
 from loradeck.tools.errors import Refused
 from loradeck.tools.workbench import Workbench
@@ -32,24 +33,11 @@ def editing_engine(bench: Workbench, name: str, needed: Set[Ability]) -> Engine:
             raise Refused(f"The engine {engine.name} cannot {_listed(needed)} pictures; {INSTEAD}")
         _require_ready(engine)
         return engine
-    reasons: list[str] = []
-    costly: Engine | None = None
-    for one in bench.engines.names():
-        try:
-            engine = bench.engines.open(one)
-        except NotInstalled as error:
-            reasons.append(str(error))
-            continue
-        if not needed <= engine.capabilities.abilities:
-            continue
-        ready = engine.available()
-        if ready.ready and not engine.capabilities.costs_money:
-            return engine
-        if ready.ready:
-            costly = costly or engine
-        reasons.append(f"{one} could, but {ready.why} {ready.fix}".strip())
-    if costly is not None:
-        return costly
+    found, reasons = first_ready(
+        bench.engines.names(), bench.engines.open, lambda engine: needed <= engine.capabilities.abilities
+    )
+    if found is not None:
+        return found
     told = f" ({' '.join(reasons)})" if reasons else ""
     raise NotInstalled(f"No engine here is ready to {_listed(needed)} pictures{told}; {INSTEAD}")
 

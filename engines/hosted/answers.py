@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -59,10 +60,8 @@ def kind(status: int, said: str, headers: Mapping[str, str], text: str) -> str:
 def retry_after(headers: Mapping[str, str], said: str, now: float) -> float | None:
     """Seconds to wait by a Retry-After in seconds or as a date, or by the sentence; None where nobody says."""
     told = headers.get("retry-after", "").strip()
-    try:
+    with contextlib.suppress(ValueError):
         return max(0.0, float(told))
-    except ValueError:
-        pass
     try:
         return max(0.0, parsedate_to_datetime(told).timestamp() - now)
     except ValueError:

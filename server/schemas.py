@@ -10,7 +10,7 @@ Schema = dict[str, Any]
 
 
 def of_arguments(model: type[BaseModel]) -> Schema:
-    """The input schema of a tool: descriptions and bounds stay, titles and model docstrings go."""
+    """The input schema of a tool: descriptions and bounds of numbers stay, titles and docstrings go."""
     schema = model.model_json_schema()
     return _slim(schema, keep_words=True)
 
@@ -18,13 +18,28 @@ def of_arguments(model: type[BaseModel]) -> Schema:
 def of_result(model: type[BaseModel]) -> Schema:
     """The output schema of a tool. Fields that may be missing are not required: answers leave them out.
 
-    Of the parts of an answer nothing is said to be required: they are whole as they come, and the lists of names cost
-    more than they tell.
+    Of the parts of an answer nothing is said to be required, and of a word not which ones there are: answers are whole
+    as they come, and the lists of names cost more than they tell.
     """
     schema = _slim(model.model_json_schema(mode="serialization"), keep_words=False)
-    for definition in schema.get("$defs", {}).values():
+    definitions = schema.pop("$defs", {})
+    for definition in definitions.values():
         definition.pop("required", None)
-    return schema
+    words = {f"#/$defs/{name}" for name, definition in definitions.items() if "enum" in definition}
+    parts = {name: definition for name, definition in definitions.items() if "enum" not in definition}
+    whole: Schema = _as_words({"$defs": parts, **schema} if parts else schema, words)
+    return whole
+
+
+def _as_words(node: Any, words: set[str]) -> Any:
+    """A schema in which what refers to an enumeration is a string."""
+    if isinstance(node, list):
+        return [_as_words(item, words) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if node.get("$ref") in words:
+        return {"type": "string"}
+    return {key: _as_words(value, words) for key, value in node.items()}
 
 
 def _slim(schema: Schema, *, keep_words: bool) -> Schema:
@@ -48,7 +63,7 @@ def _node(node: Any, *, keep_words: bool) -> Any:
         elif key == "default":
             if keep_words and value not in (None, [], {}):
                 slim[key] = value
-        elif key != "title" and (keep_words or key not in {"description", "pattern"}):
+        elif key not in {"title", "maxLength"} and (keep_words or key not in {"description", "pattern"}):
             slim[key] = _node(value, keep_words=keep_words)
     return _required(_without_null(slim), node)
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 # --------------------------------------------------------------------------- enums
 
@@ -316,6 +317,10 @@ class Rights(Strict):
     may_leave: bool | None = Field(None, description="False: never uploaded to a hosted engine.")
 
 
+AN_OBJECT = WithJsonSchema({"type": "object"})
+"""Where the listing of a model would cost more than it tells."""
+
+
 class ImageRow(BaseModel):
     """One image of a dataset, compact. `number` is the number on the contact sheet."""
 
@@ -328,7 +333,7 @@ class ImageRow(BaseModel):
     attributes: dict[str, Any] = Field(default_factory=dict)
     attribute_sources: dict[str, AttributeSource] = Field(default_factory=dict)
     caption: str | None = None
-    facts: ImageFacts | None = Field(None, description="With detail=true.")
+    facts: Annotated[ImageFacts | None, AN_OBJECT] = Field(None, description="With detail=true.")
     crop: Crop | None = Field(None, description="With detail=true.")
     rights: Rights | None = Field(None, description="With detail=true.")
     background: str | None = None
@@ -674,40 +679,43 @@ class CheckStatusResult(RunResult):
 # --------------------------------------------------------------------------- render_deck_visuals
 
 DeckFormat = Literal["png", "typst", "pdf", "pptx"]
+Aspect = Literal["16:9", "4:3", "3:2", "1:1", "2:1", "a4"]
+"""Of pages; "a4" is A4 lying on its side, "2:1" a spread of two pages."""
+
+Layout = Literal[
+    "full_bleed",
+    "image_left",
+    "image_right",
+    "card",
+    "background",
+    "grid",
+    "reference_sheet",
+    "storyboard",
+    "icon_sheet",
+    "lookbook",
+    "spread",
+]
+"""How a slide is set."""
+ONE_PICTURE = frozenset({"full_bleed", "image_left", "image_right", "card", "background"})
+MANY_PICTURES = frozenset({"grid", "storyboard", "icon_sheet"})
+"""Layouts that have one picture, and those that must have panels; the others may have either."""
+
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Pixels = Annotated[int, Field(ge=64, le=4096)]
+FrameName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$")]
+"""Small letters, digits and underscores: a file stem on every system."""
 
 
 class Theme(Strict):
-    """Colours as #rrggbb, fonts by family name."""
+    """Colours as #rrggbb, fonts by family name, the shape of the pages."""
 
-    background: str = Field("#121212", pattern=r"^#[0-9a-fA-F]{6}$")
-    text: str = Field("#f2efe6", pattern=r"^#[0-9a-fA-F]{6}$")
-    accent: str = Field("#c9a227", pattern=r"^#[0-9a-fA-F]{6}$")
-    font: str | None = Field(None, max_length=60)
-
-
-class Slide(Strict):
-    """One slide and its visual."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$", description="File stem, e.g. fault_line.")
-    prompt: str = Field(min_length=1, max_length=2000)
-    heading: str | None = Field(None, max_length=120)
-    body: str | None = Field(None, max_length=1200)
-    seed: int | None = Field(None, ge=0, le=2**32 - 1)
-    width: int | None = Field(None, ge=64, le=4096)
-    height: int | None = Field(None, ge=64, le=4096)
-    layout: Literal["full_bleed", "image_left", "image_right", "card"] = "full_bleed"
-
-
-class DeckSpec(Strict):
-    """A deck: a title, a theme and slides in order."""
-
-    title: str = Field(min_length=1, max_length=120)
-    subtitle: str | None = Field(None, max_length=200)
-    theme: Theme = Field(default_factory=Theme)
-    seed: int = Field(7, ge=0, le=2**32 - 1)
-    width: int = Field(1024, ge=64, le=4096, description="Pixels of a visual; 1024x576 is 16:9.")
-    height: int = Field(576, ge=64, le=4096)
-    slides: list[Slide] = Field(min_length=1, max_length=60)
+    background: Colour = "#121212"
+    text: Colour = "#f2efe6"
+    accent: Colour = "#c9a227"
+    font: str | None = Field(None, max_length=60, description="Of body text. Default: Inter, which is shipped.")
+    heading_font: str | None = Field(None, max_length=60, description="Of headings. Default: that of body text.")
+    aspect: Aspect = Field("16:9", description="Of a page.")
 
 
 class LoraUse(Strict):
@@ -717,16 +725,96 @@ class LoraUse(Strict):
     strength: float = Field(1.0, ge=-2, le=4)
 
 
+class DeckDefaults(Strict):
+    """How a deck's pictures are drawn where neither the call nor the slide says otherwise."""
+
+    loras: list[LoraUse] | None = Field(None, description="Default: the active LoRA, else the newest; [] for none.")
+    engine: str | None = Field(None, description="auto, local, fal, replicate ...")
+    base_model: TargetModel | None = Field(None, description="Default: that of the LoRAs.")
+    width: Pixels | None = Field(None, description="Of a picture. Default: 1024, and the page's shape.")
+    height: Pixels | None = None
+    steps: int | None = Field(None, ge=1, le=100)
+    guidance: float | None = Field(None, ge=0, le=20)
+    seed: Seed = Field(7, description="Of the first slide; the next ones count on.")
+    before: str | None = Field(None, max_length=400, description="Style words before every prompt.")
+    after: str | None = Field(None, max_length=400, description="Style words behind every prompt.")
+
+
+class Panel(Strict):
+    """One of several pictures on a slide."""
+
+    name: FrameName | None = Field(None, description="Default: its number.")
+    prompt: str = Field(min_length=1, max_length=2000)
+    caption: str | None = Field(None, max_length=200, description="Set under it.")
+    seed: Seed | None = None
+
+
+class Slide(Strict):
+    """One slide and its visual, or the several panels of it."""
+
+    name: FrameName = Field(description="File stem, e.g. fault_line.")
+    prompt: str | None = Field(
+        None, min_length=1, max_length=2000, description="Of the picture; with panels, in front of each one's prompt."
+    )
+    panels: list[Panel] = Field(
+        default_factory=list,
+        max_length=16,
+        description="The pictures of a grid, storyboard, icon sheet, lookbook or reference sheet; a reference sheet "
+        "with a prompt alone has the usual views.",
+    )
+    heading: str | None = Field(None, max_length=120)
+    body: str | None = Field(None, max_length=1200, description='Lines; "- " makes a bullet.')
+    notes: str | None = Field(None, max_length=4000, description="For the speaker, before prompt and seed.")
+    seed: Seed | None = None
+    width: Pixels | None = Field(None, description="Of each of its pictures.")
+    height: Pixels | None = None
+    layout: Layout = "full_bleed"
+
+    @model_validator(mode="after")
+    def _pictures_fit_the_layout(self) -> Slide:
+        """One picture or panels, as the layout wants them."""
+        if self.panels and self.layout in ONE_PICTURE:
+            many = ", ".join(name for name in get_args(Layout) if name not in ONE_PICTURE)
+            raise PydanticCustomError("panels", f"the layout {self.layout} has one picture; for panels take {many}")
+        if not self.panels and self.layout in MANY_PICTURES:
+            raise PydanticCustomError("panels", f"the layout {self.layout} needs panels: [{{name, prompt, caption}}]")
+        if not self.panels and self.prompt is None:
+            raise PydanticCustomError("prompt", "a prompt is missing")
+        return self
+
+
+class DeckSpec(Strict):
+    """A deck: a title, a theme, how its pictures are drawn, and slides in order."""
+
+    title: str = Field(min_length=1, max_length=120)
+    subtitle: str | None = Field(None, max_length=200)
+    theme: Theme = Field(default_factory=Theme)
+    defaults: DeckDefaults = Field(default_factory=DeckDefaults)
+    slides: list[Slide] = Field(min_length=1, max_length=60)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_was_written_before(cls, data: Any) -> Any:
+        """Seed, width and height stood beside the title once, and decks in the store still say so."""
+        if not isinstance(data, dict) or not {"seed", "width", "height"} & data.keys():
+            return data
+        rest = {key: value for key, value in data.items() if key not in {"seed", "width", "height"}}
+        moved = {key: data[key] for key in ("seed", "width", "height") if key in data}
+        given = rest.get("defaults") or {}
+        return {**rest, "defaults": {**moved, **given}} if isinstance(given, dict) else data
+
+
 class SlideEdit(Strict):
     """A change to one slide before it is rendered again."""
 
-    slide: str
+    slide: str = Field(description='Its name; "icons-star" is the panel star of the slide icons.')
     prompt: str | None = Field(None, max_length=2000)
     add: str | None = Field(None, max_length=400, description='Words put behind the prompt, e.g. "bright daylight".')
-    seed: int | None = Field(None, ge=0, le=2**32 - 1)
+    seed: Seed | None = None
     guidance: float | None = Field(None, ge=0, le=20)
     heading: str | None = None
     body: str | None = None
+    layout: Layout | None = None
 
 
 class Pick(Strict):
@@ -736,13 +824,36 @@ class Pick(Strict):
     take: int = Field(ge=1)
 
 
+class IntoTypst(Strict):
+    """A person's own Typst deck, and how the visuals get into it."""
+
+    file: str = Field(description="Path of the .typ file.")
+    how: Literal["images", "cards", "backgrounds"] = Field(
+        "images", description="Pictures under slide titles, cards with captions, or textures behind the pages."
+    )
+    rewrite: bool = Field(
+        False, description="True: change the file itself (a backup is kept); else only tell the lines to add."
+    )
+
+
+AS_TOLD = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]})
+"""The whole schema of a deck is a resource; among the tools' definitions it would cost as much as three tools do."""
+
+
 class RenderArgs(Strict):
     """Arguments of render_deck_visuals: a deck to make, or a deck_id to change."""
 
-    deck: str | DeckSpec | None = Field(None, description="Path of a .json/.yaml deck file, or the deck itself.")
-    deck_id: str | None = Field(None, description="Id or title of a deck made before.")
+    deck: Annotated[str | DeckSpec | None, AS_TOLD] = Field(
+        None,
+        description="Path of a .yaml, .json or .typ file, or {title, subtitle, theme: {background, text, accent, font, "
+        "heading_font, aspect}, defaults: {loras, engine, width, height, steps, guidance, seed, before, after}, "
+        "slides: [{name, prompt or panels: [{name, prompt, caption}], heading, body, notes, seed, layout}]}; layouts: "
+        "full_bleed, image_left, image_right, card, background, grid, reference_sheet, storyboard, icon_sheet, "
+        "lookbook, spread. Whole schema: resource loradeck://schemas/deck.",
+    )
+    deck_id: str | None = Field(None, description="Id or title of a deck made before; with deck, its new wording.")
     only: list[str] | None = Field(None, description="Names of the slides to render again.")
-    edits: list[SlideEdit] = Field(default_factory=list, description="Changes to slides of deck_id.")
+    edits: list[SlideEdit] = Field(default_factory=list, description="Changes to slides.")
     pick: list[Pick] = Field(default_factory=list, description="Which take goes into the deck.")
     loras: list[LoraUse] | None = Field(None, description="Default: the active LoRA, else the newest; [] for none.")
     engine: str = Field("auto", description="auto, local ...")
@@ -752,12 +863,14 @@ class RenderArgs(Strict):
     steps: int | None = Field(None, ge=1, le=100, description="Of drawing; default: the base.")
     prompt_prefix: str | None = Field(None, max_length=400, description="Words before every prompt.")
     formats: list[DeckFormat] = Field(
-        default_factory=lambda: list[DeckFormat](("png", "typst", "pdf")), description="Default png, typst, pdf."
+        default_factory=lambda: list[DeckFormat](("png", "typst", "pdf", "pptx")), description="Default: all."
     )
     references: list[str] | None = Field(
         None, max_length=14, description="Paths of pictures to lean on, now and later; [] for none."
     )
+    cut_out: bool = Field(False, description="Lay references on a plain ground first.")
     output_dir: str | None = Field(None, description='Copy the files here too, now and later; "" ends that.')
+    into: IntoTypst | None = Field(None, description="Put the visuals into a Typst deck of one's own.")
     quote_id: str | None = Field(None, description="Of the quote that the person agreed to.")
     max_cost_usd: float | None = Field(None, ge=0, allow_inf_nan=False, description="Never spend more.")
 
@@ -774,6 +887,8 @@ class VisualRow(BaseModel):
     height: int
     picked: bool
     fresh: bool = Field(description="False when it was kept from before, since nothing changed.")
+    stale: bool = False
+    """Drawn with a LoRA of which there is a newer version."""
     findings: list[Finding] = Field(default_factory=list)
 
 
@@ -784,6 +899,7 @@ class RenderResult(RunResult):
     visuals: list[VisualRow] = Field(default_factory=list)
     files: list[Artefact] = Field(default_factory=list)
     told: list[str] = Field(default_factory=list)
+    proposal: dict[str, Any] | None = Field(None, description="A deck read from a Typst file; nothing was drawn.")
     quote_id: str | None = None
     preview_note: str | None = None
 
@@ -855,6 +971,9 @@ class LoraRow(BaseModel):
     active: bool = False
     strength: float = 1.0
     preview: bool = False
+    source: str = ""
+    """Where an imported one came from, and which trainer's keys it had."""
+    deleted_at: str | None = None
     waived: list[Waiver] = Field(default_factory=list, description="Rules set aside for its training.")
     created_at: str
 
@@ -863,6 +982,8 @@ class LorasResult(RunResult):
     """Answer of list_loras and manage_loras."""
 
     loras: list[LoraRow] = Field(default_factory=list)
+    files: list[Artefact] = Field(default_factory=list)
+    told: list[str] = Field(default_factory=list)
     page: int = 1
     pages: int = 1
     preview_note: str | None = None
@@ -903,10 +1024,12 @@ class ManageLorasArgs(Strict):
     action: LoraAction = Field(description="What to do.")
     lora_id: str | None = Field(None, description="Id, or name (newest version).")
     strength: float | None = Field(None, ge=-2, le=4, description="How strongly it acts; 1 is as trained.")
-    path: str | None = Field(None, description="File to import from, or folder to export to.")
-    url: str | None = Field(None, description="Address to import from.")
-    base_model: TargetModel | None = Field(None, description="Of an imported file.")
-    trigger: str | None = Field(None, max_length=60, description="Of an imported file.")
+    path: str | None = Field(None, description="File to import, or folder to export to.")
+    url: str | None = Field(None, description='Import: https address or hub name "owner/name[:file]".')
+    name: str | None = Field(None, max_length=60, description="Of an imported LoRA; publish: owner/name at the hub.")
+    base_model: TargetModel | None = Field(None, description="Of an imported file, where it does not tell.")
+    trigger: str | None = Field(None, max_length=60, description="Likewise.")
+    format: Literal["diffusers", "comfyui"] | None = Field(None, description="Keys of an export; default both.")
 
 
 # --------------------------------------------------------------------------- compare_renders
@@ -915,37 +1038,70 @@ class ManageLorasArgs(Strict):
 class Variant(Strict):
     """One column of a comparison."""
 
-    lora_id: str | None = None
-    strength: float = Field(1.0, ge=-2, le=4)
-    checkpoint: int | None = Field(None, ge=0, description="Step of the run that made the LoRA.")
+    label: str | None = Field(None, max_length=40)
+    loras: list[LoraUse] = Field(default_factory=list, max_length=4, description="Stacked; [] is the base alone.")
+    checkpoint: int | None = Field(None, ge=0, description="Step of the run that made the first LoRA.")
     engine: str = "auto"
+    base_model: TargetModel | None = Field(None, description="Default: that of the LoRAs.")
+    references: list[str] = Field(default_factory=list, max_length=10, description="Paths of pictures to lean on.")
+
+
+class CompareChoice(Strict):
+    """Which column is best in one row."""
+
+    prompt: int = Field(ge=1, description="Row of prompts, from 1.")
+    variant: str = Field(description="Its label.")
+    seed: int | None = Field(None, description="Default: all seeds.")
+    by: Literal["person", "assistant"] = "person"
 
 
 class CompareArgs(Strict):
-    """Arguments of compare_renders."""
+    """Arguments of compare_renders: a comparison to make, or a run_id to pick in."""
 
-    prompts: list[str] = Field(min_length=1, max_length=12, description="Rows.")
-    variants: list[Variant] = Field(min_length=2, max_length=6, description="Columns.")
-    seeds: list[int] = Field(
+    prompts: list[str] | None = Field(None, min_length=1, max_length=24, description="Rows.")
+    deck: str | None = Field(None, description="Id or title of a deck whose prompts are the rows.")
+    variants: list[Variant] | None = Field(None, min_length=2, max_length=6, description="Columns.")
+    seeds: list[Seed] = Field(
         default_factory=lambda: [1], min_length=1, max_length=4, description="Each prompt is drawn with each."
     )
+    width: Pixels | None = Field(None, description="Of a picture.")
+    height: Pixels | None = Field(None, description="Of a picture.")
+    steps: int | None = Field(None, ge=1, le=100, description="Of drawing.")
+    guidance: float | None = Field(None, ge=0, le=20, description="Default: the base.")
+    run_id: str | None = Field(None, description="A comparison made before, for picks.")
+    picks: list[CompareChoice] = Field(default_factory=list, description="The best of each row; kept, and counted.")
+    quote_id: str | None = Field(None, description="Agreed to.")
+    max_cost_usd: float | None = Field(None, ge=0, allow_inf_nan=False, description="Never spend more.")
 
 
-class ComparedRow(BaseModel):
-    """One cell of the grid: a prompt as one variant draws it with one seed."""
+class Compared(BaseModel):
+    """One column of a comparison, in numbers. Missing means that it could not be measured."""
 
-    prompt: str
-    variant: str = Field(description="The column's label.")
-    seed: int
-    path: str
-    measures: dict[str, float] = Field(default_factory=dict, description="Closeness to the look, leak, seconds ...")
+    variant: str
+    images: int
+    consistency: float | None = Field(None, description="How alike its pictures of different prompts are, 0 to 1.")
+    closeness: float | None = Field(None, description="To the training look, 0 to 1.")
+    diversity: float | None = Field(None, description="Between seeds, 0 to 1.")
+    copies: int | None = Field(None, description="Pictures that copy a training image.")
+    leak: float | None = Field(None, description="Of the look, without the trigger; 0 is none, 1 is all of it.")
+    accepted: int = Field(0, description="Pictures without a finding, or picked.")
+    seconds: float | None = Field(None, description="An image.")
+    usd: float | None = Field(None, description="An image.")
+    usd_accepted: float | None = Field(None, description="An accepted image.")
+    wins: str = Field("", description='Of picks, with its range: "6 of 9, 67% (35-88%)".')
 
 
 class CompareResult(RunResult):
     """Answer of compare_renders."""
 
-    table: list[ComparedRow] = Field(default_factory=list)
-    grid: str | None = None
+    variants: list[Compared] = Field(default_factory=list)
+    grid: str | None = Field(None, description="A labelled picture: rows are prompts, columns variants.")
+    files: list[Artefact] = Field(default_factory=list, description="The table with a row for each picture, and all.")
+    measured_by: str = ""
+    break_even: list[str] = Field(default_factory=list)
+    told: list[str] = Field(default_factory=list)
+    quote_id: str | None = None
+    preview_note: str | None = None
 
 
 # --------------------------------------------------------------------------- view_images, stop_run

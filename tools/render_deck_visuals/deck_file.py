@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from loradeck.tools.contracts import DeckSpec, Slide, Theme
 from loradeck.tools.errors import BadArgument, NotFound
+from loradeck.tools.render_deck_visuals.frames import keyed_panels
 
 SUFFIXES = (".json", ".yaml", ".yml")
 MOST_BYTES = 1_000_000
@@ -39,11 +40,16 @@ def checked(data: Any, where: str) -> DeckSpec:
     except ValidationError as error:
         problems = "; ".join(_problem(one, data) for one in error.errors(include_url=False)[:5])
         raise BadArgument(f"{where}: {problems}. Mend this and call again.") from None
-    names = [slide.name for slide in deck.slides]
+    _names_once(where, "slide", [slide.name for slide in deck.slides])
+    for slide in deck.slides:
+        _names_once(f"{where}, slide {slide.name}", "panel", [key for key, _ in keyed_panels(slide)])
+    return deck
+
+
+def _names_once(where: str, what: str, names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise BadArgument(f"{where}: more than one slide is called {', '.join(twice)}; give each its own name.")
-    return deck
+        raise BadArgument(f"{where}: more than one {what} is called {', '.join(twice)}; give each its own name.")
 
 
 def _parsed(text: str, path: Path) -> Any:

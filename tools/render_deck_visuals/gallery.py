@@ -10,6 +10,7 @@ from loradeck.state.records import DeckRecord, VisualRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import Pick
 from loradeck.tools.errors import NotFound
+from loradeck.tools.render_deck_visuals.frames import Frame
 from loradeck.tools.render_deck_visuals.plan import Visual
 
 
@@ -34,9 +35,9 @@ def place(store: Store, deck_id: str, visual: Visual) -> Path:
     return store.workspace.deck(deck_id) / "takes" / f"{visual.stem}-{visual.recipe[:12]}.png"
 
 
-def public(store: Store, deck_id: str, number: int, slide: str) -> Path:
-    """The file under which a slide's shown take is known: 01_cover.png in the deck's folder."""
-    return store.workspace.deck(deck_id) / f"{number:02}_{slide}.png"
+def public(store: Store, deck_id: str, frame: Frame) -> Path:
+    """The file under which a frame's shown take is known: 01_cover.png in the deck's folder."""
+    return store.workspace.deck(deck_id) / f"{frame.stem}.png"
 
 
 def there(store: Store, deck_id: str) -> list[VisualRecord]:
@@ -46,7 +47,7 @@ def there(store: Store, deck_id: str) -> list[VisualRecord]:
 
 
 def shown(store: Store, deck_id: str) -> dict[str, VisualRecord]:
-    """The take that stands in the deck, by slide."""
+    """The take that stands in the deck, by the key of its frame."""
     return {row.slide: row for row in there(store, deck_id) if row.picked}
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from loradeck.state.files import sha256_json
-from loradeck.tools.contracts import DeckSpec, Slide
+from loradeck.tools.render_deck_visuals.frames import Frame
 
 SEEDS = 2**32
 TAKE_STRIDE = 1000
-"""Between the seeds of two takes; more than a deck has slides, so that no two slides share a seed."""
+"""Between the seeds of two takes; more than a deck has frames, so that no two frames share a seed."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,13 @@ class Brush:
     guidance: float | None = None
     steps: int | None = None
     prefix: str = ""
+    suffix: str = ""
     references: tuple[Leaned, ...] = ()
 
 
 @dataclass(frozen=True)
 class Visual:
-    """One picture that the deck wants; `number` is the slide's place, from 1."""
+    """One picture that the deck wants: a take of a frame. `slide` is the frame's key, `number` its slide's place."""
 
     slide: str
     number: int
@@ -68,7 +69,8 @@ class Visual:
     def recipe(self) -> str:
         """The hash of all that decides its pixels."""
         brush = asdict(self.brush) | {"looks": [[look.sha256, look.strength] for look in self.brush.looks]}
-        del brush["prefix"]  # it stands in the prompt
+        del brush["prefix"]  # they stand in the prompt
+        del brush["suffix"]
         del brush["references"]
         if self.brush.references:  # without any, a picture's recipe is what it was before there were references
             brush["references"] = [one.sha256 for one in self.brush.references]
@@ -93,8 +95,10 @@ class Visual:
 
 
 def worded(prompt: str, brush: Brush) -> tuple[str, list[str]]:
-    """The prompt as drawn, prefix and missing triggers in front, and the triggers that were put there."""
+    """The prompt as drawn, style words around it, missing triggers in front; and the triggers that were put there."""
     text = f"{brush.prefix.strip()} {prompt.strip()}".strip()
+    if brush.suffix.strip():
+        text = f"{text.rstrip(' .,')}, {brush.suffix.strip()}"
     triggers = dict.fromkeys(look.trigger for look in brush.looks if look.trigger)
     missing = [trigger for trigger in triggers if not carries(text, trigger)]
     return ", ".join([*missing, text]), missing
@@ -105,25 +109,30 @@ def carries(prompt: str, trigger: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", prompt, re.IGNORECASE) is not None
 
 
-def visuals_of(deck: DeckSpec, slide: Slide, brush: Brush, takes: int) -> list[Visual]:
-    """The pictures that a slide wants: one a take, each with its own seed."""
-    number = 1 + [one.name for one in deck.slides].index(slide.name)
-    first = slide.seed if slide.seed is not None else deck.seed + number - 1
-    prompt, _ = worded(slide.prompt, brush)
-    width, height = slide.width or deck.width, slide.height or deck.height
+def visuals_of(frame: Frame, brush: Brush, takes: int) -> list[Visual]:
+    """The pictures that a frame wants: one a take, each with its own seed."""
+    prompt, _ = worded(frame.prompt, brush)
     return [
-        Visual(slide.name, number, prompt, (first + take * TAKE_STRIDE) % SEEDS, width, height, brush)
+        Visual(
+            frame.key,
+            frame.number,
+            prompt,
+            (frame.seed + take * TAKE_STRIDE) % SEEDS,
+            frame.width,
+            frame.height,
+            brush,
+        )
         for take in range(takes)
     ]
 
 
-def next_seed(deck: DeckSpec, slide: Slide, brush: Brush, takes: int, drawn: set[str]) -> int:
-    """The first seed of a slide at which none of its takes was drawn before: what "do that one again" means."""
+def next_seed(frame: Frame, brush: Brush, takes: int, drawn: set[str]) -> int:
+    """The first seed of a frame at which none of its takes was drawn before: what "do that one again" means."""
     while True:
-        wanted = visuals_of(deck, slide, brush, takes)
+        wanted = visuals_of(frame, brush, takes)
         if not any(visual.recipe in drawn for visual in wanted):
             return wanted[0].seed
-        slide = slide.model_copy(update={"seed": (wanted[-1].seed + TAKE_STRIDE) % SEEDS})
+        frame = replace(frame, seed=(wanted[-1].seed + TAKE_STRIDE) % SEEDS)
 
 
 def groups(visuals: Sequence[Visual]) -> list[list[Visual]]:

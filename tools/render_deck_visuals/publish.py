@@ -11,6 +11,8 @@ from loradeck.tools.contracts import Artefact, DeckSpec
 from loradeck.tools.pictures.canvas import png
 from loradeck.tools.pictures.sheet import Shape, Tile, contact_sheet
 from loradeck.tools.render_deck_visuals import gallery
+from loradeck.tools.render_deck_visuals.frames import frames_of
+from loradeck.tools.render_deck_visuals.pages import Page, PagePicture
 from loradeck.tools.render_deck_visuals.written import Written
 
 SHEET = Shape(columns=3, cell=(480, 270), gap=20, text=18)
@@ -23,22 +25,15 @@ def publish(
 
     A file that would stay the same is not touched.
     """
-    from loradeck.tools.render_deck_visuals.typeset import Page, compile_deck
+    from loradeck.tools.render_deck_visuals.typeset import compile_deck
 
-    folder, shown = written.folder, gallery.shown(store, deck_id)
-    pages: list[Page] = []
-    files: list[Artefact] = []
-    for number, slide in enumerate(deck.slides, 1):
-        row = shown.get(slide.name)
-        if row is None:
-            continue
-        path = gallery.public(store, deck_id, number, slide.name)
-        written.save(path, Path(row.path).read_bytes())
-        pages.append(Page(slide, path.name, row.prompt, (row.width, row.height)))
-        files.append(_artefact("visual", path))
+    folder = written.folder
+    pages = _pages(store, deck, deck_id, written)
     if not pages:
         return [], []
-    tiles = [Tile(folder / page.file, None, Path(page.file).stem) for page in pages]
+    pictures = [picture for page in pages for picture in page.pictures]
+    files = [_artefact("visual", picture.path) for picture in pictures]
+    tiles = [Tile(picture.path, None, picture.path.stem) for picture in pictures]
     written.save(folder / "contact_sheet.png", png(contact_sheet(tiles, title=deck.title, shape=SHEET)))
     files.append(_artefact("contact_sheet", folder / "contact_sheet.png"))
     told: list[str] = []
@@ -46,6 +41,25 @@ def publish(
         told = compile_deck(deck, pages, written)
         files += [_artefact("typst", folder / "deck.typ"), _artefact("pdf", folder / "deck.pdf")]
     return files, told
+
+
+def _pages(store: Store, deck: DeckSpec, deck_id: str, written: Written) -> list[Page]:
+    """The slides that have a picture, each shown take under its own name in the deck's folder."""
+    shown = gallery.shown(store, deck_id)
+    pages: list[Page] = []
+    for slide in deck.slides:
+        pictures: list[PagePicture] = []
+        for frame in frames_of(deck, slide):
+            row = shown.get(frame.key)
+            if row is None:
+                continue
+            path = gallery.public(store, deck_id, frame)
+            written.save(path, Path(row.path).read_bytes())
+            size = (row.width, row.height)
+            pictures.append(PagePicture(frame.key, path, size, row.prompt, row.seed, frame.caption))
+        if pictures:
+            pages.append(Page(slide, tuple(pictures)))
+    return pages
 
 
 def copied(files: Sequence[Artefact], target: Path, written: Written, *, remembered: bool) -> str:

@@ -9,6 +9,7 @@ from loradeck.state.records import VisualRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import Artefact, DeckSpec, Finding, RenderResult, RunState, VisualRow
 from loradeck.tools.render_deck_visuals import gallery, looks, measure
+from loradeck.tools.render_deck_visuals.frames import frames
 from loradeck.tools.wording import PREVIEW_NOTE
 
 MOST_ROWS = 60
@@ -19,17 +20,17 @@ MOST_PROMPT = 9_000
 
 
 def looked_at(store: Store, deck: DeckSpec, deck_id: str, wanted: set[str], fresh: set[str]) -> list[VisualRow]:
-    """The shown take of every slide and each take with a recipe of this call, judged, in the deck's order."""
-    numbers = {slide.name: number for number, slide in enumerate(deck.slides, 1)}
-    takes = [row for row in gallery.there(store, deck_id) if row.slide in numbers]
+    """The shown take of every frame and each take with a recipe of this call, judged, in the deck's order."""
+    places = {frame.key: (place, frame) for place, frame in enumerate(frames(deck))}
+    takes = [row for row in gallery.there(store, deck_id) if row.slide in places]
     takes = [row for row in takes if row.picked or row.recipe in wanted]
-    takes.sort(key=lambda row: (numbers[row.slide], row.take))
+    takes.sort(key=lambda row: (places[row.slide][0], row.take))
     findings = _judged(takes)
     rows = []
     for row in takes:
         found = findings[row.id]
         store.change(VisualRecord, row.id, findings=[one.model_dump(mode="json") for one in found])
-        named = gallery.public(store, deck_id, numbers[row.slide], row.slide)
+        named = gallery.public(store, deck_id, places[row.slide][1])
         rows.append(_row(row, str(named) if row.picked else row.path, row.recipe in fresh, found))
     return rows
 
@@ -51,7 +52,7 @@ def answer(
     fresh = sum(row.fresh for row in rows)
     doubtful = [row for row in rows if row.findings]
     summary = f"{deck.title}: {fresh} picture{'s' * (fresh != 1)} drawn, {len(rows) - fresh} kept as they were."
-    missing = [slide.name for slide in deck.slides if slide.name not in {row.slide for row in rows}]
+    missing = [frame.key for frame in frames(deck) if frame.key not in {row.slide for row in rows}]
     if missing:
         are = "slide has" if len(missing) == 1 else "slides have"
         summary += f" {len(missing)} {are} no picture ({', '.join(missing[:MOST_NAMED])}); told says why."
@@ -87,7 +88,7 @@ def _change(deck: DeckSpec, deck_id: str, doubtful: Sequence[VisualRow], missing
         )
     if doubtful:
         return f'{doubtful[0].findings[0].fix} With deck_id="{deck_id}".'
-    name = deck.slides[0].name
+    name = frames(deck)[0].key
     return (
         f'To change one picture: render_deck_visuals(deck_id="{deck_id}", only=["{name}"], '
         f'edits=[{{"slide": "{name}", "add": "bright daylight"}}]).'

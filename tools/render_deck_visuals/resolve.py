@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from loradeck.state.records import DeckRecord, LoraRecord
 from loradeck.state.store import Store
@@ -11,43 +12,102 @@ from loradeck.tools.contracts import DeckSpec, LoraUse, RenderArgs
 from loradeck.tools.errors import BadArgument, Refused
 from loradeck.tools.library import default_lora, find_lora
 from loradeck.tools.ready import drawing_engine
+from loradeck.tools.render_deck_visuals.frames import frames
 from loradeck.tools.render_deck_visuals.plan import Look
 from loradeck.tools.render_deck_visuals.references import read_references
-from loradeck.tools.render_deck_visuals.wish import DeckStyle, Wish, wish
+from loradeck.tools.render_deck_visuals.wish import DeckStyle, Wish, set_for_all, wish
 from loradeck.tools.workbench import Workbench
 
 
-def new_deck(args: RenderArgs, bench: Workbench) -> Wish:
-    """A new deck as a call wants it. Raises ToolFault children."""
+def new_deck(args: RenderArgs, deck: DeckSpec, bench: Workbench) -> Wish:
+    """A new deck as a call and its own defaults want it: the call comes first. Raises ToolFault children."""
     if args.pick:
         raise BadArgument("A new deck has no takes to pick from; render it first, then call again with its deck_id.")
-    deck, told = _deck_of(args.deck), []
-    uses = args.loras
+    told: list[str] = []
+    own = deck.defaults
+    base_model = args.base_model or own.base_model
+    uses = args.loras if args.loras is not None else own.loras
     if uses is None:
-        uses, why = _default_loras(bench.store, args.base_model)
+        uses, why = _default_loras(bench.store, base_model)
         told.append(why)
     looks = looks_of(bench.store, uses)
-    base = args.base_model or (looks[0].base_model if looks else "preview")
-    engine = drawing_engine(bench, args.engine, str(base))
-    style = DeckStyle(engine=engine.name, base_model=str(base), loras=_by_id(looks))
+    base = str(base_model or (looks[0].base_model if looks else "preview"))
+    engine = drawing_engine(bench, _engine(args, deck), base)
+    style = DeckStyle(engine=engine.name, base_model=base, loras=_by_id(looks), **_strokes(deck))
     references, words = read_references(args.references, style.base_model)
     wanted = wish(args.model_copy(update={"loras": None}), deck, style, references)
     wanted.told = [*told, *words]
     return wanted
 
 
-def changed_deck(args: RenderArgs, record: DeckRecord, bench: Workbench) -> Wish:
-    """A deck that is there as a call wants it; nothing is stored yet. Raises ToolFault children."""
-    deck, style = DeckSpec.model_validate(record.spec), style_of(record)
+def changed_deck(args: RenderArgs, record: DeckRecord, deck: DeckSpec | None, bench: Workbench) -> Wish:
+    """A deck that is there as a call wants it; nothing is stored yet.
+
+    `deck` is its new wording, where the call has one. What that says of drawing holds where it differs from what the
+    old one said. Raises ToolFault children.
+    """
+    before, style = DeckSpec.model_validate(record.spec), style_of(record)
     if args.loras is not None:
         args = args.model_copy(update={"loras": _by_id(looks_of(bench.store, args.loras))})
-    if args.base_model is not None or args.engine != "auto":
-        base = str(args.base_model or style.base_model)
-        style = style.model_copy(update={"base_model": base, "engine": drawing_engine(bench, args.engine, base).name})
+    news = _news(args, before, deck, bench) if deck is not None else {}
+    base = str(args.base_model or news.pop("base_model", None) or style.base_model)
+    engine = args.engine if args.engine != "auto" else news.pop("engine", None) or "auto"
+    if base != style.base_model or engine != "auto":
+        style = style.model_copy(update={"base_model": base, "engine": drawing_engine(bench, engine, base).name})
     references, told = read_references(args.references, style.base_model)
-    wanted = wish(args, deck, style, references)
+    wanted = wish(args, deck or before, style, references)
+    for stroke, value in news.items():
+        set_for_all(wanted, stroke, value)
+    same = set(frames(before))
+    for frame in frames(wanted.deck):
+        if frame not in same:
+            wanted.changed.add(frame.key)
+            wanted.style.of(frame.key).pinned = any(pick.slide == frame.key for pick in args.pick)
     wanted.told = told
     return wanted
+
+
+def made_from(args: RenderArgs, source: str | None, store: Store) -> DeckRecord | None:
+    """The newest deck that was made from a file, where a call on that file asks for nothing that would part the two."""
+    if source is None:
+        return None
+    for record in store.where(DeckRecord, order="created_at desc, rowid desc"):
+        if record.settings.get("source") == source:
+            style = style_of(record)
+            uses = None if args.loras is None else _by_id(looks_of(store, args.loras))
+            same = uses in (None, style.loras) and args.base_model in (None, style.base_model)
+            return record if same and args.engine in {"auto", style.engine} else None
+    return None
+
+
+def _news(args: RenderArgs, before: DeckSpec, deck: DeckSpec, bench: Workbench) -> dict[str, Any]:
+    """What a deck's new wording says of drawing and its old one did not, less what the call itself says."""
+    old, new = before.defaults, deck.defaults
+    news: dict[str, Any] = {
+        stroke: value for stroke, value in _strokes(deck).items() if value != _strokes(before)[stroke]
+    }
+    if new.loras != old.loras and new.loras is not None:
+        news["loras"] = _by_id(looks_of(bench.store, new.loras))
+    for name in ("base_model", "engine"):
+        if getattr(new, name) != getattr(old, name) and getattr(new, name) is not None:
+            news[name] = getattr(new, name)
+    given = {"guidance": args.guidance, "steps": args.steps, "prompt_prefix": args.prompt_prefix, "loras": args.loras}
+    return {name: value for name, value in news.items() if given.get(name) is None}
+
+
+def _strokes(deck: DeckSpec) -> dict[str, Any]:
+    """How a deck says that all its pictures are drawn, by the names of `DeckStyle`."""
+    own = deck.defaults
+    return {
+        "guidance": own.guidance,
+        "steps": own.steps,
+        "prompt_prefix": own.before,
+        "prompt_suffix": own.after,
+    }
+
+
+def _engine(args: RenderArgs, deck: DeckSpec) -> str:
+    return args.engine if args.engine != "auto" else deck.defaults.engine or "auto"
 
 
 def style_of(record: DeckRecord) -> DeckStyle:
@@ -55,19 +115,26 @@ def style_of(record: DeckRecord) -> DeckStyle:
     return DeckStyle.model_validate({**record.settings, "loras": record.loras})
 
 
-def _deck_of(given: str | DeckSpec | None) -> DeckSpec:
-    """The deck from an argument: itself, its JSON, or the path of its file."""
+def deck_of(given: str | DeckSpec) -> DeckSpec:
+    """The deck from an argument: itself, its JSON, or the path of its file. Raises NotFound and BadArgument."""
     from loradeck.tools.render_deck_visuals.deck_file import checked, read_deck
 
     if isinstance(given, DeckSpec):
-        return checked(given.model_dump(), "The deck")
-    text = str(given).strip()
+        return checked(given.model_dump(mode="json"), "The deck")
+    text = given.strip()
     if not text.startswith("{"):
         return read_deck(Path(text).expanduser())
     try:
         return checked(json.loads(text), "The deck")
     except ValueError as error:
         raise BadArgument(f"The deck's JSON cannot be read: {error}.") from None
+
+
+def source_of(given: str | DeckSpec | None) -> str | None:
+    """The absolute path of the file that a deck was given as, or None."""
+    if not isinstance(given, str) or given.strip().startswith("{"):
+        return None
+    return str(Path(given.strip()).expanduser().absolute())
 
 
 def _default_loras(store: Store, base_model: str | None) -> tuple[list[LoraUse], str]:

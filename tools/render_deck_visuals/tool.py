@@ -9,8 +9,8 @@ from loradeck.state import runs
 from loradeck.state.files import new_id
 from loradeck.state.records import DeckRecord, LoraRecord, RunRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import RenderArgs, RenderResult, RunKind, RunState
-from loradeck.tools.errors import BadArgument, NotYet, Refused
+from loradeck.tools.contracts import DeckSpec, RenderArgs, RenderResult, RunKind, RunState
+from loradeck.tools.errors import BadArgument, Refused
 from loradeck.tools.leaving import files_must_not_leave, loras_must_not_leave
 from loradeck.tools.library import find_lora
 from loradeck.tools.render_deck_visuals import gallery
@@ -18,7 +18,15 @@ from loradeck.tools.render_deck_visuals.gallery import find_deck
 from loradeck.tools.render_deck_visuals.plan import Look, Visual
 from loradeck.tools.render_deck_visuals.price import agreed_on, unfinished
 from loradeck.tools.render_deck_visuals.references import keep, require_taken
-from loradeck.tools.render_deck_visuals.resolve import changed_deck, look_of, new_deck, style_of
+from loradeck.tools.render_deck_visuals.resolve import (
+    changed_deck,
+    deck_of,
+    look_of,
+    made_from,
+    new_deck,
+    source_of,
+    style_of,
+)
 from loradeck.tools.render_deck_visuals.wish import Wish, visuals
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.spending.agreement import Quoted, commit
@@ -32,20 +40,22 @@ ACTIVE_DECK_RUN = "deck_id = ? and state in ('queued', 'preparing', 'running', '
 
 def handle(args: RenderArgs, bench: Workbench) -> RenderResult:
     """Plan what is missing, store the deck, start a run, wait a while. Raises ToolFault children."""
-    _refuse_what_comes_later(args)
-    if (args.deck is None) == (args.deck_id is None):
-        raise BadArgument("Give either deck (a new one) or deck_id (to change one); check_status lists the decks.")
-    store = bench.store
-    if args.deck_id is not None:
-        record = find_deck(store, args.deck_id)
-        wanted = changed_deck(args, record, bench)
+    if args.deck is None and args.deck_id is None:
+        raise BadArgument("Give deck (a new one) or deck_id (to change one); check_status lists the decks.")
+    store, source = bench.store, source_of(args.deck)
+    deck = deck_of(args.deck) if args.deck is not None else None
+    record = find_deck(store, args.deck_id) if args.deck_id is not None else made_from(args, source, store)
+    if record is not None:
+        wanted = changed_deck(args, record, deck, bench)
+        if args.deck_id is None:
+            wanted.told.append(f"{record.id} was made from this file before and was changed to what it says now.")
         busy = _busy(bench, record.id)
         if busy is not None:
             run = _joined(args, record, wanted, busy)
             return _answer(wait_until(store, run.id, WAIT_SECONDS, tell=bench.progress), record.id, [])
-    else:
-        record = None
-        wanted = new_deck(args, bench)
+    elif deck is not None:
+        wanted = new_deck(args, deck, bench)
+    wanted.source = source or (record.settings.get("source") if record is not None else None)
     queued = _enqueue(args, bench, record, wanted)
     if isinstance(queued, Quoted):
         return RenderResult(
@@ -59,11 +69,6 @@ def handle(args: RenderArgs, bench: Workbench) -> RenderResult:
     bench.launch(queued.id)
     run = wait_until(store, queued.id, WAIT_SECONDS, tell=bench.progress)
     return _answer(run, str(run.deck_id), wanted.told)
-
-
-def _refuse_what_comes_later(args: RenderArgs) -> None:
-    if set(args.formats) == {"pptx"}:
-        raise NotYet("PowerPoint files come with a later release; ask for formats=['pdf'] or ['typst'] today.")
 
 
 # --------------------------------------------------------------------------- the run
@@ -86,8 +91,6 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
     for row in gallery.there(store, deck_id):
         drawn.setdefault(row.slide, set()).add(row.recipe)
     planned = visuals(wanted, looks, args.takes, drawn)
-    if "pptx" in args.formats:
-        wanted.told.append("PowerPoint files come with a later release; the PDF and its Typst source were made.")
     missing = [visual for visual in planned if visual.recipe not in drawn.get(visual.slide, set())]
     _must_not_leave(bench, loras, missing)
     before = unfinished(store, deck_id, missing, drawn)
@@ -146,7 +149,11 @@ def _store_deck(store: Store, deck_id: str, record: DeckRecord | None, wanted: W
         "title": wanted.deck.title,
         "spec": wanted.deck.model_dump(mode="json"),
         "loras": [use.model_dump() for use in wanted.style.loras],
-        "settings": {**wanted.style.model_dump(mode="json", exclude={"loras"}), "output_dir": wanted.output_dir},
+        "settings": {
+            **wanted.style.model_dump(mode="json", exclude={"loras"}),
+            "output_dir": wanted.output_dir,
+            "source": wanted.source,
+        },
     }
     if record is None:
         store.add(DeckRecord(id=deck_id, **values))
@@ -192,6 +199,7 @@ def _active(store: Store, deck_id: str) -> RunRecord | None:
 def _joined(args: RenderArgs, record: DeckRecord, wanted: Wish, busy: RunRecord) -> RunRecord:
     """The run at work, when the call asks for nothing that it does not do. Raises Refused otherwise."""
     more = args.only or args.edits or args.pick or args.takes > 1 or wanted.style != style_of(record)
+    more = more or wanted.deck.model_dump(mode="json") != DeckSpec.model_validate(record.spec).model_dump(mode="json")
     elsewhere = args.output_dir is not None and _output_dir(args.output_dir, record) != busy.spec.get("output_dir")
     if more or elsewhere:
         raise Refused(_at_work(busy))

@@ -11,16 +11,16 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import typst
 
-from loradeck.tools.contracts import DeckSpec, Slide, Theme
+from loradeck.tools.contracts import DeckSpec, Theme
 from loradeck.tools.errors import Refused
 from loradeck.tools.pictures.canvas import FONTS
 from loradeck.tools.render_deck_visuals import measure
+from loradeck.tools.render_deck_visuals.pages import Page
 from loradeck.tools.render_deck_visuals.written import Written
 
 TEMPLATE = Path(__file__).with_name("template.typ")
@@ -35,24 +35,15 @@ LONG_WORD = re.compile(r"\S{25,}")
 BEYOND_SHIPPED = re.compile(r"[^\u0000-\u052f\u1e00-\u1fff\u2000-\u22ff\u2500-\u25ff\ufeff]")
 
 
-@dataclass(frozen=True)
-class Page:
-    """A slide with its picture: a file name beside the document, its alternative text and its size in pixels."""
-
-    slide: Slide
-    file: str
-    alt: str
-    size: tuple[int, int]
-
-    @property
-    def layout(self) -> str:
-        """The slide's layout; full bleed is for pictures near 16:9, others keep their edges beside the words."""
-        ratio = self.size[0] / self.size[1] / (16 / 9)
-        off = max(ratio, 1 / ratio) - 1 > WIDEST_RATIO_ERROR
-        return "image_right" if self.slide.layout == "full_bleed" and off else self.slide.layout
+def layout_of(page: Page) -> str:
+    """The slide's layout; full bleed is for pictures near 16:9, others keep their edges beside the words."""
+    width, height = page.pictures[0].size
+    ratio = width / height / (16 / 9)
+    off = max(ratio, 1 / ratio) - 1 > WIDEST_RATIO_ERROR
+    return "image_right" if page.slide.layout == "full_bleed" and off else page.slide.layout
 
 
-def source(deck: DeckSpec, pages: Sequence[Page], folder: Path) -> str:
+def source(deck: DeckSpec, pages: Sequence[Page]) -> str:
     """The Typst source: the theme, the layouts, a title page, a page a slide."""
     theme = deck.theme
     ink = measure.readable(theme.text, theme.background)
@@ -66,16 +57,16 @@ def source(deck: DeckSpec, pages: Sequence[Page], folder: Path) -> str:
         f"#let accent = rgb({quoted(theme.accent)})",
         f"#let fonts = {_array(fonts)}",
     ]
-    mosaic = _array([page.file for page in pages[:MOSAIC]])
+    mosaic = _array([page.pictures[0].file for page in pages[:MOSAIC]])
     calls = [f"#opening({quoted(_breakable(deck.title))}, {quoted(_breakable(deck.subtitle or ''))}, {mosaic})"]
-    calls += [_call(page, theme, ink, folder) for page in pages]
+    calls += [_call(page, theme, ink) for page in pages]
     return "\n".join([*head, "", TEMPLATE.read_text(encoding="utf-8"), *calls, ""])
 
 
 def compile_deck(deck: DeckSpec, pages: Sequence[Page], written: Written) -> list[str]:
     """Write deck.typ and deck.pdf into the deck's folder; returns sentences on what could not be done as asked."""
     folder = written.folder
-    written.save(folder / "deck.typ", source(deck, pages, folder).encode())
+    written.save(folder / "deck.typ", source(deck, pages).encode())
     foreign = BEYOND_SHIPPED.search(_words(deck)) is not None
     own_fonts = deck.theme.font is not None or foreign
     try:
@@ -100,19 +91,20 @@ def _array(texts: Sequence[str]) -> str:
     return "(" + "".join(f"{quoted(text)}, " for text in texts) + ")"
 
 
-def _call(page: Page, theme: Theme, ink: str, folder: Path) -> str:
+def _call(page: Page, theme: Theme, ink: str) -> str:
     slide = page.slide
     lines = [_breakable(line.strip()) for line in (slide.body or "").splitlines() if line.strip()]
-    common = f"{quoted(slide.name)}, {quoted(page.file)}, {quoted(page.alt)}, "
+    picture, layout = page.pictures[0], layout_of(page)
+    common = f"{quoted(slide.name)}, {quoted(picture.file)}, {quoted(picture.prompt)}, "
     common += f"{quoted(_breakable(slide.heading or ''))}, {_array(lines)}"
-    if page.layout == "full_bleed":
-        veil = measure.veil(folder / page.file, ink, theme.background)
+    if layout == "full_bleed":
+        veil = measure.veil(picture.path, ink, theme.background)
         if len(slide.body or "") > LONG_BODY:
             veil = max(veil, 0.9)
         return f"#full-bleed({common}, {veil:.0%})"
-    if page.layout == "card":
+    if layout == "card":
         return f"#card({common})"
-    return f"#beside({common}, {'true' if page.layout == 'image_left' else 'false'})"
+    return f"#beside({common}, {'true' if layout == 'image_left' else 'false'})"
 
 
 def _breakable(text: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loradeck.tools.contracts import DeckSpec, Finding, Severity
+from loradeck.tools.render_deck_visuals.frames import frames
 from loradeck.tools.rulebook.facts import SetFacts
 from loradeck.tools.rulebook.rule import SET
 from loradeck.tools.validate_coverage.asked import Wish, wishes
@@ -32,11 +33,11 @@ class Wanted:
 def wanted_by(deck: DeckSpec, facts: SetFacts) -> list[Wanted]:
     """What slides ask for that the set lacks, what more slides want first, else in the order of the slides."""
     cells: dict[str, Wanted] = {}
-    for number, slide in enumerate(deck.slides, 1):
-        asked = wishes(slide.prompt, facts)
+    for frame in frames(deck):
+        asked = wishes(frame.prompt, facts)
         lacking = _lacking(asked, facts)
         if lacking:
-            said, name = _worded(lacking), f"{number} ({slide.name})"
+            said, name = _worded(lacking), f"{frame.number} ({frame.key})"
             before = cells.get(said)
             slides = (*before.slides, name) if before else (name,)
             cells[said] = Wanted(slides, said, before.attributes if before else attributes_of(asked, facts))
@@ -56,8 +57,8 @@ def summed_up(deck: DeckSpec, cells: Sequence[Wanted], facts: SetFacts) -> str:
     """One sentence on the deck as a whole."""
     slides = sum(len(cell.slides) for cell in cells)
     if slides:
-        return f"{slides} of the {len(deck.slides)} slides of {deck.title!r} ask for what the set lacks ({RULE})."
-    known = any(_judged(wish, facts) for slide in deck.slides for wish in wishes(slide.prompt, facts))
+        return f"{slides} of the {len(frames(deck))} slides of {deck.title!r} ask for what the set lacks ({RULE})."
+    known = any(_judged(wish, facts) for frame in frames(deck) for wish in wishes(frame.prompt, facts))
     if not known:
         return (
             f"What the slides of {deck.title!r} ask for cannot be compared with the set, of which too little is known."

@@ -10,6 +10,7 @@ from loradeck.tools.contracts import DeckSpec
 from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.pictures.sheet import Shape, Tile, contact_sheet
 from loradeck.tools.render_deck_visuals import gallery
+from loradeck.tools.render_deck_visuals.frames import frames, slide_of
 from loradeck.tools.spec import Pictures
 from loradeck.tools.view_images.answer import jpegs, large, noted, paged, pieces
 
@@ -25,12 +26,12 @@ def show_deck(store: Store, deck: DeckRecord, what: str, refs: list[str] | None,
     if refs:
         return _slides(store, deck, refs)
     shown = gallery.shown(store, deck.id)
-    names = [slide.name for slide in DeckSpec.model_validate(deck.spec).slides]
-    rows = [(number, shown[name]) for number, name in enumerate(names, 1) if name in shown]
+    wanted = frames(DeckSpec.model_validate(deck.spec))
+    rows = [(number, shown[frame.key]) for number, frame in enumerate(wanted, 1) if frame.key in shown]
     if not rows:
         raise NotFound(f'{deck.title} has no pictures yet; render_deck_visuals(deck_id="{deck.id}") draws them.')
     here, pages = paged(rows, page, A_PAGE)
-    title = f"{deck.title}: {len(rows)} of {len(names)} slides, page {page} of {pages}"
+    title = f"{deck.title}: {len(rows)} of {len(wanted)} pictures, page {page} of {pages}"
     sheets = [
         contact_sheet([Tile(Path(row.path), number, row.slide) for number, row in part], title=title, shape=SHEET)
         for part in pieces(here, A_SHEET)
@@ -42,9 +43,9 @@ def show_deck(store: Store, deck: DeckRecord, what: str, refs: list[str] | None,
 
 def _slides(store: Store, deck: DeckRecord, refs: list[str]) -> Pictures:
     """Single slides by name or visual id; a slide with several takes shows them all."""
-    rows = [row for row in gallery.there(store, deck.id) if {row.slide, row.id} & set(refs)][:12]
+    rows = [row for row in gallery.there(store, deck.id) if {row.slide, slide_of(row.slide), row.id} & set(refs)][:12]
     if not rows:
-        names = ", ".join(slide.name for slide in DeckSpec.model_validate(deck.spec).slides)
+        names = ", ".join(frame.key for frame in frames(DeckSpec.model_validate(deck.spec)))
         raise NotFound(f"{deck.title} has no picture of {', '.join(refs)}; its slides are: {names}.")
     pictures = [
         large(Path(row.path), f"{row.slide}, take {row.take}{' (shown)' * row.picked}, seed {row.seed}") for row in rows

@@ -23,7 +23,7 @@ from loradeck.state.records import DeckRecord, ImageRecord, PurchaseRecord, RunR
 from loradeck.state.store import Store
 from loradeck.tools.contracts import RenderResult, RunState
 from loradeck.tools.datasets import copy_path
-from loradeck.tools.errors import BadArgument, NotFound, NotYet, Refused
+from loradeck.tools.errors import BadArgument, NotFound, Refused
 from loradeck.tools.render_deck_visuals.plan import Brush, Leaned, Look, Visual
 from loradeck.tools.workbench import Workbench
 
@@ -365,12 +365,11 @@ def test_loras_by_name_are_stored_by_id_so_that_a_deck_stays_with_its_version(
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
-        ({}, BadArgument, "either deck"),
+        ({}, BadArgument, "Give deck"),
         ({"deck_id": "deck_nope99"}, NotFound, "The Bakery"),
         ({"deck": "/nowhere/deck.yaml"}, NotFound, "no deck file 'deck.yaml'"),
         ({"deck": '{"title": "x"}'}, BadArgument, "slides is missing"),
         ({"deck": "DECK", "references": ["a.png"]}, BadArgument, "no reference picture 'a.png'"),
-        ({"deck": "DECK", "formats": ["pptx"]}, NotYet, "pdf"),
         ({"deck": "DECK", "only": ["covr"]}, NotFound, "did you mean 'cover'"),
         ({"deck": "DECK", "pick": [{"slide": "cover", "take": 1}]}, BadArgument, "no takes"),
         ({"deck": "DECK", "loras": [{"lora_id": "nope"}]}, NotFound, "start_training"),

@@ -28,11 +28,12 @@ drawing itself. As many may be in doubt after a crash, each to be looked for."""
 
 @dataclass(frozen=True)
 class Asked:
-    """One picture: the job, and how its order is made when its turn comes (uploads included)."""
+    """One picture: the job, how its order is made when its turn comes (uploads included), what its PNG will tell."""
 
     key: str
     job: DrawJob
     order: Callable[[], Order]
+    told: pictures.Told
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ class Drawing:
         return address
 
     def _keep(self, came: _Came, file: Path) -> None:
-        kept = pictures.keep(came.asked.job, file, crop=self.crop)
+        kept = pictures.keep(came.asked.job, file, crop=self.crop, told=came.asked.told)
         file.unlink(missing_ok=True)
         if isinstance(kept, str):
             self._tell(

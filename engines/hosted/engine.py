@@ -6,9 +6,10 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
+from loradeck.engines import files
 from loradeck.engines.base import (
     Ability,
     Availability,
@@ -35,6 +36,7 @@ from loradeck.engines.hosted.knowledge import Knowledge
 from loradeck.engines.hosted.purchase import utc_now
 from loradeck.engines.hosted.sending import Parcel, parcel
 from loradeck.engines.hosted.table import DrawerRow, EditorRow, Table, TrainerRow
+from loradeck.engines.story import story
 
 TRAINER = "trainer"
 """The one advanced option: the endpoint that trains, by its name at the host."""
@@ -161,7 +163,10 @@ class HostedEngine:
             sent = inputs.drawing(row, request, job, loras, references)
             return self._order(counter, brush.endpoint, sent, live, brush.rate.worst(_amount(job)))
 
-        asked = [Asked(f"draw/{job.id}/{job.seed}", job, lambda job=job: order(job)) for job in request.jobs]  # type: ignore[misc]
+        asked = [
+            Asked(f"draw/{job.id}/{job.seed}", job, partial(order, job), partial(self._told, request, job))
+            for job in request.jobs
+        ]
         return Drawing(counter, row.outputs, asked, crop=True).all()
 
     def edit(self, request: EditRequest, reporter: Reporter) -> DrawResult:
@@ -190,10 +195,36 @@ class HostedEngine:
             return self._order(counter, row.endpoint, sent, live, rate.worst(_amount(one.draw)))
 
         asked = [
-            Asked(f"{row.model}/{one.draw.id}", one.draw, lambda one=one: order(one))  # type: ignore[misc]
+            Asked(f"{row.model}/{one.draw.id}", one.draw, partial(order, one), partial(self._edited, request, row, one))
             for one in request.jobs
         ]
         return Drawing(counter, row.outputs, asked, crop=False).all()
+
+    def _told(self, request: DrawRequest, job: DrawJob, native: tuple[int, int]) -> dict[str, str]:
+        """What a picture drawn there says of itself."""
+        return story(
+            job,
+            engine=self.name,
+            base_model=request.base_model,
+            loras=[(lora.path.name, lora.strength, lora.sha256) for lora in request.loras],
+            references=[(path.name, files.sha256_file(path)) for path in request.references],
+            steps=request.steps,
+            guidance=request.guidance,
+            native=native,
+        )
+
+    def _edited(self, request: EditRequest, row: EditorRow, job: EditJob, native: tuple[int, int]) -> dict[str, str]:
+        """What a picture changed there says of itself; those it was made from are its references."""
+        return story(
+            job.draw,
+            engine=self.name,
+            base_model=row.model,
+            loras=(),
+            references=[(path.name, files.sha256_file(path)) for path in job.images],
+            steps=request.steps,
+            guidance=request.guidance,
+            native=native,
+        )
 
     def upscale(self, request: EditRequest, reporter: Reporter) -> DrawResult:
         """Enlarge pictures. Re-entrant as `draw`."""

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from loradeck.engines import files
 from loradeck.engines.base import DrawJob, Picture
 from loradeck.engines.hosted import blank
+from loradeck.engines.story import save
+
+Told = Callable[[tuple[int, int]], Mapping[str, str]]
 
 SAME_SHAPE = 0.02
 """How far two shapes (width by height) may be apart to count as the same."""
 
 
-def keep(job: DrawJob, came: Path, *, crop: bool) -> Picture | str:
+def keep(job: DrawJob, came: Path, *, crop: bool, told: Told) -> Picture | str:
     """Write a picture to where the job wants it; or what is wrong with it, and nothing is written then.
 
     With `crop` it gets exactly the size of the job, scaled and cut evenly at its edges; else it keeps its shape, and
-    is made smaller where its longer side is longer than the job's. Raises NoRoom and CannotWrite.
+    is made smaller where its longer side is longer than the job's. `told` gives what the PNG says of itself, from the
+    size that it came in. Raises NoRoom and CannotWrite.
     """
     wrong = blank.judge(came)
     if wrong is not None:
@@ -30,7 +35,7 @@ def keep(job: DrawJob, came: Path, *, crop: bool) -> Picture | str:
     if asked != native:
         picture = ImageOps.fit(picture, asked, Image.Resampling.LANCZOS)
     with files.atomic(job.out) as temporary:
-        picture.save(temporary, format="PNG")
+        save(picture, temporary, told(native))
     return Picture(job.id, job.out, *asked, native)
 
 

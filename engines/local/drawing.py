@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from loradeck.engines.local.bases import Base
 from loradeck.engines.local.opened import OpenBase
 from loradeck.engines.local.placement import free_bytes
 from loradeck.engines.local.references import Reference
+from loradeck.engines.story import story
 
 Size = tuple[int, int]
 
@@ -31,20 +31,16 @@ class Settings:
 
     def story(self, base: Base, job: DrawJob, native: Size) -> dict[str, str]:
         """What is written into the PNG."""
-        loras = [{"file": name, "strength": strength, "sha256": digest} for name, strength, digest in self.loras]
-        told = {
-            "Software": "loradeck",
-            "prompt": job.prompt,
-            "seed": str(job.seed),
-            "base_model": base.name,
-            "loras": json.dumps(loras),
-            "steps": str(self.steps),
-            "guidance": repr(self.guidance),
-            "native": f"{native[0]}x{native[1]}",
-        }
-        if self.references:
-            told["references"] = json.dumps([{"file": one.name, "sha256": one.sha256} for one in self.references])
-        return told
+        return story(
+            job,
+            engine="local",
+            base_model=base.name,
+            loras=self.loras,
+            references=[(one.name, one.sha256) for one in self.references],
+            steps=self.steps,
+            guidance=self.guidance,
+            native=native,
+        )
 
 
 def nearest_size(base: Base, width: int, height: int) -> Size:
@@ -149,8 +145,8 @@ def _by_size(base: Base, jobs: Sequence[DrawJob]) -> dict[Size, list[DrawJob]]:
 
 
 def _there(job: DrawJob) -> Picture:
-    (width, height), story = pictures.read_story(job.out)
-    across, down = story.get("native", f"{width}x{height}").split("x")
+    (width, height), told = pictures.read_story(job.out)
+    across, down = told.get("native", f"{width}x{height}").split("x")
     return Picture(job.id, job.out, width, height, (int(across), int(down)))
 
 

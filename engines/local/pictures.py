@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageOps
 
 from loradeck.engines.errors import BadSpec
 from loradeck.engines.files import write_bytes
+from loradeck.engines.story import as_text
 
 
 def pixels(picture: Image.Image, width: int, height: int) -> torch.Tensor:
@@ -47,14 +48,8 @@ def scaled(picture: Image.Image, width: int, height: int) -> Image.Image:
 
 def write_png(picture: Image.Image, path: Path, story: Mapping[str, str]) -> None:
     """Write a PNG atomically, with text that says how it was made. Raises NoRoom and CannotWrite."""
-    info = PngImagePlugin.PngInfo()
-    for key, value in story.items():
-        if value.isascii():
-            info.add_text(key, value)
-        else:
-            info.add_itxt(key, value)
     content = io.BytesIO()
-    picture.save(content, format="PNG", pnginfo=info)
+    picture.save(content, format="PNG", pnginfo=as_text(story))
     write_bytes(path, content.getvalue())
 
 

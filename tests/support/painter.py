@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, PngImagePlugin
+from PIL import Image, ImageDraw
 
 from loradeck import LoradeckError
 from loradeck.engines.base import (
@@ -17,6 +16,7 @@ from loradeck.engines.base import (
     Capabilities,
     Cost,
     Defaults,
+    DrawJob,
     DrawRequest,
     DrawResult,
     EditRequest,
@@ -25,6 +25,7 @@ from loradeck.engines.base import (
     TrainSpec,
 )
 from loradeck.engines.errors import BadSpec, Cancelled
+from loradeck.engines.story import save, story
 from loradeck.state import runs
 from loradeck.state.records import LoraRecord, RunRecord
 from loradeck.state.store import Store
@@ -81,7 +82,7 @@ class Painter:
             reporter.raise_if_cancelled()
             if not job.out.exists():
                 self._act(len(self.drawn))
-                self._paint(request, job.prompt, job.seed, (job.width, job.height), job.out)
+                self._paint(request, job)
                 self.drawn.append(job.id)
             reporter.progress(number + 1, len(request.jobs))
             pictures.append(Picture(job.id, job.out, job.width, job.height, (256, 144)))
@@ -99,19 +100,28 @@ class Painter:
         if self.die_after is not None and done >= self.die_after:
             raise SystemExit("killed")
 
-    def _paint(self, request: DrawRequest, prompt: str, seed: int, size: tuple[int, int], out: Path) -> None:
-        loras = [(lora.sha256, lora.strength) for lora in request.loras]
+    def _paint(self, request: DrawRequest, job: DrawJob) -> None:
+        loras = [(lora.path.name, lora.strength, lora.sha256) for lora in request.loras]
         leaned_on = [path.read_bytes() for path in request.references]
-        told = (prompt, seed, loras, request.guidance, request.steps, leaned_on)
+        painted_with = [(sha256, strength) for _, strength, sha256 in loras]
+        told = (job.prompt, job.seed, painted_with, request.guidance, request.steps, leaned_on)
         digest = hashlib.sha256(repr(told).encode()).digest()
-        ground = self.colour(prompt, seed) if self.colour else (digest[0], digest[1], digest[2])
-        picture = Image.new("RGB", size, ground)
-        x, y = size[0] * digest[3] // 400, size[1] * digest[4] // 400
+        ground = self.colour(job.prompt, job.seed) if self.colour else (digest[0], digest[1], digest[2])
+        picture = Image.new("RGB", (job.width, job.height), ground)
+        x, y = job.width * digest[3] // 400, job.height * digest[4] // 400
         if not self.colour:
-            ImageDraw.Draw(picture).ellipse((x, y, x + size[1] // 2, y + size[1] // 2), fill=tuple(digest[5:8]))
-        notes = PngImagePlugin.PngInfo()
-        notes.add_text("prompt", prompt)
-        picture.save(out, pnginfo=notes)
+            ImageDraw.Draw(picture).ellipse((x, y, x + job.height // 2, y + job.height // 2), fill=tuple(digest[5:8]))
+        notes = story(
+            job,
+            engine=self.name,
+            base_model=request.base_model,
+            loras=loras,
+            references=[(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in request.references],
+            steps=request.steps,
+            guidance=request.guidance,
+            native=(256, 144),
+        )
+        save(picture, job.out, notes)
 
 
 @dataclass

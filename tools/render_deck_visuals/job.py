@@ -14,7 +14,7 @@ from loradeck.state.records import DeckRecord, VisualRecord
 from loradeck.tools.contracts import DeckSpec, RenderResult
 from loradeck.tools.errors import NotFound
 from loradeck.tools.library import find_lora
-from loradeck.tools.render_deck_visuals import gallery
+from loradeck.tools.render_deck_visuals import gallery, stale
 from loradeck.tools.render_deck_visuals.plan import Visual, groups
 from loradeck.tools.render_deck_visuals.publish import copied, publish
 from loradeck.tools.render_deck_visuals.references import kept_at
@@ -43,7 +43,9 @@ def run(job: Job) -> RenderResult:
         words.append(copied(files, Path(spec["output_dir"]), written, remembered=spec.get("remembered", False)))
     wanted = {visual.recipe for visual in visuals}
     rows = patiently(lambda: looked_at(job.store, deck, deck_id, wanted, fresh))
-    words = [*spec["told"], *warned, *words, *written.kept]
+    outdated = stale.stale(job.store, gallery.shown(job.store, deck_id))
+    rows = [row.model_copy(update={"stale": row.picked and row.slide in outdated}) for row in rows]
+    words = [*spec["told"], *warned, *stale.told(deck_id, outdated), *words, *written.kept]
     bare = bool(visuals) and not any(visual.brush.looks for visual in visuals)
     result = answer(deck, deck_id, rows, files, words, bare=bare, preview=spec["preview"])
     return result.model_copy(update={"run_id": job.run.id})

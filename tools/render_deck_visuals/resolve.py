@@ -15,6 +15,7 @@ from loradeck.tools.ready import drawing_engine
 from loradeck.tools.render_deck_visuals.frames import frames
 from loradeck.tools.render_deck_visuals.plan import Look
 from loradeck.tools.render_deck_visuals.references import read_references
+from loradeck.tools.render_deck_visuals.remake import deck_of_picture
 from loradeck.tools.render_deck_visuals.wish import DeckStyle, Wish, set_for_all, wish
 from loradeck.tools.workbench import Workbench
 
@@ -115,13 +116,18 @@ def style_of(record: DeckRecord) -> DeckStyle:
     return DeckStyle.model_validate({**record.settings, "loras": record.loras})
 
 
-def deck_of(given: str | DeckSpec) -> DeckSpec:
-    """The deck from an argument: itself, its JSON, or the path of its file. Raises NotFound and BadArgument."""
+def deck_of(given: str | DeckSpec, store: Store) -> DeckSpec:
+    """The deck from an argument: itself, its JSON, the path of its file, or of a picture that is to be drawn again.
+
+    Raises NotFound and BadArgument.
+    """
     from loradeck.tools.render_deck_visuals.deck_file import checked, read_deck
 
     if isinstance(given, DeckSpec):
         return checked(given.model_dump(mode="json"), "The deck")
     text = given.strip()
+    if text.lower().endswith(".png"):
+        return deck_of_picture(store, Path(text).expanduser())
     if not text.startswith("{"):
         return read_deck(Path(text).expanduser())
     try:

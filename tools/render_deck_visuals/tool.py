@@ -43,7 +43,7 @@ def handle(args: RenderArgs, bench: Workbench) -> RenderResult:
     if args.deck is None and args.deck_id is None:
         raise BadArgument("Give deck (a new one) or deck_id (to change one); check_status lists the decks.")
     store, source = bench.store, source_of(args.deck)
-    deck = deck_of(args.deck) if args.deck is not None else None
+    deck = deck_of(args.deck, store) if args.deck is not None else None
     record = find_deck(store, args.deck_id) if args.deck_id is not None else made_from(args, source, store)
     if record is not None:
         wanted = changed_deck(args, record, deck, bench)

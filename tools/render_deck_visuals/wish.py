@@ -192,9 +192,8 @@ def _edit(wanted: Wish, edit: SlideEdit) -> None:
     own = {name: getattr(edit, name) for name in ("prompt", "seed") if getattr(edit, name) is not None}
     whole = {name: getattr(edit, name) for name in ("heading", "body", "layout") if getattr(edit, name) is not None}
     if whole and edit.slide != slide_of(keys[0]):
-        raise BadArgument(
-            f"{', '.join(whole)} belong to the slide {slide_of(keys[0])!r}, not to its panel {edit.slide!r}."
-        )
+        whose = f"the slide {slide_of(keys[0])!r}, not to its panel {edit.slide!r}"
+        raise BadArgument(f"The {' and the '.join(whole)} belongs to {whose}; name the slide.")
     slide = _slide(wanted.deck, slide_of(keys[0]))
     prompt = str(own.get("prompt", _prompt(slide, edit.slide) or ""))
     if edit.add and edit.add.strip().casefold() not in prompt.casefold():

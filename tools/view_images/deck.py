@@ -9,7 +9,7 @@ from loradeck.state.store import Store
 from loradeck.tools.contracts import DeckSpec
 from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.pictures.sheet import Shape, Tile, contact_sheet
-from loradeck.tools.render_deck_visuals import gallery
+from loradeck.tools.render_deck_visuals import gallery, stale
 from loradeck.tools.render_deck_visuals.frames import frames, slide_of
 from loradeck.tools.spec import Pictures
 from loradeck.tools.view_images.answer import jpegs, large, noted, paged, pieces
@@ -37,7 +37,8 @@ def show_deck(store: Store, deck: DeckRecord, what: str, refs: list[str] | None,
         for part in pieces(here, A_SHEET)
     ]
     listed = "; ".join(f"{number} {row.slide}{_findings(row)}" for number, row in here)
-    words = f"{title}. {deck.id}: {listed}. Files: {store.workspace.deck(deck.id)}"
+    outdated = stale.told(deck.id, stale.stale(store, shown))
+    words = " ".join([f"{title}. {deck.id}: {listed}. Files: {store.workspace.deck(deck.id)}.", *outdated])
     return Pictures(noted(store, words, (row.run_id for _, row in here)), jpegs(sheets))
 
 

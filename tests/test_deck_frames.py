@@ -13,9 +13,11 @@ from support.painter import Painter, bench, trained
 
 from loradeck.state.records import DeckRecord, LoraRecord
 from loradeck.state.store import Store
+from loradeck.tools.check_status.overview import overview
 from loradeck.tools.contracts import DeckSpec, RenderResult
 from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.render_deck_visuals.frames import frames, slide_of
+from loradeck.tools.render_deck_visuals.stale import waiting_for
 from loradeck.tools.workbench import Workbench
 
 ICONS = {
@@ -232,8 +234,11 @@ def test_a_retrained_lora_marks_what_it_would_change_and_says_the_call(work: Wor
     words = next(words for words in again.told if "stale" in words)
     assert words.startswith("3 pictures are stale, since fluent v2 is newer")
     assert f'loras=[{{"lora_id": "{new.id}"}}]' in words
+    assert waiting_for(work.store, new) == {first.deck_id: 3}
+    assert [row.state for row in overview(work.store).overview if row.kind == "deck"] == ["3 visuals, 3 stale"]
     after = render(work, deck_id=first.deck_id, loras=[{"lora_id": new.id}])
     assert not any(row.stale for row in after.visuals)
+    assert waiting_for(work.store, new) == {}
 
 
 def test_a_lora_trained_on_under_another_name_makes_stale_too_and_a_deleted_one_does_not(work: Workbench) -> None:

@@ -10,6 +10,7 @@ from loradeck.tools.check_status.advice import next_step
 from loradeck.tools.check_status.standing import Standing, standing
 from loradeck.tools.contracts import CheckStatusResult, Glance
 from loradeck.tools.errors import BadArgument
+from loradeck.tools.render_deck_visuals.stale import stale
 
 EACH = 12
 """Rows of each kind on a page, so that no kind crowds out another; the four together stay under fifty."""
@@ -90,12 +91,19 @@ def _decks(store: Store, page: int) -> list[Glance]:
             kind="deck",
             id=deck.id,
             name=deck.title,
-            state=f"{store.count(VisualRecord, 'deck_id = ?', [deck.id])} visuals",
+            state=_deck_state(store, deck),
             about=f"{len(deck.spec.get('slides', []))} slides",
             updated_at=deck.updated_at,
         )
         for deck in _page(store, DeckRecord, page)
     ]
+
+
+def _deck_state(store: Store, deck: DeckRecord) -> str:
+    """How many pictures it has, and how many of those shown a newer LoRA would change."""
+    rows = store.where(VisualRecord, "deck_id = ?", [deck.id])
+    outdated = stale(store, {row.slide: row for row in rows if row.picked})
+    return f"{len(rows)} visuals" + (f", {len(outdated)} stale" if outdated else "")
 
 
 def _summary(store: Store, counts: dict[str, int]) -> str:

@@ -41,6 +41,19 @@ def told(deck_id: str, outdated: Mapping[str, LoraRecord]) -> list[str]:
     return sentences
 
 
+def waiting_for(store: Store, lora: LoraRecord) -> dict[str, int]:
+    """The decks that a LoRA would change, by id: how many of their shown pictures were drawn with an older version."""
+    counts: dict[str, int] = {}
+    shown: dict[str, dict[str, VisualRecord]] = {}
+    for row in store.where(VisualRecord, "picked = 1"):
+        shown.setdefault(row.deck_id, {})[row.slide] = row
+    for deck_id, rows in shown.items():
+        count = sum(newer.id == lora.id for newer in stale(store, rows).values())
+        if count:
+            counts[deck_id] = count
+    return counts
+
+
 def _newest_after(lora: LoraRecord | None, there: list[LoraRecord]) -> LoraRecord | None:
     """The newest LoRA that came out of this one, or None."""
     if lora is None:

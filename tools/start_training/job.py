@@ -9,6 +9,7 @@ from loradeck.state import runs
 from loradeck.state.records import LoraRecord, SampleRecord
 from loradeck.tools.contracts import Artefact, RunState, TrainedResult, TrainingPlan, Waiver
 from loradeck.tools.library import find_lora, lora_row, register_lora, second_file
+from loradeck.tools.render_deck_visuals.stale import waiting_for
 from loradeck.tools.reporter import patiently
 from loradeck.tools.start_training import checkpoints
 from loradeck.tools.start_training.card import card_path, write_card
@@ -102,7 +103,7 @@ def _result(
     return TrainedResult(
         summary=(
             f"The LoRA {lora.id} ({lora.name}-v{lora.version}) was trained for {trained.steps} steps on "
-            f"{len(dataset.items)} images{_fall(trained)}.{_best(kept, trained)}{note}"
+            f"{len(dataset.items)} images{_fall(trained)}.{_best(kept, trained)}{_decks(job, lora)}{note}"
         ),
         next_step=f'render_deck_visuals(deck=..., loras=[{{"lora_id": "{lora.id}"}}]){_shown(job, pictures)}',
         run_id=job.run.id,
@@ -141,6 +142,15 @@ def _fall(trained: TrainResult) -> str:
     if trained.held_out_first is None or trained.held_out_last is None:
         return ""
     return f"; its held-out loss went from {trained.held_out_first:.4f} to {trained.held_out_last:.4f}"
+
+
+def _decks(job: Job, lora: LoraRecord) -> str:
+    """The decks that were drawn with an older version of it."""
+    waiting = waiting_for(job.store, lora)
+    if not waiting:
+        return ""
+    listed = ", ".join(f"{deck_id} ({count} pictures)" for deck_id, count in waiting.items())
+    return f" Drawn with an older version, and stale now: {listed}; loras=[...] at their deck_id draws them anew."
 
 
 def _best(kept: Told, trained: TrainResult) -> str:

@@ -24,6 +24,7 @@ from loradeck.state.store import Store
 from loradeck.tools.contracts import RenderResult, RunState
 from loradeck.tools.datasets import copy_path
 from loradeck.tools.errors import BadArgument, NotFound, Refused
+from loradeck.tools.render_deck_visuals.output_folder import RECORD
 from loradeck.tools.render_deck_visuals.plan import Brush, Leaned, Look, Visual
 from loradeck.tools.workbench import Workbench
 
@@ -241,7 +242,15 @@ def test_a_picture_that_was_deleted_is_drawn_again_and_its_row_stays_one(work: W
 def test_copies_go_to_output_dir(work: Workbench, tmp_path: Path) -> None:
     result = render(work, deck=deck(), output_dir=str(tmp_path / "out" / "deck"))
     names = {path.name for path in (tmp_path / "out" / "deck").iterdir()}
-    assert names == {"01_cover.png", "02_story.png", "03_closing.png", "contact_sheet.png", "deck.typ", "deck.pdf"}
+    assert names == {
+        "01_cover.png",
+        "02_story.png",
+        "03_closing.png",
+        "contact_sheet.png",
+        "deck.typ",
+        "deck.pdf",
+        RECORD,
+    }
     assert any("Copies are in" in words for words in result.told)
 
 
@@ -294,18 +303,29 @@ def test_a_render_that_was_stopped_before_its_first_copies_makes_them_later(
     assert (tmp_path / "out" / "deck.pdf").is_file()
 
 
-def test_a_file_of_ones_own_in_output_dir_is_kept_under_another_name_and_told(work: Workbench, tmp_path: Path) -> None:
+def test_files_of_ones_own_in_output_dir_are_never_replaced_and_nothing_is_drawn(
+    work: Workbench, painter: Painter, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "deck.pdf").write_bytes(b"the board's own deck")
-    first = render(work, deck=deck(), output_dir=str(out))
-    assert (out / "deck-kept-1.pdf").read_bytes() == b"the board's own deck"
-    assert (out / "deck.pdf").read_bytes() == (folder(work, first) / "deck.pdf").read_bytes()
-    assert "deck.pdf in out was not as loradeck had left it: it is deck-kept-1.pdf now." in first.told
-    edits = [{"slide": "cover", "heading": "Another"}]
-    again = render(work, deck_id=first.deck_id, edits=edits, output_dir=str(out))
-    assert not any("had left it" in words for words in again.told)
-    assert (out / "deck.pdf").read_bytes() == (folder(work, first) / "deck.pdf").read_bytes()
+    (out / "01_cover.png").write_bytes(b"a scan")
+    with pytest.raises(Refused, match=r"'out' holds files of your own .*: 01_cover\.png, deck\.pdf\. Name another"):
+        render(work, deck=deck(), output_dir=str(out))
+    assert (painter.drawn, work.store.where(DeckRecord)) == ([], [])
+    assert (out / "deck.pdf").read_bytes() == b"the board's own deck"
+
+
+def test_a_later_deck_takes_the_place_of_an_earlier_ones_copies_and_keeps_what_a_person_edited(
+    work: Workbench, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    render(work, deck=deck(), output_dir=str(out))
+    (out / "contact_sheet.png").write_bytes(b"drawn over by hand")
+    second = render(work, deck=deck(seed=99), output_dir=str(out))
+    assert (out / "01_cover.png").read_bytes() == (folder(work, second) / "01_cover.png").read_bytes()
+    assert [path.name for path in out.glob("*kept*")] == ["contact_sheet-kept-1.png"]
+    assert (out / "contact_sheet-kept-1.png").read_bytes() == b"drawn over by hand"
 
 
 def test_an_edited_document_is_kept_beside_the_next_one_and_told(work: Workbench) -> None:

@@ -15,6 +15,7 @@ from loradeck.tools.leaving import files_must_not_leave, loras_must_not_leave
 from loradeck.tools.library import find_lora
 from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.render_deck_visuals.gallery import find_deck
+from loradeck.tools.render_deck_visuals.output_folder import require_free
 from loradeck.tools.render_deck_visuals.plan import Look, Visual
 from loradeck.tools.render_deck_visuals.price import agreed_on, unfinished
 from loradeck.tools.render_deck_visuals.references import keep, require_taken
@@ -28,6 +29,7 @@ from loradeck.tools.render_deck_visuals.resolve import (
     style_of,
 )
 from loradeck.tools.render_deck_visuals.wish import Wish, visuals
+from loradeck.tools.render_deck_visuals.written import Written
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.spending.agreement import Quoted, commit
 from loradeck.tools.waiting import wait_until
@@ -81,6 +83,9 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
     """
     store = bench.store
     wanted.output_dir = _output_dir(args.output_dir, record)
+    if wanted.output_dir:
+        known = Written(store.workspace.deck(record.id)).files() if record is not None else []
+        require_free(Path(wanted.output_dir), wanted.deck, known)
     loras = {ref: find_lora(store, ref) for ref in wanted.style.lora_ids()}
     looks = {ref: look_of(lora, 1.0) for ref, lora in loras.items()}
     _same_base(wanted.style.base_model, looks)

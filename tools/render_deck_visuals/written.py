@@ -38,6 +38,14 @@ class Written:
             self._known[name] = digest
             write_json(self._record, self._known)
 
+    def files(self) -> list[Path]:
+        """Every file that was ever written, in the deck's folder and elsewhere."""
+        return [self.folder / name for name in self._known]
+
+    def take_over(self, path: Path) -> None:
+        """A file that is as loradeck left it for another deck may be replaced."""
+        self._known[str(path)] = sha256_file(path)
+
     def holds_in(self, folder: Path) -> bool:
         """True when a file was ever written into that folder."""
         return any(Path(name).parent == folder for name in self._known)

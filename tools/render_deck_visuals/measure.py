@@ -12,6 +12,8 @@ from loradeck.tools.render_deck_visuals.looks import Facts
 
 SAMPLE_SIDE = 160
 LUMA = np.array([0.2126, 0.7152, 0.0722])
+READABLE = 4.5
+"""WCAG 2's contrast ratio for text."""
 STEPS = tuple(percent / 100 for percent in range(60, 101, 5))
 
 
@@ -63,6 +65,12 @@ def veil(path: Path, text: str, ground: str, wanted: float = 5.0) -> float:
         if _ratios(behind, rgb(text)).min() >= wanted:
             return opacity
     return 1.0
+
+
+def mixed(one: str, other: str, share: float) -> str:
+    """#rrggbb between two colours; `share` is how much of the other there is, 0 to 1."""
+    values = rgb(one) * (1 - share) + rgb(other) * share
+    return "#" + "".join(f"{round(float(value)):02x}" for value in values)
 
 
 def readable(text: str, ground: str) -> str:

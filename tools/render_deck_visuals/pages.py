@@ -16,6 +16,12 @@ PAGE_HEIGHT = 540.0
 """Points; the width follows from the theme's aspect (`frames.RATIOS`)."""
 
 
+PARAGRAPH_GAP = 0.5
+"""Between two paragraphs of a text box beyond the leading, in font sizes."""
+BULLET_INDENT = 1.1
+"""Of the words behind a bullet, in font sizes."""
+
+
 @dataclass(frozen=True)
 class PagePicture:
     """A picture as a page shows it: its file in the deck's folder, its size in pixels, how it was drawn."""

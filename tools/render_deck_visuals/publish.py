@@ -39,8 +39,9 @@ def publish(
     files.append(_artefact("contact_sheet", folder / "contact_sheet.png"))
     told: list[str] = []
     if {"typst", "pdf"} & set(formats):
-        told = compile_deck(deck, pages, written)
-        files += [_artefact("typst", folder / "deck.typ"), _artefact("pdf", folder / "deck.pdf")]
+        told = list(compile_deck(deck, pages, written).told)
+        files += [_artefact("typst", folder / "deck.typ"), _artefact("typst_module", folder / "loradeck.typ")]
+        files.append(_artefact("pdf", folder / "deck.pdf"))
     return files, told
 
 

@@ -154,7 +154,7 @@ def _placed(told: Sequence[dict[str, Any]]) -> list[Placed]:
     page, found = 0, []
     for one in told:
         if one["kind"] == "page":
-            page += 1
+            page = one["page"]
             continue
         paragraphs = tuple(Paragraph(**line) for line in one.pop("paragraphs", ()))
         found.append(Placed(page=page, paragraphs=paragraphs, **one))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from loradeck.state.records import DeckRecord, LoraRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import DeckSpec, LoraUse, RenderArgs
-from loradeck.tools.errors import BadArgument, Refused
+from loradeck.tools.errors import BadArgument, NotFound, Refused
 from loradeck.tools.library import default_lora, find_lora
 from loradeck.tools.ready import drawing_engine
 from loradeck.tools.render_deck_visuals.frames import frames
@@ -121,26 +120,31 @@ def deck_of(given: str | DeckSpec, store: Store) -> DeckSpec:
 
     Raises NotFound and BadArgument.
     """
-    from loradeck.tools.render_deck_visuals.deck_file import checked, read_deck
+    from loradeck.tools.render_deck_visuals.deck_file import checked, deck_in, read_deck
 
     if isinstance(given, DeckSpec):
         return checked(given.model_dump(mode="json"), "The deck")
     text = given.strip()
     if text.lower().endswith(".png"):
         return deck_of_picture(store, Path(text).expanduser())
-    if not text.startswith("{"):
-        return read_deck(Path(text).expanduser())
-    try:
-        return checked(json.loads(text), "The deck")
-    except ValueError as error:
-        raise BadArgument(f"The deck's JSON cannot be read: {error}.") from None
+    if text.startswith("{") or "\n" in text:
+        return deck_in(text, "The deck", is_json=text.startswith("{"))
+    return read_deck(_file(text))
 
 
 def source_of(given: str | DeckSpec | None) -> str | None:
     """The absolute path of the file that a deck was given as, or None."""
-    if not isinstance(given, str) or given.strip().startswith("{"):
+    if not isinstance(given, str) or given.strip().startswith("{") or "\n" in given.strip():
         return None
-    return str(Path(given.strip()).expanduser().absolute())
+    return str(_file(given.strip()).absolute())
+
+
+def _file(text: str) -> Path:
+    """A path from an argument. Raises NotFound for the home of somebody who is not known here."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise NotFound(f"{text[:60]!r} begins with a home that is not on this machine; give the full path.") from None
 
 
 def _default_loras(store: Store, base_model: str | None) -> tuple[list[LoraUse], str]:

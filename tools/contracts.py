@@ -710,9 +710,9 @@ FrameName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$")]
 class Theme(Strict):
     """Colours as #rrggbb, fonts by family name, the shape of the pages."""
 
-    background: Colour = "#121212"
-    text: Colour = "#f2efe6"
-    accent: Colour = "#c9a227"
+    background: Colour = Field("#121212", description="Of the pages, #rrggbb; in YAML in quotes.")
+    text: Colour = Field("#f2efe6", description="Of words; moved until they can be read on the background.")
+    accent: Colour = Field("#c9a227", description="Of lines and marks.")
     font: str | None = Field(None, max_length=60, description="Of body text. Default: Inter, which is shipped.")
     heading_font: str | None = Field(None, max_length=60, description="Of headings. Default: that of body text.")
     aspect: Aspect = Field("16:9", description="Of a page.")
@@ -722,7 +722,7 @@ class LoraUse(Strict):
     """A LoRA and how strongly it acts."""
 
     lora_id: str = Field(description="Id, or name (newest version).")
-    strength: float = Field(1.0, ge=-2, le=4)
+    strength: float = Field(1.0, ge=-2, le=4, description="1 is as trained.")
 
 
 class DeckDefaults(Strict):
@@ -732,9 +732,9 @@ class DeckDefaults(Strict):
     engine: str | None = Field(None, description="auto, local, fal, replicate ...")
     base_model: TargetModel | None = Field(None, description="Default: that of the LoRAs.")
     width: Pixels | None = Field(None, description="Of a picture. Default: 1024, and the page's shape.")
-    height: Pixels | None = None
-    steps: int | None = Field(None, ge=1, le=100)
-    guidance: float | None = Field(None, ge=0, le=20)
+    height: Pixels | None = Field(None, description="Of a picture. Default: from the width and the page's shape.")
+    steps: int | None = Field(None, ge=1, le=100, description="Of drawing. Default: the base's.")
+    guidance: float | None = Field(None, ge=0, le=20, description="How hard the prompt pulls. Default: the base's.")
     seed: Seed = Field(7, description="Of the first slide; the next ones count on.")
     before: str | None = Field(None, max_length=400, description="Style words before every prompt.")
     after: str | None = Field(None, max_length=400, description="Style words behind every prompt.")
@@ -744,9 +744,9 @@ class Panel(Strict):
     """One of several pictures on a slide."""
 
     name: FrameName | None = Field(None, description="Default: its number.")
-    prompt: str = Field(min_length=1, max_length=2000)
+    prompt: str = Field(min_length=1, max_length=2000, description="Of this picture, behind the slide's own prompt.")
     caption: str | None = Field(None, max_length=200, description="Set under it.")
-    seed: Seed | None = None
+    seed: Seed | None = Field(None, description="Default: the slide's, and 60 more for each panel.")
 
 
 class Slide(Strict):
@@ -762,13 +762,13 @@ class Slide(Strict):
         description="The pictures of a grid, storyboard, icon sheet, lookbook or reference sheet; a reference sheet "
         "with a prompt alone has the usual views.",
     )
-    heading: str | None = Field(None, max_length=120)
+    heading: str | None = Field(None, max_length=120, description="Set as text, whatever signs it holds.")
     body: str | None = Field(None, max_length=1200, description='Lines; "- " makes a bullet.')
     notes: str | None = Field(None, max_length=4000, description="For the speaker, before prompt and seed.")
-    seed: Seed | None = None
-    width: Pixels | None = Field(None, description="Of each of its pictures.")
-    height: Pixels | None = None
-    layout: Layout = "full_bleed"
+    seed: Seed | None = Field(None, description="Default: the deck's, and one more for each slide before this one.")
+    width: Pixels | None = Field(None, description="Of each of its pictures. Default: the deck's.")
+    height: Pixels | None = Field(None, description="Of each of its pictures. Default: the deck's.")
+    layout: Layout = Field("full_bleed", description="How the slide is set.")
 
     @model_validator(mode="after")
     def _pictures_fit_the_layout(self) -> Slide:
@@ -786,17 +786,23 @@ class Slide(Strict):
 class DeckSpec(Strict):
     """A deck: a title, a theme, how its pictures are drawn, and slides in order."""
 
-    title: str = Field(min_length=1, max_length=120)
-    subtitle: str | None = Field(None, max_length=200)
-    theme: Theme = Field(default_factory=Theme)
-    defaults: DeckDefaults = Field(default_factory=DeckDefaults)
-    slides: list[Slide] = Field(min_length=1, max_length=60)
+    title: str = Field(min_length=1, max_length=120, description="On the title page; a deck can be called by it.")
+    subtitle: str | None = Field(None, max_length=200, description="Under the title.")
+    theme: Theme = Field(default_factory=Theme, description="Colours, fonts, the shape of the pages.")
+    defaults: DeckDefaults = Field(default_factory=DeckDefaults, description="How all its pictures are drawn.")
+    slides: list[Slide] = Field(min_length=1, max_length=60, description="In their order.")
 
     @model_validator(mode="before")
     @classmethod
     def _as_it_was_written_before(cls, data: Any) -> Any:
-        """Seed, width and height stood beside the title once, and decks in the store still say so."""
-        if not isinstance(data, dict) or not {"seed", "width", "height"} & data.keys():
+        """Seed, width and height stood beside the title once, and decks in the store still say so.
+
+        `$schema` is for editors, and says nothing of the deck.
+        """
+        if not isinstance(data, dict):
+            return data
+        data = {key: value for key, value in data.items() if key != "$schema"}
+        if not {"seed", "width", "height"} & data.keys():
             return data
         rest = {key: value for key, value in data.items() if key not in {"seed", "width", "height"}}
         moved = {key: data[key] for key in ("seed", "width", "height") if key in data}

@@ -32,12 +32,16 @@ WITHHELD = ("token", "pid", "pid_started", "lease_until")
 
 
 def fixed(opening: Opening) -> list[Resource]:
-    """The lists: loradeck://datasets, runs, loras, decks, and loradeck://rules."""
+    """The lists: loradeck://datasets, runs, loras, decks; loradeck://rules and loradeck://schemas/deck."""
     listing = [
         _resource(f"loradeck://{kind}", about, lambda kind=kind: LISTS[kind](opening.store))  # type: ignore[misc]
         for kind, about in ABOUT.items()
     ]
-    return [*listing, _resource("loradeck://rules", "The rules in force, by id: what each says and how hard.", _rules)]
+    return [
+        *listing,
+        _resource("loradeck://rules", "The rules in force, by id: what each says and how hard.", _rules),
+        _resource("loradeck://schemas/deck", "JSON schema of a deck file, and of `deck` in a call.", _deck_schema),
+    ]
 
 
 def add_templates(server: MCPServer[Any], opening: Opening) -> None:
@@ -60,7 +64,9 @@ def _add_template(server: MCPServer[Any], opening: Opening, kind: str) -> None:
 
 
 def _title(name: str) -> str:
-    """A name as a person reads it: Datasets, LoRAs."""
+    """A name as a person reads it: Datasets, LoRAs, Schema of a deck."""
+    if name.startswith("schemas/"):
+        return f"Schema of a {name.removeprefix('schemas/')}"
     return name.replace("lora", "LoRA") if "lora" in name else name.capitalize()
 
 
@@ -236,6 +242,12 @@ def _rules() -> list[dict[str, Any]]:
         }
         for rule in EVERY
     ]
+
+
+def _deck_schema() -> dict[str, Any]:
+    from loradeck.tools.render_deck_visuals.deck_schema import deck_schema
+
+    return deck_schema()
 
 
 LISTS: dict[str, Callable[[Store], Any]] = {"datasets": _datasets, "runs": _runs, "loras": _loras, "decks": _decks}

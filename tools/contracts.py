@@ -802,12 +802,11 @@ class DeckSpec(Strict):
         if not isinstance(data, dict):
             return data
         data = {key: value for key, value in data.items() if key != "$schema"}
-        if not {"seed", "width", "height"} & data.keys():
+        given = data.get("defaults", {})
+        if not isinstance(given, dict):
             return data
-        rest = {key: value for key, value in data.items() if key not in {"seed", "width", "height"}}
-        moved = {key: data[key] for key in ("seed", "width", "height") if key in data}
-        given = rest.get("defaults") or {}
-        return {**rest, "defaults": {**moved, **given}} if isinstance(given, dict) else data
+        moved = {key: data.pop(key) for key in ("seed", "width", "height") if key in data and key not in given}
+        return {**data, "defaults": {**moved, **given}} if moved else data
 
 
 class SlideEdit(Strict):

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 MOST_PROBLEMS = 5
 LONGEST_ECHO = 40
 PARTS: dict[str, type[BaseModel]] = {
-    "slides": Slide,
     "theme": Theme,
     "defaults": DeckDefaults,
+    "slides": Slide,
     "panels": Panel,
     "loras": LoraUse,
 }
@@ -115,7 +115,7 @@ def _meant(loc: Loc) -> str:
     if name in DeckSpec.model_fields:
         return " here (it stands beside the title)"
     if homes:
-        return f" here (it stands under {homes[-1]})" if homes[-1] != "slides" else " here (it stands in a slide)"
+        return f" here (it stands under {homes[0]})"
     return near or f" (known: {', '.join(known)})"
 
 

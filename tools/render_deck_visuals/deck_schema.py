@@ -47,12 +47,18 @@ def deck_schema() -> Schema:
     for name in ONCE_BESIDE_THE_TITLE:
         fields[name] = {**parts["DeckDefaults"]["properties"][name], "deprecated": True}
         fields[name]["description"] = f"Write defaults.{name} instead."
-    return {"$schema": DIALECT, "title": "A deck of loradeck", **made, "properties": fields, "$defs": parts}
+    once = {"properties": fields, "allOf": [_once(name) for name in ONCE_BESIDE_THE_TITLE], "$defs": parts}
+    return {"$schema": DIALECT, "title": "A deck of loradeck", **made, **once}
 
 
 def as_text() -> str:
     """The schema as the file of the examples holds it."""
     return json.dumps(deck_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _once(name: str) -> Schema:
+    """What stands beside the title must not stand under defaults too."""
+    return {"if": {"required": [name]}, "then": {"properties": {"defaults": {"properties": {name: False}}}}}
 
 
 def _layouts() -> list[Schema]:

@@ -125,11 +125,10 @@ def deck_of(given: str | DeckSpec, store: Store) -> DeckSpec:
     if isinstance(given, DeckSpec):
         return checked(given.model_dump(mode="json"), "The deck")
     text = given.strip()
-    if text.lower().endswith(".png"):
-        return deck_of_picture(store, Path(text).expanduser())
     if text.startswith("{") or "\n" in text:
         return deck_in(text, "The deck", is_json=text.startswith("{"))
-    return read_deck(_file(text))
+    file = _file(text)
+    return deck_of_picture(store, file) if file.suffix.lower() == ".png" else read_deck(file)
 
 
 def source_of(given: str | DeckSpec | None) -> str | None:

@@ -6,13 +6,28 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from loradeck.tools.contracts import BRIEF
+
 Schema = dict[str, Any]
 
 
 def of_arguments(model: type[BaseModel]) -> Schema:
     """The input schema of a tool: descriptions and bounds of numbers stay, titles and docstrings go."""
-    schema = model.model_json_schema()
-    return _slim(schema, keep_words=True)
+    schema = _slim(model.model_json_schema(), keep_words=True)
+    used = _referred({key: value for key, value in schema.items() if key != "$defs"}, schema.get("$defs", {}))
+    parts = {name: part for name, part in schema.pop("$defs", {}).items() if name in used}
+    return {"$defs": parts, **schema} if parts else schema
+
+
+def _referred(node: Any, definitions: Schema) -> set[str]:
+    """The definitions that a node needs, and those that they need: a brief schema leaves some out."""
+    if isinstance(node, list):
+        return {name for item in node for name in _referred(item, definitions)}
+    if not isinstance(node, dict):
+        return set()
+    found = {name for value in node.values() for name in _referred(value, definitions)}
+    name = str(node.get("$ref", "")).removeprefix("#/$defs/")
+    return found | {name} | _referred(definitions[name], definitions) if name in definitions else found
 
 
 def of_result(model: type[BaseModel]) -> Schema:
@@ -56,6 +71,8 @@ def _node(node: Any, *, keep_words: bool) -> Any:
         return [_node(item, keep_words=keep_words) for item in node]
     if not isinstance(node, dict):
         return node
+    if BRIEF in node:
+        node = {**node[BRIEF], **{key: value for key, value in node.items() if key not in {"anyOf", BRIEF}}}
     slim: Schema = {}
     for key, value in node.items():
         if key in {"properties", "$defs"}:

@@ -108,6 +108,8 @@ def _said(error: ValidationError, schema: Schema) -> str:
     places: dict[str, list[str]] = {}
     echoes: dict[str, str] = {}
     for problem in error.errors(include_url=False):
+        if problem["loc"][-1] == "str" and isinstance(problem["input"], dict):
+            continue  # of "text or fields" fields were given, and what is wrong with those is told
         place, node = _place(problem["loc"], schema)
         clauses = places.setdefault(place, [])
         clause = _clause(problem["type"], problem["msg"], str(problem["loc"][-1]), node, schema)

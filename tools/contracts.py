@@ -841,15 +841,17 @@ class IntoTypst(Strict):
     )
 
 
-AS_TOLD = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]})
-"""The whole schema of a deck is a resource; among the tools' definitions it would cost as much as three tools do."""
+BRIEF = "brief"
+"""In the schema of an argument: a short one that stands for it in the list of tools (`server/schemas.py`)."""
 
 
 class RenderArgs(Strict):
     """Arguments of render_deck_visuals: a deck to make, or a deck_id to change."""
 
-    deck: Annotated[str | DeckSpec | None, AS_TOLD] = Field(
+    deck: str | DeckSpec | None = Field(
         None,
+        # The whole schema is a resource; among the tools' definitions it would cost as much as three tools do.
+        json_schema_extra={BRIEF: {"anyOf": [{"type": "string"}, {"type": "object"}]}},
         description="Path of a .yaml, .json or .typ file, or {title, subtitle, theme: {background, text, accent, font, "
         "heading_font, aspect}, defaults: {loras, engine, width, height, steps, guidance, seed, before, after}, "
         "slides: [{name, prompt or panels: [{name, prompt, caption}], heading, body, notes, seed, layout}]}; layouts: "

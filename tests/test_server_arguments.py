@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,38 @@ def refusal(args: type[contracts.Strict], **raw: Any) -> str:
             {"deck": {"title": "T", "slides": [{"name": "a", "prompt": "p", "promt": "q"}]}},
             "deck.slides[0]: there is no 'promt' (did you mean 'prompt'?)",
         ),
+        (
+            contracts.RenderArgs,
+            {"deck": {"title": "T", "defaults": {"guidence": 3}, "slides": [{"name": "a", "prompt": "p"}]}},
+            "deck.defaults: there is no 'guidence' (did you mean 'guidance'?)",
+        ),
+        (
+            contracts.RenderArgs,
+            {"deck": {"title": "T", "slides": [{"name": "a", "layout": "grid", "panels": [{"promt": "p"}]}]}},
+            "deck.slides[0].panels[0]: there is no 'promt' (did you mean 'prompt'?)",
+        ),
+        (
+            contracts.RenderArgs,
+            {"deck": {"title": "T", "slides": [{"name": "a", "prompt": "p", "layout": "grid"}]}},
+            "deck.slides[0]: the layout grid needs panels",
+        ),
+        (
+            contracts.RenderArgs,
+            {"deck": {"title": "T", "slides": [{"name": "../a", "prompt": "p"}]}},
+            "deck.slides[0].name: ",
+        ),
+        (
+            contracts.RenderArgs,
+            {
+                "deck": {
+                    "title": "T",
+                    "width": 512,
+                    "defaults": {"width": 256},
+                    "slides": [{"name": "a", "prompt": "p"}],
+                }
+            },
+            "deck: there is no 'width' (known: defaults, slides, subtitle, theme, title)",
+        ),
     ],
 )
 def test_a_wrong_argument_is_named_with_its_place_and_what_is_wanted(
@@ -71,6 +104,7 @@ def test_a_wrong_argument_is_named_with_its_place_and_what_is_wanted(
     sentence = refusal(args, **raw)
     assert told in sentence
     assert sentence.startswith("the_tool cannot take this: ")
+    assert not sentence.startswith("the_tool cannot take this: deck: should be")
     assert "\n" not in sentence
     assert "pydantic" not in sentence
 
@@ -109,6 +143,16 @@ def test_a_deck_that_comes_as_json_text_is_a_deck() -> None:
     )
     assert isinstance(args, contracts.RenderArgs)
     assert isinstance(args.deck, contracts.DeckSpec)
+
+
+@pytest.mark.parametrize("keys", [{"$schema": "deck.schema.json"}, {"seed": 3, "width": 512, "height": 288}])
+def test_a_deck_may_carry_what_editors_and_older_decks_have_beside_the_title(keys: dict[str, Any]) -> None:
+    deck = {**keys, "title": "T", "slides": [{"name": "a", "prompt": "p"}]}
+    for given in (deck, json.dumps(deck)):
+        args = boundary.parse(spec(contracts.RenderArgs), {"deck": given})
+        assert isinstance(args, contracts.RenderArgs)
+        assert isinstance(args.deck, contracts.DeckSpec)
+        assert args.deck.defaults.width == keys.get("width")
 
 
 def test_a_row_of_a_comparison_says_what_was_drawn_and_where_it_is() -> None:

@@ -16,6 +16,7 @@ from loradeck.state.records import CaptionRecord, DatasetRecord, DeckRecord, Ima
 from loradeck.state.store import Store
 
 INVALID_PARAMS = -32602
+SCHEMA = Path(__file__).parents[1] / "examples" / "decks" / "deck.schema.json"
 
 
 @pytest.fixture
@@ -106,6 +107,16 @@ def test_the_rules_in_force_can_be_read(home: Path) -> None:
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_the_schema_of_a_deck_can_be_read_and_is_that_of_the_examples(era: Era, home: Path) -> None:
+    async def conversation(client: Client) -> tuple[Any, Any]:
+        return await client.list_resources(), await client.read_resource("loradeck://schemas/deck")
+
+    listed, found = in_memory(home, conversation, era)
+    assert [one.title for one in listed.resources if str(one.uri) == "loradeck://schemas/deck"] == ["Schema of a deck"]
+    assert json.loads(found.contents[0].text) == json.loads(SCHEMA.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,8 +18,10 @@ from pydantic import BaseModel
 from loradeck.tools import contracts
 from loradeck.tools.errors import BadArgument
 from loradeck.tools.render_deck_visuals.complaints import PARTS
-from loradeck.tools.render_deck_visuals.deck_file import checked
+from loradeck.tools.render_deck_visuals.deck_file import checked, deck_in, read_deck
 from loradeck.tools.render_deck_visuals.deck_schema import LAYOUTS, as_text, deck_schema
+from loradeck.tools.render_deck_visuals.frames import frames
+from loradeck.tools.render_deck_visuals.wish import keys_of
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "examples" / "decks" / "deck.schema.json"
@@ -175,3 +179,57 @@ def test_nothing_in_a_deck_names_a_file_or_an_address() -> None:
     parts: tuple[type[BaseModel], ...] = (contracts.DeckSpec, *PARTS.values())
     words = {word for model in parts for name in model.model_fields for word in name.split("_")}
     assert not words & {"path", "file", "folder", "dir", "directory", "url", "uri", "image", "references", "output"}
+
+
+# --------------------------------------------------------------------------- docs/decks.md
+
+PAGE = (ROOT / "docs" / "decks.md").read_text(encoding="utf-8")
+
+
+def first_columns(section: str) -> list[list[str]]:
+    """The names in the first column of each table of a section of the page."""
+    (text,) = re.findall(rf"^#+ {section}$(.*?)(?=^#|\Z)", PAGE, flags=re.MULTILINE | re.DOTALL)
+    tables = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
+    return [re.findall(r"^\| `([^`]+)`", table, flags=re.MULTILINE) for table in tables]
+
+
+def test_the_page_has_every_field_in_its_order() -> None:
+    parts = SCHEMA["$defs"]
+    assert first_columns("The deck") == [list(SCHEMA["properties"])]
+    assert first_columns("theme") == [list(parts["Theme"]["properties"])]
+    assert first_columns("defaults") == [
+        list(parts["DeckDefaults"]["properties"]),
+        list(parts["LoraUse"]["properties"]),
+    ]
+    assert first_columns("slides") == [list(parts["Slide"]["properties"])]
+    assert first_columns("panels") == [list(parts["Panel"]["properties"])]
+
+
+def test_the_page_and_the_schema_say_the_same_of_layouts() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (one|panels|either) \| (.+) \|$", PAGE, flags=re.MULTILINE)
+    assert {name: when for name, _, when in rows} == LAYOUTS
+    assert {name for name, pictures, _ in rows if pictures == "one"} == contracts.ONE_PICTURE
+    assert {name for name, pictures, _ in rows if pictures == "panels"} == contracts.MANY_PICTURES
+
+
+def test_the_deck_and_the_calls_on_the_page_are_accepted() -> None:
+    (shown,) = re.findall(r"```yaml\n(.+?)```", PAGE, flags=re.DOTALL)
+    deck = deck_in(shown, "docs/decks.md", is_json=False)
+    assert [frame.stem for frame in frames(deck)][-1] == "03_places-market"
+    calls = re.findall(r"^render_deck_visuals\((.*?)\)(?: |$)", PAGE, flags=re.MULTILINE)
+    assert len(calls) >= 6
+    for call in calls:
+        words = ast.parse(f"f({call})", mode="eval").body.keywords  # type: ignore[attr-defined]
+        args = contracts.RenderArgs.model_validate({word.arg: ast.literal_eval(word.value) for word in words})
+        for key in [*(args.only or []), *(edit.slide for edit in args.edits), *(pick.slide for pick in args.pick)]:
+            assert keys_of(deck, key)
+
+
+def test_the_mistake_on_the_page_is_told_as_it_says(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"```yaml\n(.+?)```", PAGE, flags=re.DOTALL)
+    before, _, after = shown.rpartition("prompt: the cat asleep")
+    file = tmp_path / "saffron.yaml"
+    file.write_text(f"{before}promt: the cat asleep{after}", encoding="utf-8")
+    with pytest.raises(BadArgument) as caught:
+        read_deck(file)
+    assert f"```\n{caught.value}\n```" in PAGE

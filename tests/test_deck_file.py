@@ -9,13 +9,19 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.decks import render
+from support.engine import registry
+from support.painter import Painter, bench
 
+from loradeck import LoradeckError
+from loradeck.state.records import DeckRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import DeckSpec, RenderArgs
 from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.render_deck_visuals.deck_file import deck_in, read_deck
 from loradeck.tools.render_deck_visuals.frames import frames
 from loradeck.tools.render_deck_visuals.resolve import deck_of, source_of
+from loradeck.tools.workbench import Workbench
 
 ROOT = Path(__file__).parent.parent
 GOOD: dict[str, Any] = {
@@ -325,3 +331,34 @@ def test_any_text_is_a_deck_or_one_sentence(text: str, is_json: bool) -> None:
     except BadArgument as error:
         told = str(error)
     assert told.startswith("'deck'")
+
+
+# --------------------------------------------------------------------------- ways out
+
+
+@pytest.mark.parametrize(
+    ("defaults", "says"),
+    [
+        ({"loras": [{"lora_id": "../../secret.safetensors"}]}, r"no LoRA '\.\./\.\./secret\.safetensors'"),
+        ({"loras": [], "engine": "../../secret"}, "secret"),
+    ],
+)
+def test_what_looks_like_a_path_in_a_deck_is_a_name_that_is_not_there(
+    tmp_path: Path, defaults: dict[str, Any], says: str
+) -> None:
+    (tmp_path / "secret.safetensors").write_bytes(b"x")
+    file = tmp_path / "deck.json"
+    file.write_text(json.dumps(GOOD | {"defaults": defaults}))
+    work = Workbench(Store(tmp_path / "a" / "home"), registry(), launch=lambda run_id: None)
+    with pytest.raises(LoradeckError, match=says):
+        render(work, deck=str(file))
+    assert work.store.where(DeckRecord) == []
+
+
+def test_a_font_is_a_family_and_never_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "deck.json"
+    file.write_text(json.dumps(GOOD | {"theme": {"font": "../../deck.json"}, "defaults": {"width": 64, "loras": []}}))
+    work = bench(Store(tmp_path / "home"), Painter())
+    result = render(work, deck=str(file))
+    assert any("'../../deck.json' is not on this machine" in sentence for sentence in result.told)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deck.json", "home"]

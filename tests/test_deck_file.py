@@ -76,6 +76,8 @@ def test_json_and_yaml_of_the_same_deck_are_the_same(tmp_path: Path) -> None:
         (HEAD + "  - {name: a, prompt: x, layout: full bleed}\n", "(did you mean 'full_bleed'?)"),
         (HEAD + "  - {name: a, prompt: x, guidance: 3}\n", "guidance is not known here (it stands under defaults)"),
         (HEAD + "  - {name: a, prompt: x, aspect: a4}\n", "aspect is not known here (it stands under theme)"),
+        (HEAD + "  - {name: a, prompt: x, title: A}\n", "slides[1] (a).title is not known (did you mean 'heading'?)"),
+        (HEAD + '  - {name: a, prompt: x, "p\\n\\e[2J": 1}\n', "slides[1] (a).p [2J is not known"),
         (HEAD + "  - {name: a, prompt: x, zzz: 1}\n", "zzz is not known (known: name, prompt, panels, heading"),
         (HEAD + "  - {name: a, prompt: x, layout: grid}\n", "(a): the layout grid needs panels"),
         ("title: T\nslides: []\n", "line 2, column 9: slides has 0 entries; at least 1 can be there"),
@@ -184,6 +186,7 @@ def test_plain_words_are_text_as_editors_read_them(tmp_path: Path) -> None:
         ("title: A\ntitle: B\n", "line 2, column 1: 'title' was given before, on line 1"),
         (HEAD + "  - &a {name: a, prompt: x}\n  - <<: *a\n", "line 4, column 5: fields cannot be merged with <<"),
         ("title: !!python/object/apply:os.getcwd []\n", "the tag !!python/object/apply:os.getcwd is not taken"),
+        ("title: !a%0Ab c\n", "the tag !a\\nb is not taken"),
         ("title: !!binary aGk=\n", "the tag !!binary is not taken"),
         ("? [a, b]\n: c\n", "line 1, column 3: the name of a field must be a word"),
         ("title: &t [*t]\n", "line 1, column 8: an alias refers to what it stands in"),
@@ -331,6 +334,7 @@ def test_any_text_is_a_deck_or_one_sentence(text: str, is_json: bool) -> None:
     except BadArgument as error:
         told = str(error)
     assert told.startswith("'deck'")
+    assert len(told.splitlines()) == 1
 
 
 # --------------------------------------------------------------------------- ways out

@@ -25,6 +25,10 @@ PARTS: dict[str, type[BaseModel]] = {
     "loras": LoraUse,
 }
 """What stands under a field of that name."""
+OF_A_SLIDE = {"title": "heading", "subtitle": "heading", "text": "body", "description": "body"}
+"""What other tools call the fields of a slide."""
+NO_WORD = re.compile(r"[\s\x00-\x1f\x7f]+")
+"""What a sentence does not hold, though the name of a field may."""
 COLOUR = 'a colour is written as "#121212", in quotes, since # begins a comment in YAML'
 NAME = "a name is small letters, digits and underscores, at most 41 of them (fault_line)"
 
@@ -35,7 +39,8 @@ def said(error: ValidationError, data: Any, where: str, marked: Marked | None) -
     found.sort(key=lambda one: one[0])
     told = "; ".join(clause for _, clause in found[:MOST_PROBLEMS])
     more = f"; and {len(found) - MOST_PROBLEMS} more" if len(found) > MOST_PROBLEMS else ""
-    return f"{where}{', ' if marked else ': '}{told}{more}. Mend this and call again."
+    sentence = f"{where}{', ' if marked else ': '}{told}{more}. Mend this and call again."
+    return NO_WORD.sub(" ", sentence)
 
 
 def place_of(loc: Loc, data: Any) -> str:
@@ -111,6 +116,8 @@ def _meant(loc: Loc) -> str:
     name, above = str(loc[-1]), [part for part in loc[:-1] if isinstance(part, str)]
     known = list((PARTS.get(above[-1], DeckSpec) if above else DeckSpec).model_fields)
     near = _nearest(name, known)
+    if above[-1:] == ["slides"] and name in OF_A_SLIDE:
+        return f" (did you mean {OF_A_SLIDE[name]!r}?)"
     homes = [part for part, model in PARTS.items() if name in model.model_fields]
     if name in DeckSpec.model_fields:
         return " here (it stands beside the title)"

@@ -193,7 +193,7 @@ def _scalar(node: yaml.ScalarNode, name: str) -> Any:
 
 
 def _tagged(node: yaml.Node, name: str) -> str:
-    tag = str(node.tag).replace("tag:yaml.org,2002:", "!!")[:60]
+    tag = ascii(str(node.tag).replace("tag:yaml.org,2002:", "!!"))[1:61].rstrip("'")
     return f"{name}, {_at(node)}: the tag {tag} is not taken; a deck is words, numbers, lists and fields."
 
 

@@ -18,8 +18,9 @@ import pytest
 from support.images import bench, curate, folder_of, picture, save
 
 from loradeck.server.worker import work
+from loradeck.tools.addresses import is_public
 from loradeck.tools.curate_dataset import tool
-from loradeck.tools.curate_dataset.downloads import Downloader, NotFetched, is_public
+from loradeck.tools.curate_dataset.downloads import Downloader, NotFetched
 from loradeck.tools.curate_dataset.gathering import gather
 from loradeck.tools.curate_dataset.sources import Survey, survey
 from loradeck.tools.errors import BadArgument, LoradeckError

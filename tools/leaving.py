@@ -30,6 +30,16 @@ def files_must_not_leave(store: Store, engine: Engine, hashes: Iterable[str], wh
     """
     if not engine.capabilities.leaves_machine:
         return
+    count = _staying(store, hashes)
+    if count:
+        raise Refused(
+            f"IMG-RIGHTS: {what}: {count} of the images are marked as not to leave this machine, and {engine.name} is "
+            "elsewhere; nothing was sent. Use engine=local, choose others, or record other rights with curate_dataset."
+        )
+
+
+def _staying(store: Store, hashes: Iterable[str]) -> int:
+    """How many of these hashes are of images that may not leave."""
     staying = {
         digest
         for image in store.where(ImageRecord, "rights like '%may_leave%'")
@@ -37,11 +47,17 @@ def files_must_not_leave(store: Store, engine: Engine, hashes: Iterable[str], wh
         for digest in (image.sha256, image.copy_sha256)
         if digest is not None
     }
-    count = len(staying.intersection(hashes))
+    return len(staying.intersection(hashes))
+
+
+def may_be_published(store: Store, lora: LoraRecord) -> None:
+    """Raises Refused (IMG-RIGHTS) where a LoRA, or one that it goes on from, learned images that may not leave."""
+    count = _staying(store, _learned(store, lora))
     if count:
         raise Refused(
-            f"IMG-RIGHTS: {what}: {count} of the images are marked as not to leave this machine, and {engine.name} is "
-            "elsewhere; nothing was sent. Use engine=local, choose others, or record other rights with curate_dataset."
+            f"IMG-RIGHTS: {lora.name} v{lora.version} learned from {count} images that are marked as not to leave this "
+            "machine, so it is not published and nothing was sent; record other rights with curate_dataset(rights=...) "
+            "if they have changed, or export it to a folder."
         )
 
 

@@ -6,6 +6,7 @@ import difflib
 import re
 import shutil
 import unicodedata
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from loradeck.state.files import atomic, new_id, sha256_file
 from loradeck.state.records import LoraRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import LoraRow, Waiver
-from loradeck.tools.errors import NotFound
+from loradeck.tools.errors import NotFound, Refused
+
+SOURCE = "source"
+"""In the `meta` of an imported LoRA: where it came from, and whose keys it has."""
 
 
 def safe_name(name: str) -> str:
@@ -38,8 +42,11 @@ def register_lora(
     fingerprint: str | None,
     preview: bool,
     meta: dict[str, Any],
+    version: int | None = None,
 ) -> LoraRecord:
     """Copy a LoRA file into the library as the next version of its name and base, and write its row.
+
+    A `version` that is asked for is given where none had it and no file has its place.
 
     Called again for the same run it gives the same record, and only puts the file back where it is gone. The copy
     happens under the write lock, so that two trainings of one name never take the same version. A second file that
@@ -53,8 +60,8 @@ def register_lora(
             _copy_missing(_second(source, meta), second_file(known[0]))
             return known[0]
         name = safe_name(name)
-        version = 1 + max((lora.version for lora in _versions(store, base_model, name)), default=0)
-        path = store.workspace.loras(base_model) / f"{name}-v{version}.safetensors"
+        version = _free_version(store, base_model, name, version)
+        path = _place(store, base_model, name, version)
         _copy(source, path)
         if second := _second(source, meta):
             beside = path.with_name(f"{path.stem}-high-noise{path.suffix}")
@@ -85,21 +92,80 @@ def register_lora(
 def find_lora(store: Store, ref: str) -> LoraRecord:
     """The LoRA of an id, of a name (its newest version) or of a name with its version ("the-baker-v2").
 
-    Raises NotFound with the nearest names.
+    Raises NotFound with the nearest names, or with how to restore one that is deleted.
     """
-    found = store.where(LoraRecord, "id = ? and deleted_at is null", [ref.strip()], limit=1)
-    if found:
-        return found[0]
     there = library(store)
+    if found := _meant(there, ref):
+        return found
+    if trashed := find_deleted(store, ref):
+        raise NotFound(
+            f"{called(trashed)} is deleted and lies in the trash; "
+            f'manage_loras(action="restore", lora_id="{trashed.id}") brings it back.'
+        )
     wanted = safe_name(ref)
-    for lora in there:
-        if wanted in {lora.name, f"{lora.name}-v{lora.version}"}:
-            return lora
     if not there:
         raise NotFound(f"There is no LoRA {ref!r} yet; train one with start_training first.")
     names = list(dict.fromkeys(lora.name for lora in there))
     near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.4) or names[:3]
     raise NotFound(f"There is no LoRA {ref!r}; the nearest are {', '.join(near)}: list_loras shows all.")
+
+
+def find_deleted(store: Store, ref: str) -> LoraRecord | None:
+    """The deleted LoRA of an id, a name or a name with its version, the last deleted first, or None."""
+    return _meant(store.where(LoraRecord, "deleted_at is not null", order="deleted_at desc, rowid desc"), ref)
+
+
+def _meant(there: list[LoraRecord], ref: str) -> LoraRecord | None:
+    """The first of some LoRAs that has this id, name, or name and version."""
+    exact = next((lora for lora in there if lora.id == ref.strip()), None)
+    wanted = safe_name(ref)
+    return exact or next((lora for lora in there if wanted in {lora.name, f"{lora.name}-v{lora.version}"}), None)
+
+
+def called(lora: LoraRecord) -> str:
+    """A LoRA in a sentence: name, version and id."""
+    return f"{lora.name} v{lora.version} ({lora.id})"
+
+
+def trouble(lora: LoraRecord) -> str | None:
+    """What is wrong with the file of a LoRA, as a clause, by its hash; None where it is as it came."""
+    path = Path(lora.path)
+    try:
+        stat = path.stat()
+        if not path.is_file():
+            return "is gone"
+        changed = stat.st_size != lora.bytes or _hash(lora.path, stat.st_mtime_ns, stat.st_size) != lora.sha256
+    except FileNotFoundError:
+        return "is gone"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return "was changed since it came into the library" if changed else None
+
+
+@lru_cache(maxsize=256)
+def _hash(path: str, _changed_at: int, _bytes: int) -> str:
+    """SHA-256 of a file, once for as long as its time and size stay the same."""
+    return sha256_file(Path(path))
+
+
+def require_whole(lora: LoraRecord) -> None:
+    """Raise Refused where the file of a LoRA is not the one that came into the library."""
+    if why := trouble(lora):
+        raise Refused(
+            f"The file of {called(lora)} {why}; put it back at {lora.path}, or choose another from list_loras."
+        )
+
+
+def default_loras(store: Store, base_model: str | None = None) -> list[LoraRecord]:
+    """The LoRAs that are used where none is named, each with its own strength; none in an empty library.
+
+    All active ones of a base, in the order in which they came: of the base asked for, else of the newest active one.
+    Where none is active it is the newest LoRA.
+    """
+    first = default_lora(store, base_model)
+    if first is None or not first.active:
+        return [] if first is None else [first]
+    return [lora for lora in library(store, first.base_model)[::-1] if lora.active]
 
 
 def default_lora(store: Store, base_model: str | None = None) -> LoraRecord | None:
@@ -140,9 +206,26 @@ def lora_row(record: LoraRecord) -> LoraRow:
         active=record.active,
         strength=record.strength,
         preview=record.preview,
+        source=str(record.meta.get(SOURCE, "")),
+        deleted_at=record.deleted_at,
         waived=[Waiver.model_validate(waiver) for waiver in record.meta.get("waived") or []],
         created_at=record.created_at,
     )
+
+
+def _place(store: Store, base_model: str, name: str, version: int) -> Path:
+    return store.workspace.loras(base_model) / f"{name}-v{version}.safetensors"
+
+
+def _free_version(store: Store, base_model: str, name: str, wanted: int | None) -> int:
+    """The version that is wanted where it is free, else the next one; a file that is there by hand is passed over."""
+    given = {lora.version for lora in _versions(store, base_model, name)}
+    if wanted is not None and wanted not in given and not _place(store, base_model, name, wanted).exists():
+        return wanted
+    version = 1 + max(given, default=0)
+    while _place(store, base_model, name, version).exists():
+        version += 1
+    return version
 
 
 def _versions(store: Store, base_model: str, name: str) -> list[LoraRecord]:

@@ -56,31 +56,34 @@ class Pairs:
     """What diffusers' adapter metadata says, by diffusers' module and rank."""
 
 
-def read(file: str, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> Pairs:
-    """The pairs that a header names. Raises BadWeights, which calls the file `file`, where it is no LoRA."""
+AT_THE_HOST = "look at the run at the host"
+
+
+def read(file: str, tensors: Mapping[str, Any], metadata: Mapping[str, str], instead: str = AT_THE_HOST) -> Pairs:
+    """The pairs that a header names.
+
+    Raises BadWeights where it is no LoRA; its sentence calls the file `file` and ends with what to do `instead`.
+    """
     kind = other_kind(tensors)
     if kind is not None:
         raise BadWeights(
             f"{file} is a {kind} and not a plain LoRA, which nothing here can draw with; train again with a trainer of "
-            "plain LoRAs."
+            "plain LoRAs, or export it as one there."
         )
     left_out = {key for key in tensors if key.startswith(ELSEWHERE) or key.endswith(BESIDE)}
     ends = [_ends(key) for key in tensors.keys() - left_out]
     strange = sorted(path for path, end in ends if not end)
     if strange:
-        raise BadWeights(
-            f"{file} is no LoRA: it holds {strange[0][:80]!r}, which is neither half of one; look at the run at the "
-            "host for its LoRA."
-        )
+        raise BadWeights(f"{file} is no LoRA: it holds {strange[0][:80]!r}, which is neither half of one; {instead}.")
     down, up, alpha = (_by_path(tensors, ends, endings) for endings in (DOWN, UP, (ALPHA,)))
     if not down or down.keys() != up.keys():
         what = "half of a LoRA" if down or up else "no LoRA"
-        raise BadWeights(f"{file} holds {what}; get the file again, or look at the run at the host.")
+        raise BadWeights(f"{file} holds {what}; get the file again, or {instead}.")
     pairs = tuple(
         Pair(PREFIXES.sub("", path), down[path], up[path], alpha[path].key if path in alpha else None)
         for path in sorted(down)
     )
-    _check_shapes(file, pairs)
+    _check_shapes(file, pairs, instead)
     try:
         return Pairs(pairs, tuple(sorted(left_out)), told_scale(metadata))
     except ValueError as error:
@@ -101,12 +104,12 @@ def _by_path(
     return {path: Tensor(key, tensors[key]["dtype"], tuple(tensors[key]["shape"])) for path, key in found.items()}
 
 
-def _check_shapes(file: str, pairs: Iterable[Pair]) -> None:
+def _check_shapes(file: str, pairs: Iterable[Pair], instead: str) -> None:
     """Raise BadWeights where an A and a B are no matrices, or do not fit each other."""
     for pair in pairs:
         flat = len(pair.down.shape) == len(pair.up.shape) == 2
         if not flat or pair.down.shape[0] != pair.up.shape[1] or pair.rank == 0:
             raise BadWeights(
-                f"{file} holds two halves for {pair.name[:80]} that do not fit each other; get the file again, or look "
-                "at the run at the host."
+                f"{file} holds two halves for {pair.name[:80]} that do not fit each other; get the file again, or "
+                f"{instead}."
             )

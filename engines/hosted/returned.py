@@ -68,12 +68,12 @@ def accept(
         raise BadSpec(f"No host trains {base_model}; choose one of {', '.join(bases)} as base_model.")
     base, header = bases[base_model], _opened(path)
     held = read(path.name, header.tensors, header.metadata)
-    matched = _matched(held.pairs, base)
-    if isinstance(matched, str):
-        raise BadWeights(_of_another(path.name, base_model, held.pairs, matched, bases))
-    unfit = [pair.name for pair, found in matched if found.matrix.original in base.unfit]
+    found = matched(held.pairs, base)
+    if isinstance(found, str):
+        raise BadWeights(_of_another(path.name, base_model, held.pairs, found, bases))
+    unfit = [pair.name for pair, one in found if one.matrix.original in base.unfit]
     source = Source(path, header)
-    fit = [one for one in matched if one[1].matrix.original not in base.unfit]
+    fit = [one for one in found if one[1].matrix.original not in base.unfit]
     meant = _scaled(path.name, fit, held, source)
     made = arranged(meant, base, source)
     rank = max((one.shape[0] for one in made if one.key.endswith(DOWN)), default=0)
@@ -113,9 +113,9 @@ def _cut_short(name: str) -> str:
     return f"{name} is not a whole .safetensors file; fetch it again from the host while it is kept there."
 
 
-def _matched(pairs: Sequence[Pair], base: Architecture) -> Matched | str:
+def matched(pairs: Sequence[Pair], base: Architecture) -> Matched | str:
     """What every pair stands for in a base; a few words on the first that has no place there."""
-    matched: Matched = []
+    pairings: Matched = []
     taken: set[str] = set()
     for pair in pairs:
         found = base.naming.find(pair.name)
@@ -128,14 +128,14 @@ def _matched(pairs: Sequence[Pair], base: Architecture) -> Matched | str:
         if not taken.isdisjoint(found.modules):
             return f"the file has its {pair.name[:80]} twice"
         taken.update(found.modules)
-        matched.append((pair, found))
-    if base.unfit.issuperset(found.matrix.original for _, found in matched):
+        pairings.append((pair, found))
+    if base.unfit.issuperset(found.matrix.original for _, found in pairings):
         return "it holds nothing that can be used"
-    return matched
+    return pairings
 
 
 def _of_another(name: str, base_model: str, pairs: Sequence[Pair], why: str, bases: Mapping[str, Architecture]) -> str:
-    alike = [other for other, base in bases.items() if not isinstance(_matched(pairs, base), str)]
+    alike = [other for other, base in bases.items() if not isinstance(matched(pairs, base), str)]
     looks = f"looks like a LoRA for {' or '.join(alike)}" if alike else "is a LoRA for no base that is known here"
     further = ", and import it for that base with manage_loras" if alike else ""
     return f"{name} {looks}, not for {base_model} ({why}); it is kept as it came: look at the run at the host{further}."

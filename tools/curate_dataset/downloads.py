@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import httpx
 
 from loradeck.state.files import write_bytes
+from loradeck.tools.addresses import Guard, NotAllowed, is_public
 from loradeck.tools.curate_dataset.names import shown
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -47,14 +46,6 @@ class NotFetched(Exception):
     """Why an address gave no picture, in one sentence. Never leaves this folder."""
 
 
-def is_public(address: str) -> bool:
-    """True for an address on the open internet: not private, loopback, link-local, reserved or multicast."""
-    parsed = ipaddress.ip_address(address.split("%", 1)[0])
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    checked = mapped if mapped is not None else parsed
-    return checked.is_global and not checked.is_multicast
-
-
 @dataclass(frozen=True)
 class Downloader:
     """Fetches pictures. Tests allow a loopback host and plain http by other `schemes` and `allowed`."""
@@ -72,6 +63,8 @@ class Downloader:
         try:
             with self.client() as client:
                 data, final = self._follow(client, url)
+        except NotAllowed as error:
+            raise NotFetched(str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:  # ValueError: "https://["
             raise NotFetched("The address cannot be reached; download the picture and give its path.") from error
         suffix = _suffix(data)
@@ -85,10 +78,11 @@ class Downloader:
 
     def _follow(self, client: httpx.Client, url: str) -> tuple[bytes, str]:
         """The body behind an address and its redirects, and where it was in the end."""
+        guard = Guard("picture", self.schemes, self.allowed)
         for _ in range(MOST_REDIRECTS + 1):
-            self._judge(url)
+            guard.judge(url)
             with client.stream("GET", url) as response:
-                self._judge_peer(response)
+                guard.judge_peer(response)
                 if response.has_redirect_location:
                     url = urljoin(url, response.headers["location"])
                     continue
@@ -96,25 +90,6 @@ class Downloader:
                     raise NotFetched(f"The server answered {response.status_code}; check the address.")
                 return self._body(response), url
         raise NotFetched("The address redirects too often; give the final one.")
-
-    def _judge(self, url: str) -> None:
-        """Scheme, and that every address of the host is allowed."""
-        parts = urlsplit(url)
-        if parts.scheme not in self.schemes or not parts.hostname:
-            raise NotFetched("Only https addresses are fetched; download the picture and give its path.")
-        try:
-            found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError, ValueError) as error:
-            raise NotFetched("The host is not known or not reachable; check the address.") from error
-        if not all(self.allowed(str(entry[4][0])) for entry in found):
-            raise NotFetched("The address leads into a private network and is not fetched; give the picture's path.")
-
-    def _judge_peer(self, response: httpx.Response) -> None:
-        """Judge whom we are really connected to, since a name may have changed its address since."""
-        stream = response.extensions.get("network_stream")
-        peer = stream.get_extra_info("server_addr") if stream is not None else None
-        if peer is not None and not self.allowed(str(peer[0])):
-            raise NotFetched("The address leads into a private network and is not fetched; give the picture's path.")
 
     def _body(self, response: httpx.Response) -> bytes:
         """The body, cut off as soon as it is too long or takes too long."""

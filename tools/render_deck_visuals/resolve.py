@@ -8,8 +8,8 @@ from typing import Any
 from loradeck.state.records import DeckRecord, LoraRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import DeckSpec, LoraUse, RenderArgs
-from loradeck.tools.errors import BadArgument, NotFound, Refused
-from loradeck.tools.library import default_lora, find_lora
+from loradeck.tools.errors import BadArgument, NotFound
+from loradeck.tools.library import called, default_loras, find_lora, require_whole
 from loradeck.tools.ready import drawing_engine
 from loradeck.tools.render_deck_visuals.frames import frames
 from loradeck.tools.render_deck_visuals.plan import Look
@@ -147,12 +147,13 @@ def _file(text: str) -> Path:
 
 
 def _default_loras(store: Store, base_model: str | None) -> tuple[list[LoraUse], str]:
-    lora = default_lora(store, base_model)
-    if lora is None:
+    loras = default_loras(store, base_model)
+    if not loras:
         return [], "There is no LoRA yet, so the base model draws alone; start_training makes one."
-    which = "active" if lora.active else "newest"
-    words = f"Drawn with the {which} LoRA, {lora.name} v{lora.version} ({lora.id}); name another with loras=[...]."
-    return [LoraUse(lora_id=lora.id, strength=lora.strength)], words
+    names = " and ".join(called(lora) for lora in loras)
+    which = "newest" if not loras[0].active else "active"
+    words = f"Drawn with the {which} LoRA{'s' * (len(loras) > 1)}, {names}; name others with loras=[...]."
+    return [LoraUse(lora_id=lora.id, strength=lora.strength) for lora in loras], words
 
 
 def _by_id(looks: list[Look]) -> list[LoraUse]:
@@ -161,12 +162,11 @@ def _by_id(looks: list[Look]) -> list[LoraUse]:
 
 
 def looks_of(store: Store, uses: list[LoraUse]) -> list[Look]:
-    """The LoRAs asked for. Raises NotFound, or Refused for one whose file is gone."""
+    """The LoRAs asked for. Raises NotFound, or Refused for one whose file is gone or another one."""
     return [look_of(find_lora(store, use.lora_id), use.strength) for use in uses]
 
 
 def look_of(lora: LoraRecord, strength: float) -> Look:
-    """A LoRA as a deck uses it. Raises Refused when its file is gone."""
-    if not Path(lora.path).is_file():
-        raise Refused(f"The file of {lora.name} v{lora.version} ({lora.id}) is gone; choose another from list_loras.")
+    """A LoRA as a deck uses it. Raises Refused when its file is gone or another one."""
+    require_whole(lora)
     return Look(lora.id, lora.sha256, lora.base_model, strength, lora.trigger)

@@ -15,7 +15,7 @@ from loradeck.tools.datasets import captions_of, copy_path, find_dataset, kept_i
 from loradeck.tools.disk_changes import hashes_now
 from loradeck.tools.errors import BadArgument, Refused
 from loradeck.tools.leaving import must_not_leave
-from loradeck.tools.library import find_lora
+from loradeck.tools.library import find_lora, require_whole
 from loradeck.tools.rulebook.tables import NEVER_WAIVED
 from loradeck.tools.spending.sums import estimated
 from loradeck.tools.start_training.plan import make_plan, train_spec
@@ -94,6 +94,8 @@ class Prepared:
 def prepare(args: StartTrainingArgs, bench: Workbench) -> Prepared | Blocked:
     """Judge the set afresh and plan its training; `Blocked` when it does not pass."""
     parent = find_lora(bench.store, args.continue_from) if args.continue_from else None
+    if parent is not None:
+        require_whole(parent)
     dataset = _dataset(args, bench, parent)
     base_model = _base(args, dataset, parent)
     engine = _engine(args, bench, base_model)

@@ -7,15 +7,14 @@ whole are kept and the rest is got again.
 
 from __future__ import annotations
 
-import logging
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from loradeck.engines.errors import NotInstalled
+from loradeck.engines.hub_traffic import bar, quiet
 from loradeck.engines.local import layout
 from loradeck.engines.local.weights import sources, trouble
 from loradeck.engines.local.weights.find import TRANSFORMER, Found
@@ -82,7 +81,7 @@ class _Download:
 
     def run(self, elsewhere: Collection[str]) -> Found:
         """Look, weigh, get."""
-        with trouble.explained(self._source, self._has_token), _quiet():
+        with trouble.explained(self._source, self._has_token), quiet():
             sizes = self._sizes()
             wanted = {name: sizes[name] for name in self._wanted(sizes, elsewhere)}
             missing = self._missing(wanted)
@@ -144,7 +143,7 @@ class _Download:
             self._source.repository,
             cache_dir=self._cache,
             allow_patterns=list(wanted),
-            tqdm_class=_bar(lambda got: self._tell(min(of, there + got), of)),
+            tqdm_class=bar(lambda got: self._tell(min(of, there + got), of)),
             max_workers=AT_ONCE,
             **self._hub,
         )
@@ -162,40 +161,3 @@ def _is_opened(name: str, parts: Collection[str], elsewhere: Collection[str]) ->
 
 def _gigabytes(size: int) -> str:
     return f"{size / 1e9:.1f} GB"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep huggingface_hub from logging the addresses of files, which may carry a signature."""
-    from huggingface_hub.utils import logging as hub_logging
-
-    before = hub_logging.get_verbosity()
-    hub_logging.set_verbosity(logging.ERROR)
-    try:
-        yield
-    finally:
-        hub_logging.set_verbosity(before)
-
-
-def _bar(told: Callable[[int], None]) -> type:
-    """A silent progress bar for huggingface_hub that tells how many bytes came.
-
-    The hub counts bytes twice, from the network and onto the disk, in two bars: the larger number is told.
-    """
-    from huggingface_hub.utils.tqdm import tqdm
-
-    counts: dict[int, int] = {}
-
-    class Bar(tqdm):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            self._bytes = options.get("unit") == "B"
-            super().__init__(*args, **{**options, "disable": True})  # type: ignore[no-untyped-call]
-
-        def update(self, n: float | None = 1) -> None:
-            if self._bytes:
-                counts[id(self)] = counts.get(id(self), 0) + int(n or 0)
-            told(
-                max(counts.values(), default=0)
-            )  # between files too: what stops a download is heard there at the latest
-
-    return Bar

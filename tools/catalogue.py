@@ -32,6 +32,8 @@ JOBS = {
     RunKind.TRAIN: "start_training",
     RunKind.RENDER: "render_deck_visuals",
     RunKind.CANDIDATES: "generate_candidates",
+    RunKind.IMPORT: "manage_loras",
+    RunKind.EXPORT: "manage_loras",
 }
 
 

@@ -115,6 +115,11 @@ def find_deleted(store: Store, ref: str) -> LoraRecord | None:
     return _meant(store.where(LoraRecord, "deleted_at is not null", order="deleted_at desc, rowid desc"), ref)
 
 
+def find_any(store: Store, ref: str) -> LoraRecord:
+    """As `find_lora`, and a deleted one where no other is meant. Raises NotFound."""
+    return _meant(library(store), ref) or find_deleted(store, ref) or find_lora(store, ref)
+
+
 def _meant(there: list[LoraRecord], ref: str) -> LoraRecord | None:
     """The first of some LoRAs that has this id, name, or name and version."""
     exact = next((lora for lora in there if lora.id == ref.strip()), None)

@@ -28,10 +28,10 @@ pipe("{trigger}...").images[0].save("picture.png")
 ```"""
 
 
-def usage(lora: LoraRecord) -> list[str]:
-    """Paragraphs of Markdown."""
+def usage(lora: LoraRecord, name: str | None = None) -> list[str]:
+    """Paragraphs of Markdown; `name` is the file's where it is passed on under another one."""
     pipeline, weights = PREVIEW if lora.preview else PIPELINES.get(lora.base_model, GENERAL)
-    file = Path(lora.path).name
+    file = name or Path(lora.path).name
     trigger = f"{lora.trigger}, " if lora.trigger else ""
     first = f"Put `{lora.trigger}` first in the prompt. " if lora.trigger else ""
     return [

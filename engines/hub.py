@@ -142,11 +142,19 @@ def _explained(repository: str, what: str) -> Iterator[None]:
         ) from None
     except errors.HFValidationError:
         raise ProviderError(f"The hub knows no name like {repository!r}; give it as owner/name.") from None
-    except (errors.LocalEntryNotFoundError, network, RuntimeError):  # hf_xet says all of it with RuntimeError
-        raise ProviderError(
-            f"The hub could not be reached, or the connection broke, at {repository}; call again: it goes on from what "
-            "is there."
-        ) from None
+    except (errors.LocalEntryNotFoundError, RuntimeError):  # hf_xet says all of it with RuntimeError
+        raise ProviderError(_unreachable(repository)) from None
+    except network:  # type: ignore[misc]
+        raise ProviderError(_unreachable(repository)) from None
+    except ValueError:
+        raise ProviderError(f"The hub answered for {repository} in a way that cannot be read; call again.") from None
+
+
+def _unreachable(repository: str) -> str:
+    return (
+        f"The hub could not be reached, or the connection broke, at {repository}; call again: it goes on from what is "
+        "there."
+    )
 
 
 def _refused(repository: str, error: Exception, what: str) -> str:

@@ -154,7 +154,7 @@ def _of_no_base(name: str, metadata: Mapping[str, str], why: Mapping[str, object
     said = next((str(metadata[key])[:60] for key in BASE_KEYS if metadata.get(key)), "")
     own = f" (it names {said!r} as its base)" if said else ""
     nearest = _named(metadata)
-    because = f": of {nearest}, {why[nearest]}" if nearest in why else ""
+    because = f": of {nearest}, {why[nearest]}" if nearest is not None else ""
     return f"{name} is a LoRA for no base that is known here{own}{because}; known are {', '.join(why)}."
 
 

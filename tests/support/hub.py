@@ -1,7 +1,11 @@
-"""A hub of models on a real socket, as much of huggingface.co's as a download meets: info, tree, files and refusals."""
+"""A hub of models on a real socket, as much of huggingface.co's as a download and an upload meet.
+
+Info, tree, files and refusals; a repository made, large files by git-lfs, a commit.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -18,12 +22,18 @@ TOKEN = "hf_right"
 
 INFO = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(/revision/[^/]+)?")
 TREE = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)/tree/[^/]+")
+PREUPLOAD = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)/preupload/[^/]+")
+COMMIT_TO = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)/commit/[^/]+")
+LFS = re.compile(r"/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch")
 FILE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/[^/]+/(?P<name>.+)")
 
 
 @dataclass
 class Hub:
-    """What the hub serves and how it behaves; `asked` lists every file that was sent, with the byte it began at."""
+    """What the hub serves and how it behaves; `asked` lists every file that was sent, with the byte it began at.
+
+    `private` is None for a repository that nobody made yet; `commits` are the messages of what was uploaded.
+    """
 
     repository: str
     files: dict[str, bytes]
@@ -33,6 +43,9 @@ class Hub:
     cuts: dict[str, int] = field(default_factory=dict)  # connections still to be cut in the middle of a file
     asked: list[tuple[str, int]] = field(default_factory=list)
     endpoint: str = ""
+    private: bool | None = False
+    commits: list[str] = field(default_factory=list)
+    large: dict[str, bytes] = field(default_factory=dict)  # by SHA-256, sent ahead of a commit
 
     @classmethod
     def of(cls, repository: str, folder: Path, **more: bytes) -> Hub:
@@ -82,17 +95,82 @@ class _Handler(BaseHTTPRequestHandler):
         if token and token != TOKEN:
             return self._refuse(401, message="Invalid credentials in Authorization header")
         known = next((found for form in (TREE, FILE, INFO) if (found := form.fullmatch(path))), None)
-        if known is None or known["repo"] != hub.repository:
+        if known is None or known["repo"] != hub.repository or hub.private is None:
             return self._refuse(404 if token else 401, "RepoNotFound", "Repository not found")
         if known.re is FILE:
             return self._file(known["name"], token, body)
         return self._json(self._tree() if known.re is TREE else self._info())
 
+    def do_POST(self) -> None:
+        """Make a repository, say how files are to be sent, take a commit."""
+        hub, path = self.hub, self.path.partition("?")[0]
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if hub.down:
+            return self._refuse(hub.down)
+        if self.headers.get("authorization", "") != f"Bearer {TOKEN}":
+            return self._refuse(401, message="Invalid credentials in Authorization header")
+        if path == "/api/repos/create":
+            return self._create(json.loads(body))
+        if path == "/api/validate-yaml":
+            return self._json({"errors": [], "warnings": []})
+        known = next((found for form in (PREUPLOAD, COMMIT_TO, LFS) if (found := form.fullmatch(path))), None)
+        if known is None or known["repo"] != hub.repository or hub.private is None:
+            return self._refuse(404, "RepoNotFound", "Repository not found")
+        if known.re is PREUPLOAD:
+            return self._json({"files": [self._way(one) for one in json.loads(body)["files"]]})
+        if known.re is LFS:
+            return self._json({"transfer": "basic", "objects": [self._put(one) for one in json.loads(body)["objects"]]})
+        return self._commit([json.loads(line) for line in body.splitlines()])
+
+    def do_PUT(self) -> None:
+        """The content of a large file, at the address that the hub gave for it."""
+        data = self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.hub.large[hashlib.sha256(data).hexdigest()] = data
+        self._json({})
+
+    def _create(self, asked: dict[str, Any]) -> None:
+        hub, name = self.hub, f"{asked.get('organization') or 'owner'}/{asked['name']}"
+        if name != hub.repository:
+            return self._refuse(403, message="You have no rights there")
+        made = hub.private is None
+        if made:
+            hub.private = bool(asked.get("private"))
+        self._json({"url": f"{hub.endpoint}/{name}"}, status=200 if made else 409)
+        return None
+
+    def _way(self, one: dict[str, Any]) -> dict[str, Any]:
+        large = one["path"].endswith((".safetensors", ".png"))
+        return {"path": one["path"], "uploadMode": "lfs" if large else "regular", "shouldIgnore": False}
+
+    def _put(self, one: dict[str, Any]) -> dict[str, Any]:
+        there = {"oid": one["oid"], "size": one["size"]}
+        if one["oid"] in self.hub.large:
+            return there
+        return {**there, "actions": {"upload": {"href": f"{self.hub.endpoint}/lfs/{one['oid']}"}}}
+
+    def _commit(self, lines: list[dict[str, Any]]) -> None:
+        hub = self.hub
+        for line in lines:
+            told = line["value"]
+            if line["key"] == "header":
+                hub.commits.append(told["summary"])
+            elif line["key"] == "file":
+                hub.files[told["path"]] = base64.b64decode(told["content"])
+            elif line["key"] == "lfsFile":
+                hub.files[told["path"]] = hub.large[told["oid"]]
+        self._json({"commitUrl": f"{hub.endpoint}/{hub.repository}/commit/{COMMIT}", "commitOid": COMMIT})
+
     def _info(self) -> dict[str, Any]:
         siblings = [
             {"rfilename": name, "size": len(data), "blobId": _oid(data)} for name, data in self.hub.files.items()
         ]
-        return {"id": self.hub.repository, "sha": COMMIT, "gated": self.hub.gated and "auto", "siblings": siblings}
+        return {
+            "id": self.hub.repository,
+            "sha": COMMIT,
+            "private": bool(self.hub.private),
+            "gated": self.hub.gated and "auto",
+            "siblings": siblings,
+        }
 
     def _tree(self) -> list[dict[str, Any]]:
         return [
@@ -128,9 +206,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data[start:])
         return None
 
-    def _json(self, answer: Any) -> None:
+    def _json(self, answer: Any, status: int = 200) -> None:
         text = json.dumps(answer).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()

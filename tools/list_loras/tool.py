@@ -62,9 +62,7 @@ def _one(store: Store, ref: str) -> LorasResult:
         step = f'manage_loras(action="restore", lora_id="{lora.id}") brings it back.'
     return LorasResult(
         summary=f"{called(lora)} is a LoRA for {lora.base_model}, {use}. {origin(store, lora)}",
-        next_step=f'manage_loras(action="restore", lora_id="{lora.id}").'
-        if lora.deleted_at
-        else f"Draw with it: {draw}",
+        next_step=step,
         loras=[lora_row(lora)],
         told=list(family(store, lora)),
         preview_note=PREVIEW_NOTE if lora.preview else None,

@@ -1,0 +1,629 @@
+"""The LoRA library: files made elsewhere come in, are in use together, go out whole, and come back from the trash."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import loras
+from support.decks import deck, render
+from support.hub import TOKEN, Hub, serving
+from support.painter import Painter, bench, trained
+
+from loradeck.engines.errors import BadWeights, NotInstalled
+from loradeck.state.errors import WorkspaceReadOnly
+from loradeck.state.files import sha256_file
+from loradeck.state.records import ImageRecord, LoraRecord, RunRecord, SampleRecord
+from loradeck.state.store import Store
+from loradeck.tools.addresses import Guard
+from loradeck.tools.catalogue import load
+from loradeck.tools.contracts import LorasResult, RunKind, RunState
+from loradeck.tools.errors import BadArgument, NotFound, Refused
+from loradeck.tools.library import default_loras, find_lora, library
+from loradeck.tools.manage_loras import fetching
+from loradeck.tools.workbench import Workbench
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Workbench:
+    return bench(Store(tmp_path / "home"), Painter())
+
+
+def manage(work: Workbench, action: str, **arguments: Any) -> LorasResult:
+    return called(work, "manage_loras", action=action, **arguments)
+
+
+def called(work: Workbench, tool: str, **arguments: Any) -> LorasResult:
+    spec = load(tool)
+    answer = spec.handler(spec.args.model_validate(arguments), work)
+    assert isinstance(answer, LorasResult)
+    assert answer.summary.endswith(".")
+    assert answer.next_step
+    return answer
+
+
+# --------------------------------------------------------------------------- import: what a file tells
+
+
+def test_a_file_comes_in_with_its_name_version_base_trigger_and_hash_and_the_original_stays(
+    work: Workbench, tmp_path: Path
+) -> None:
+    path = loras.written(tmp_path / "icons-fluent2-v1.safetensors", modelspec__trigger_phrase="fluenticon")
+    before = path.read_bytes()
+    (row,) = manage(work, "import", path=str(path)).loras
+    assert (row.name, row.version, row.base_model, row.trigger, row.rank) == (
+        "icons-fluent2", 1, "preview", "fluenticon", 2,
+    )  # fmt: skip
+    assert row.sha256 == sha256_file(path) == sha256_file(Path(row.path))
+    assert path.read_bytes() == before
+    assert row.source == "the file icons-fluent2-v1.safetensors, ComfyUI's keys"
+
+
+def test_the_same_bytes_again_are_the_same_lora_and_told(work: Workbench, tmp_path: Path) -> None:
+    path = loras.written(tmp_path / "a.safetensors")
+    first = manage(work, "import", path=str(path))
+    again = manage(work, "import", path=str(loras.written(tmp_path / "b.safetensors")))
+    assert again.loras[0].lora_id == first.loras[0].lora_id
+    assert "in the library already" in again.summary
+    assert len(library(work.store)) == 1
+
+
+def test_a_version_is_never_given_twice(work: Workbench, tmp_path: Path) -> None:
+    for seed in (1, 2):
+        folder = tmp_path / str(seed)
+        result = manage(work, "import", path=str(loras.written(folder / "icons-v1.safetensors", seed=seed)))
+    assert (result.loras[0].name, result.loras[0].version) == ("icons", 2)
+    assert "Version 1 of icons was given before" in result.told[0]
+    third = manage(work, "import", path=str(loras.written(tmp_path / "icons-v7.safetensors", seed=3)))
+    assert third.loras[0].version == 7
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("Ünïcode Löra ✨.safetensors", "ünïcode-löra"),
+        ("ベーカリー v2.safetensors", "ベーカリー"),
+        ("a b;c'$(x).safetensors", "a-b-c-x"),
+    ],
+)
+def test_odd_file_names_become_safe_ones(file: str, name: str, work: Workbench, tmp_path: Path) -> None:
+    (row,) = manage(work, "import", path=str(loras.written(tmp_path / file))).loras
+    assert row.name == name
+    assert work.store.workspace.holds(Path(row.path))
+
+
+def test_a_file_name_that_says_nothing_gives_way_to_its_folders(work: Workbench, tmp_path: Path) -> None:
+    path = loras.written(tmp_path / "neon city-v3" / "pytorch_lora_weights.safetensors")
+    (row,) = manage(work, "import", path=str(path)).loras
+    assert (row.name, row.version) == ("neon-city", 3)
+
+
+@pytest.mark.parametrize(
+    ("base", "keys", "metadata", "found"),
+    [
+        ("flux1-dev", "kohya", {}, "flux1-dev"),
+        ("flux2-klein-4b", "comfyui", {}, "flux2-klein-4b"),
+        ("flux2-klein-9b", "fal", {}, "flux2-klein-9b"),
+        ("flux2-dev", "comfyui", {"ss_base_model_version": "sdxl_base_v1-0"}, "flux2-dev"),
+        ("z-image", "comfyui", {"ss_base_model_version": "z-image-base"}, "z-image-base"),
+        ("z-image", "comfyui", {"modelspec__architecture": "Z-Image-Turbo/lora"}, "z-image"),
+    ],
+)
+def test_the_base_is_told_by_shapes_and_by_metadata_where_shapes_leave_a_choice(
+    base: str, keys: str, metadata: dict[str, str], found: str, work: Workbench, tmp_path: Path
+) -> None:
+    path = loras.written(tmp_path / "a.safetensors", base, keys, **metadata)
+    assert manage(work, "import", path=str(path)).loras[0].base_model == found
+
+
+def test_a_base_that_nothing_tells_is_asked_for_by_the_argument(work: Workbench, tmp_path: Path) -> None:
+    path = loras.written(tmp_path / "a.safetensors", "z-image")
+    with pytest.raises(BadArgument, match=r'base_model="z-image" or base_model="z-image-base"\.$'):
+        manage(work, "import", path=str(path))
+    assert manage(work, "import", path=str(path), base_model="z-image").loras[0].base_model == "z-image"
+
+
+def test_a_lora_of_another_base_is_refused_with_the_base_that_it_fits(work: Workbench, tmp_path: Path) -> None:
+    path = loras.written(tmp_path / "a.safetensors", "flux1-dev", "kohya")
+    with pytest.raises(Refused, match="for flux1-dev by its shapes, not for flux2-dev"):
+        manage(work, "import", path=str(path), base_model="flux2-dev")
+    assert library(work.store) == []
+
+
+@pytest.mark.parametrize(
+    ("metadata", "trigger"),
+    [
+        ({"modelspec__trigger_phrase": "zorvex style"}, "zorvex style"),
+        ({"ss_tag_frequency": loras.tags(zorvex=40, cat=12)}, "zorvex"),
+        ({"ss_tag_frequency": loras.tags(cat=12, dog=12)}, None),
+        ({"ss_tag_frequency": "{not json"}, None),
+        ({"ss_tag_frequency": '["a"]'}, None),
+        ({"trigger_word": "p3rs0n\n\x00"}, "p3rs0n"),
+        ({"modelspec__trigger_phrase": "x" * 900}, None),
+        ({}, None),
+    ],
+)
+def test_the_trigger_is_read_from_what_trainers_write(
+    metadata: dict[str, str], trigger: str | None, work: Workbench, tmp_path: Path
+) -> None:
+    result = manage(work, "import", path=str(loras.written(tmp_path / "a.safetensors", **metadata)))
+    assert result.loras[0].trigger == trigger
+    assert ("does not tell a trigger word" in result.summary) is (trigger is None)
+
+
+def test_a_trigger_that_is_missing_is_said_later_by_the_call_that_is_told(work: Workbench, tmp_path: Path) -> None:
+    result = manage(work, "import", path=str(loras.written(tmp_path / "a.safetensors")))
+    lora_id = result.loras[0].lora_id
+    assert f'manage_loras(action="import", lora_id="{lora_id}", trigger="...")' in result.next_step
+    assert manage(work, "import", lora_id=lora_id, trigger="zorvex").loras[0].trigger == "zorvex"
+    again = manage(work, "import", path=str(tmp_path / "a.safetensors"), trigger="other")
+    assert again.loras[0].trigger == "other"
+
+
+def test_the_trigger_of_a_lora_that_was_trained_here_is_what_it_learned(work: Workbench) -> None:
+    lora = trained(work.store)
+    with pytest.raises(Refused, match="trained here on its trigger 'fluentlook'"):
+        manage(work, "import", lora_id=lora.id, trigger="other")
+
+
+# --------------------------------------------------------------------------- import: what is no LoRA
+
+
+def header_of(entries: dict[str, Any], body: bytes = b"") -> bytes:
+    text = json.dumps(entries).encode()
+    return len(text).to_bytes(8, "little") + text + body
+
+
+ONE = {"dtype": "F16", "shape": [2, 2], "data_offsets": [0, 8]}
+WHOLE = loras.content()
+
+
+@pytest.mark.parametrize(
+    ("file", "data", "told"),
+    [
+        ("a.safetensors", b"", "is empty"),
+        ("a.safetensors", WHOLE[:-10], "is not whole"),
+        ("a.safetensors", WHOLE[:200], r"header of \d+ bytes|header is broken"),
+        ("a.safetensors", WHOLE + b"more", "is not whole"),
+        ("a.safetensors", b"PK\x03\x04" + b"x" * 90, "is a zip archive"),
+        ("a.safetensors", b"\x80\x04\x95pickled", "is a pickle"),
+        ("a.ckpt", WHOLE, "is a pickle by its name"),
+        ("a.bin", WHOLE, "is a pickle by its name"),
+        ("a.safetensors", b"<!doctype html><html></html>" * 9, "is a web page"),
+        ("a.safetensors", b"\x01" * 64, "is of no format that is known"),
+        ("a.safetensors", (2**31).to_bytes(8, "little") + b'{"a":1}', "header of 2147483648 bytes"),
+        ("a.safetensors", header_of({"a": [1]}), "header is broken"),
+        ("a.safetensors", (40).to_bytes(8, "little") + b'{"' + b"[" * 38, "header is broken"),
+        ("a.safetensors", header_of({"a.lora_A.weight": {**ONE, "shape": [900, 900]}}, b"x" * 8), "cannot be read"),
+        ("a.safetensors", header_of({"a": ONE, "b": ONE}, b"x" * 8), "in one place"),
+        ("a.safetensors", header_of({"x.lora_A.weight": ONE}, b"x" * 8), "half of a LoRA"),
+        ("a.safetensors", header_of({"x.lokr_w1": ONE}, b"x" * 8), "is a LoKr"),
+        ("a.safetensors", header_of({"x.hada_w1_a": ONE}, b"x" * 8), "is a LoHa"),
+        ("a.safetensors", header_of({"x.dora_scale": ONE}, b"x" * 8), "is a DoRA"),
+        ("a.safetensors", header_of({"model.weight": ONE}, b"x" * 8), "is no LoRA"),
+    ],
+)
+def test_what_is_no_whole_plain_lora_is_refused_in_one_sentence(
+    file: str, data: bytes, told: str, work: Workbench, tmp_path: Path
+) -> None:
+    (tmp_path / file).write_bytes(data)
+    with pytest.raises(BadWeights, match=rf"^{file}.*({told}).*\.$"):
+        manage(work, "import", path=str(tmp_path / file))
+    assert library(work.store) == []
+    assert not list((work.store.workspace.home / "loras").rglob("*.safetensors"))
+
+
+def test_a_lora_for_no_base_that_is_known_says_what_it_calls_itself(work: Workbench, tmp_path: Path) -> None:
+    data = header_of(
+        {
+            "__metadata__": {"ss_base_model_version": "sdxl_base_v1-0"},
+            "lora_unet_down_blocks_1.lora_A.weight": ONE,
+            "lora_unet_down_blocks_1.lora_B.weight": {**ONE, "data_offsets": [8, 16]},
+        },
+        b"x" * 16,
+    )
+    (tmp_path / "xl.safetensors").write_bytes(data)
+    with pytest.raises(BadWeights, match=r"no base that is known here.*'sdxl_base_v1-0'"):
+        manage(work, "import", path=str(tmp_path / "xl.safetensors"))
+
+
+def test_a_folder_a_missing_file_and_a_link_to_a_huge_one_are_refused(work: Workbench, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(BadWeights, match="is a folder"):
+        manage(work, "import", path=str(tmp_path / "folder"))
+    with pytest.raises(BadWeights, match="There is no file"):
+        manage(work, "import", path=str(tmp_path / "none.safetensors"))
+    huge = tmp_path / "huge"
+    with huge.open("wb") as file:
+        file.truncate(9 * 2**30)
+    link = tmp_path / "link.safetensors"
+    link.symlink_to(huge)
+    result = manage(work, "import", path=str(link))
+    assert result.state == RunState.FAILED
+    assert "larger than 8 GiB" in result.summary
+
+
+def test_import_says_what_it_needs(work: Workbench) -> None:
+    with pytest.raises(BadArgument, match="needs path"):
+        manage(work, "import")
+    with pytest.raises(BadArgument, match="not both"):
+        manage(work, "import", path="/a", url="https://a.b/c")
+    with pytest.raises(BadArgument, match="neither an https address nor a hub name"):
+        manage(work, "import", url="what is this")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_library_that_cannot_be_written_says_so_and_is_as_it_was(work: Workbench, tmp_path: Path) -> None:
+    folder = work.store.workspace.loras("preview")
+    folder.mkdir(parents=True)
+    folder.chmod(0o500)
+    with pytest.raises(WorkspaceReadOnly):
+        manage(work, "import", path=str(loras.written(tmp_path / "a.safetensors")))
+    assert library(work.store) == []
+    folder.chmod(0o700)
+
+
+# --------------------------------------------------------------------------- import: from the network
+
+
+@dataclass
+class Server:
+    """Files on a loopback address. `cuts` are connections still to break in the middle; `moved` are redirects."""
+
+    files: dict[str, tuple[bytes, str]]
+    cuts: int = 0
+    moved: dict[str, str] = field(default_factory=dict)
+    ranges: list[str] = field(default_factory=list)
+    address: str = ""
+
+
+@contextmanager
+def files_at(server: Server) -> Iterator[Server]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            if path in server.moved:
+                self.send_response(302)
+                self.send_header("Location", server.moved[path])
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            data, kind = server.files.get(path, (b"", ""))
+            asked = self.headers.get("range", "")
+            server.ranges.append(asked)
+            start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+            self.send_response(206 if asked else 200 if data else 404)
+            self.send_header("Content-Type", kind or "text/plain")
+            self.send_header("ETag", '"one"')
+            if asked:
+                self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+            self.send_header("Content-Length", str(len(data) - start))
+            self.end_headers()
+            if server.cuts:
+                server.cuts -= 1
+                self.wfile.write(data[start : (start + len(data)) // 2])
+                self.close_connection = True
+                return
+            self.wfile.write(data[start:])
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=lambda: running.serve_forever(poll_interval=0.01), daemon=True)
+    thread.start()
+    server.address = f"http://127.0.0.1:{running.server_address[1]}"
+    try:
+        yield server
+    finally:
+        running.shutdown()
+        running.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    guard = Guard("file", frozenset({"http"}), lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(fetching, "GUARD", guard)
+
+
+WEIGHTS = (loras.content(modelspec__trigger_phrase="zorvex"), "application/octet-stream")
+
+
+@pytest.mark.usefixtures("loopback")
+def test_an_address_is_fetched_by_a_run_that_goes_on_after_a_cut_and_keeps_no_key(work: Workbench) -> None:
+    with files_at(Server({"/neon-v2.safetensors": WEIGHTS}, cuts=2)) as server:
+        result = manage(work, "import", url=f"{server.address}/neon-v2.safetensors?token=s3cret")
+    assert result.state == RunState.SUCCEEDED
+    (row,) = result.loras
+    assert (row.name, row.version, row.trigger) == ("neon", 2, "zorvex")
+    assert row.sha256 == sha256_file(Path(row.path))
+    assert [asked for asked in server.ranges if asked] != []
+    assert row.source == f"{server.address}/neon-v2.safetensors, ComfyUI's keys"
+    (run,) = work.store.where(RunRecord)
+    assert run.kind == RunKind.IMPORT
+    assert "s3cret" not in json.dumps([run.spec, run.result])
+    assert not (work.store.workspace.run(run.id) / "came").exists()
+    home = work.store.workspace.home
+    assert not [path for path in home.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
+
+
+@pytest.mark.usefixtures("loopback")
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/page.safetensors", "is a web page"),
+        ("/none.safetensors", "answered 404"),
+        ("/moved.safetensors", "private network"),
+        ("/moved-to-file.safetensors", "Only https"),
+        ("/cut.safetensors", "is not whole"),
+    ],
+)
+def test_what_an_address_gives_that_is_no_lora_ends_the_run_with_a_sentence(
+    path: str, told: str, work: Workbench
+) -> None:
+    server = Server(
+        {"/page.safetensors": (b"<html>", "text/html"), "/cut.safetensors": (WHOLE[:-9], "")},
+        moved={"/moved.safetensors": "http://127.0.0.2/x", "/moved-to-file.safetensors": "file:///etc/passwd"},
+    )
+    with files_at(server):
+        result = manage(work, "import", url=f"{server.address}{path}?key=s3cret")
+    assert result.state == RunState.FAILED
+    assert told in result.summary
+    assert "s3cret" not in json.dumps(work.store.where(RunRecord)[0].spec)
+
+
+def test_private_addresses_and_plain_http_are_not_fetched(work: Workbench) -> None:
+    assert "private network" in manage(work, "import", url="https://127.0.0.1/a.safetensors").summary
+    assert "Only https" in manage(work, "import", url="http://example.com/a.safetensors").summary
+
+
+@pytest.mark.usefixtures("loopback")
+def test_a_base_is_asked_for_after_the_download_which_is_not_made_again(work: Workbench) -> None:
+    with files_at(Server({"/z.safetensors": (loras.content("z-image"), "")})) as server:
+        url = f"{server.address}/z.safetensors"
+        assert 'base_model="z-image"' in manage(work, "import", url=url).summary
+        again = manage(work, "import", url=url, base_model="z-image")
+    assert again.loras[0].base_model == "z-image"
+    assert len(server.ranges) == 1
+    assert work.store.count(RunRecord) == 1
+
+
+@pytest.fixture
+def hub_here(monkeypatch: pytest.MonkeyPatch) -> Callable[[Hub, str], None]:
+    def point(hub: Hub, token: str = "") -> None:
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", "/nowhere/token")
+        monkeypatch.setenv("HF_TOKEN", token)
+
+    return point
+
+
+def test_a_hub_name_is_got_with_its_file_or_asked_which(work: Workbench, hub_here: Callable[[Hub, str], None]) -> None:
+    there = {"pytorch_lora_weights.safetensors": loras.content(), "b.safetensors": loras.content(seed=4), "x.md": b"x"}
+    with serving(Hub("owner/neon-city", dict(there), cuts={"pytorch_lora_weights.safetensors": 1})) as hub:
+        hub_here(hub, "")
+        which = manage(work, "import", url="owner/neon-city")
+        assert 'url="owner/neon-city:b.safetensors" or url="owner/neon-city:pytorch_lora' in which.summary
+        (row,) = manage(work, "import", url="owner/neon-city:pytorch_lora_weights.safetensors").loras
+        assert row.name == "neon-city"
+        assert row.source == "owner/neon-city:pytorch_lora_weights.safetensors at the hub, ComfyUI's keys"
+        hub.files = {"only.safetensors": loras.content(seed=9)}
+        assert manage(work, "import", url="owner/neon-city").loras[0].name == "only"
+        assert "shows no repository owner/other" in manage(work, "import", url="owner/other").summary
+        hub.files = {"a.ckpt": b"x"}
+        hub.commits.append("another")
+        assert "no .safetensors file" in manage(work, "import", url="owner/neon-city").summary
+
+
+# --------------------------------------------------------------------------- in use
+
+
+def test_several_active_loras_of_one_base_are_drawn_together_with_their_strengths(work: Workbench) -> None:
+    one, two, other = trained(work.store, "one"), trained(work.store, "two"), trained(work.store, "three")
+    manage(work, "activate", lora_id=one.id, strength=0.8)
+    both = manage(work, "activate", lora_id=two.id, strength=0.4)
+    assert "one v1 at 0.8, two v1 at 0.4" in both.summary
+    result = render(work, deck=deck(("cover",)))
+    assert "active LoRAs" in result.told[0]
+    engine = work.engines.open("painter")
+    assert isinstance(engine, Painter)
+    assert [(lora.sha256, lora.strength) for lora in engine.requests[0].loras] == [(one.sha256, 0.8), (two.sha256, 0.4)]
+    manage(work, "deactivate", lora_id=one.id)
+    assert [lora.id for lora in default_loras(work.store)] == [two.id]
+    manage(work, "deactivate", lora_id=two.id)
+    assert [lora.id for lora in default_loras(work.store)] == [other.id]
+
+
+def test_active_loras_of_another_base_than_the_newest_active_ones_are_left_out(work: Workbench) -> None:
+    flux = trained(work.store, "flux", base_model="flux1-dev", preview=False)
+    here = trained(work.store, "here")
+    for lora in (flux, here):
+        manage(work, "activate", lora_id=lora.id)
+    assert [lora.id for lora in default_loras(work.store)] == [here.id]
+    assert [lora.id for lora in default_loras(work.store, "flux1-dev")] == [flux.id]
+
+
+def test_a_file_that_is_gone_or_changed_is_told_and_not_used(work: Workbench) -> None:
+    lora = trained(work.store)
+    assert "Its file is whole: its hash is as it came." in called(work, "list_loras", lora_id=lora.id).told
+    Path(lora.path).write_bytes(b"x" * lora.bytes)
+    with pytest.raises(Refused, match="was changed since it came"):
+        manage(work, "activate", lora_id=lora.id)
+    with pytest.raises(Refused, match="was changed since it came"):
+        render(work, deck=deck(("cover",)))
+    Path(lora.path).unlink()
+    assert any("Its file is gone" in line for line in called(work, "list_loras", lora_id=lora.id).told)
+
+
+# --------------------------------------------------------------------------- trash
+
+
+def test_delete_moves_to_the_trash_and_restore_brings_the_same_lora_back(work: Workbench) -> None:
+    lora = trained(work.store)
+    Path(lora.path).with_suffix(".md").write_text("card")
+    render(work, deck=deck(("cover",)))
+    manage(work, "activate", lora_id=lora.id, strength=0.7)
+    gone = manage(work, "delete", lora_id=lora.id)
+    assert "'The Bakery'" in gone.told[0]
+    assert gone.loras[0].deleted_at
+    assert not Path(lora.path).exists()
+    assert ".trash" in gone.loras[0].path
+    assert called(work, "list_loras").loras == []
+    assert called(work, "list_loras", lora_id=lora.id).loras[0].deleted_at
+    with pytest.raises(NotFound, match='action="restore"'):
+        manage(work, "activate", lora_id=lora.id)
+    (back,) = manage(work, "restore", lora_id="fluent").loras
+    assert (back.lora_id, back.version, back.path, back.sha256) == (lora.id, 1, lora.path, lora.sha256)
+    assert (back.active, back.strength) == (False, 0.7)
+    assert Path(lora.path).with_suffix(".md").read_text() == "card"
+    with pytest.raises(NotFound, match="is not deleted"):
+        manage(work, "restore", lora_id=lora.id)
+
+
+def test_a_deleted_file_that_is_imported_again_is_told_to_be_restored(work: Workbench, tmp_path: Path) -> None:
+    path = loras.written(tmp_path / "a.safetensors")
+    (row,) = manage(work, "import", path=str(path)).loras
+    manage(work, "delete", lora_id=row.lora_id)
+    with pytest.raises(Refused, match="lies in the trash"):
+        manage(work, "import", path=str(path))
+
+
+def test_a_trashed_file_that_was_changed_is_not_restored(work: Workbench) -> None:
+    lora = trained(work.store)
+    (gone,) = manage(work, "delete", lora_id=lora.id).loras
+    Path(gone.path).write_bytes(b"other")
+    with pytest.raises(Refused, match="was changed"):
+        manage(work, "restore", lora_id=lora.id)
+    assert Path(gone.path).read_bytes() == b"other"
+    assert not Path(lora.path).exists()
+
+
+def test_a_file_in_the_place_of_a_deleted_one_is_never_replaced(work: Workbench) -> None:
+    lora = trained(work.store)
+    manage(work, "delete", lora_id=lora.id)
+    Path(lora.path).write_bytes(b"mine")
+    with pytest.raises(Refused, match="not by loradeck"):
+        manage(work, "restore", lora_id=lora.id)
+    assert Path(lora.path).read_bytes() == b"mine"
+
+
+def test_a_lora_that_a_run_under_way_uses_is_not_deleted(work: Workbench) -> None:
+    lora = trained(work.store)
+    work.store.add(RunRecord(id="run_a", kind="train", state="running", spec={"parent_lora_id": lora.id}))
+    with pytest.raises(Refused, match="run_a, which is under way"):
+        manage(work, "delete", lora_id=lora.id)
+    assert Path(lora.path).is_file()
+
+
+# --------------------------------------------------------------------------- lineage
+
+
+def test_the_lineage_of_a_lora_is_told(work: Workbench) -> None:
+    first = trained(work.store, "baker")
+    second = trained(work.store, "baker", trigger="b", parent_lora_id=first.id)
+    third = trained(work.store, "baker", trigger="c", parent_lora_id=second.id)
+    render(work, deck=deck(("cover",)), loras=[{"lora_id": third.id}])
+    told = called(work, "list_loras", lora_id=third.id).told
+    assert told[0] == f"It goes on from baker v2 ({second.id}), which goes on from baker v1 ({first.id})."
+    assert any("Decks drawn with it: 'The Bakery'" in line for line in told)
+    assert f"Trained further as baker v2 ({second.id})." in called(work, "list_loras", lora_id=first.id).told
+
+
+# --------------------------------------------------------------------------- publish
+
+
+@pytest.fixture
+def published(work: Workbench, tmp_path: Path) -> LoraRecord:
+    """A LoRA of a run with two sample pictures."""
+    (row,) = manage(work, "import", path=str(loras.written(tmp_path / "neon.safetensors")), trigger="zorvex").loras
+    store = work.store
+    store.add(RunRecord(id="run_t", kind="train", state="succeeded", spec={"pairs": [{"image": "a" * 64}]}))
+    for number in (1, 2):
+        picture = tmp_path / f"{number}.png"
+        picture.write_bytes(b"\x89PNG" + bytes([number]) * 9)
+        store.add(SampleRecord("run_t", 100, str(picture), f"zorvex, [a house] {number}"))
+    store.change(LoraRecord, row.lora_id, run_id="run_t")
+    return find_lora(store, row.lora_id)
+
+
+def test_publishing_makes_a_private_repository_with_a_card_once_the_person_agreed(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None]
+) -> None:
+    asked: list[str] = []
+    asking = replace(work, ask=lambda question: asked.append(question) or True)
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        result = manage(asking, "publish", lora_id=published.id, name="owner/neon")
+        again = manage(asking, "publish", lora_id=published.id, name="owner/neon")
+    assert result.state == RunState.SUCCEEDED, result.summary
+    assert hub.private is True
+    assert len(hub.commits) == len(asked) == 1
+    assert "nothing was sent again" in again.summary
+    assert {"README.md", "pytorch_lora_weights.safetensors", "images/1.png", "neon-v1-comfyui.safetensors"} <= set(
+        hub.files
+    )
+    card = hub.files["README.md"].decode()
+    assert card.startswith("---\n")
+    for words in ('instance_prompt: "zorvex"', "## Gallery", "(images/1.png)", "## Images and credits", "## Licence"):
+        assert words in card
+    home = work.store.workspace.home
+    assert not [path for path in home.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
+    assert any("Published" in line for line in called(work, "list_loras", lora_id=published.id).told)
+
+
+def test_a_client_that_cannot_ask_agrees_by_the_same_call_once_more(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None]
+) -> None:
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        offer = manage(work, "publish", lora_id=published.id, name="owner/neon")
+        assert "Nothing was sent yet" in offer.summary
+        assert hub.private is None
+        assert manage(work, "publish", lora_id=published.id, name="owner/neon").state == RunState.SUCCEEDED
+
+
+def test_publishing_needs_a_token_a_name_a_yes_and_images_that_may_leave(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None]
+) -> None:
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, "")
+        with pytest.raises(NotInstalled, match="set HF_TOKEN"):
+            manage(work, "publish", lora_id=published.id, name="owner/neon")
+        hub_here(hub, TOKEN)
+        with pytest.raises(BadArgument, match="owner/name"):
+            manage(work, "publish", lora_id=published.id, name="neon")
+        with pytest.raises(Refused, match="person said no"):
+            manage(replace(work, ask=lambda question: False), "publish", lora_id=published.id, name="owner/neon")
+        work.store.add(
+            ImageRecord(
+                id="img_a", dataset_id="ds", number=1, file="a", original_path="a", original_name="a",
+                sha256="a" * 64, status="kept", rights={"may_leave": False},
+            )
+        )  # fmt: skip
+        with pytest.raises(Refused, match="IMG-RIGHTS"):
+            manage(work, "publish", lora_id=published.id, name="owner/neon")
+        assert hub.private is None
+
+
+def test_a_repository_that_everybody_sees_gets_nothing_and_a_hub_that_is_down_is_gone_on_with(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None]
+) -> None:
+    yes = replace(work, ask=lambda question: True)
+    with serving(Hub("owner/neon", {}, private=False)) as hub:
+        hub_here(hub, TOKEN)
+        assert "can be seen by everybody" in manage(yes, "publish", lora_id=published.id, name="owner/neon").summary
+        assert hub.files == {}
+        hub.private = True
+        assert manage(work, "publish", lora_id=published.id, name="owner/neon").state == RunState.SUCCEEDED

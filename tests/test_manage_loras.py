@@ -21,7 +21,7 @@ from support.painter import Painter, bench, trained
 from loradeck.engines.errors import BadWeights, NotInstalled
 from loradeck.state.errors import WorkspaceReadOnly
 from loradeck.state.files import sha256_file
-from loradeck.state.records import ImageRecord, LoraRecord, RunRecord, SampleRecord
+from loradeck.state.records import DatasetRecord, ImageRecord, LoraRecord, RunRecord, SampleRecord
 from loradeck.state.store import Store
 from loradeck.tools.addresses import Guard
 from loradeck.tools.catalogue import load
@@ -606,6 +606,7 @@ def test_publishing_needs_a_token_a_name_a_yes_and_images_that_may_leave(
             manage(work, "publish", lora_id=published.id, name="neon")
         with pytest.raises(Refused, match="person said no"):
             manage(replace(work, ask=lambda question: False), "publish", lora_id=published.id, name="owner/neon")
+        work.store.add(DatasetRecord(id="ds", name="a", profile="style", target_model="preview", resolution=64))
         work.store.add(
             ImageRecord(
                 id="img_a", dataset_id="ds", number=1, file="a", original_path="a", original_name="a",

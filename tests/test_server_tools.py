@@ -14,6 +14,7 @@ from mcp import Client
 from mcp.server import MCPServer
 from mcp.types import CallToolResult, Tool
 from support.client import ERAS, Era, call, in_memory, never_launched, said, talk
+from support.painter import trained
 
 from loradeck import prompts
 from loradeck.server import calls
@@ -182,8 +183,6 @@ def test_an_unknown_id_is_refused_in_one_sentence_and_no_stack_trace(
             {"prompts": ["a"], "variants": [{}, {"strength": 0.5}]},
             {"render_deck_visuals", "view_images"},
         ),
-        ("manage_loras", {"action": "publish", "lora_id": "l"}, {"list_loras"}),
-        ("manage_loras", {"action": "delete", "lora_id": "l"}, {"render_deck_visuals"}),
     ],
 )
 def test_what_comes_later_says_so_and_what_works_today(
@@ -197,13 +196,11 @@ def test_what_comes_later_says_so_and_what_works_today(
 
 def test_a_lora_can_be_put_in_use_and_out_again(tmp_path: Path) -> None:
     opening = Opening(tmp_path, never_launched)
-    opening.store.add(
-        LoraRecord(id="lora_aaaaaa", name="fluent", version=1, base_model="preview", path="p", sha256="s", bytes=1)
-    )
+    lora = trained(opening.store)
     on = call(tmp_path, "manage_loras", action="activate", lora_id="fluent", strength=0.8)
     assert on.structured_content is not None
     assert (on.structured_content["loras"][0]["active"], on.structured_content["loras"][0]["strength"]) == (True, 0.8)
-    off = call(tmp_path, "manage_loras", action="deactivate", lora_id="lora_aaaaaa")
+    off = call(tmp_path, "manage_loras", action="deactivate", lora_id=lora.id)
     assert off.structured_content is not None
     assert (off.structured_content["loras"][0]["active"], off.structured_content["loras"][0]["strength"]) == (
         False,

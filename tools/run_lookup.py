@@ -38,4 +38,7 @@ def resume_call(run: RunRecord) -> str:
         return f'start_training(resume="{run.id}")'
     if run.deck_id:
         return f'render_deck_visuals(deck_id="{run.deck_id}")'
+    if run.kind in {RunKind.IMPORT, RunKind.EXPORT}:
+        action = "publish" if run.spec.get("repository") else run.kind
+        return f'the same manage_loras(action="{action}", ...) call once more'
     return f"the call that started this {run.kind} run, once more: what was done is kept"

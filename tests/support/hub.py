@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(403, message="You have no rights there")
         made = hub.private is None
         if made:
-            hub.private = bool(asked.get("private"))
+            hub.private = asked.get("visibility") == "private"
         self._json({"url": f"{hub.endpoint}/{name}"}, status=200 if made else 409)
         return None
 

@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 
 from loradeck.engines import hub
-from loradeck.engines.errors import NotInstalled
-from loradeck.state.records import RunRecord
+from loradeck.engines.errors import BadWeights, NotInstalled
 from loradeck.tools.contracts import LorasResult, RunKind
 from loradeck.tools.errors import BadArgument
 from loradeck.tools.library import find_lora
@@ -15,7 +14,7 @@ from loradeck.tools.manage_loras.bringing import Wanted, bring
 from loradeck.tools.manage_loras.exporting import export
 from loradeck.tools.manage_loras.fetching import Fetching
 from loradeck.tools.manage_loras.publishing import publish
-from loradeck.tools.manage_loras.sources import plain, split
+from loradeck.tools.manage_loras.sources import plain, split, take
 from loradeck.tools.workbench import Engines, Job
 
 CAME = "came"
@@ -47,11 +46,12 @@ def _import(job: Job) -> LorasResult:
         return bring(job.store, Path(path), wanted, f"the file {Path(path).name}", Path(path).parent.name)
     folder = job.store.workspace.run(job.run.id) / CAME
     folder.mkdir(parents=True, exist_ok=True)
+    file, source, named_by = _fetched(job, take(folder.parent, spec["url"]), folder)
     try:
-        file, source, named_by = _fetched(job, spec["url"], folder)
-    finally:  # an address may hold a key; the call that goes on with it brings it along
-        job.store.change(RunRecord, job.run.id, spec={**spec, "url": plain(spec["url"])})
-    result = bring(job.store, file, wanted, source, named_by)
+        result = bring(job.store, file, wanted, source, named_by)
+    except BadWeights:  # fetched anew by the next call; what is only asked for (a base) keeps the file
+        shutil.rmtree(folder)
+        raise
     shutil.rmtree(folder)
     return result
 

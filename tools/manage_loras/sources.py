@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from loradeck.state.files import write_text
 from loradeck.tools.errors import BadArgument
 
+ADDRESS = "address"
+"""The file of a run that holds an address with its keys, until the worker has read it."""
 HUB = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::(?P<file>.+))?")
 
 
@@ -30,6 +34,21 @@ def plain(url: str) -> str:
         return url
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def keep(url: str, folder: Path) -> None:
+    """Lay the whole address into a run's folder, for the worker's eyes; the store never sees it."""
+    path = folder / ADDRESS
+    write_text(path, url)
+    path.chmod(0o600)
+
+
+def take(folder: Path, otherwise: str) -> str:
+    """The address that was laid there, and `otherwise` where none is any more; it is gone from there then."""
+    path = folder / ADDRESS
+    url = path.read_text(encoding="utf-8") if path.is_file() else otherwise
+    path.unlink(missing_ok=True)
+    return url
 
 
 def mark(url: str) -> str:

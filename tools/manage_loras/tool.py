@@ -72,11 +72,12 @@ def _import(args: ManageLorasArgs, bench: Workbench) -> LorasResult:
         raise BadArgument("import takes path or url, not both; make two calls.")
     wanted = Wanted.of(args)
     if args.url:
-        from loradeck.tools.manage_loras.sources import mark, plain, split
+        from loradeck.tools.manage_loras.sources import keep, mark, plain, split
 
-        split(args.url)
-        spec = {"url": args.url.strip(), "mark": mark(args.url), "wanted": wanted.as_dict()}
-        return _in_a_run(bench, RunKind.IMPORT, spec, "mark", plain(args.url.strip()))
+        url = args.url.strip()
+        split(url)
+        spec = {"url": plain(url), "mark": mark(url), "wanted": wanted.as_dict()}
+        return _in_a_run(bench, RunKind.IMPORT, spec, "mark", plain(url), lambda folder: keep(url, folder))
     if args.path:
         path = Path(args.path).expanduser().absolute()
         if path.is_file() and path.stat().st_size > QUICK_BYTES:
@@ -142,10 +143,18 @@ ACTIONS: dict[LoraAction, Callable[[ManageLorasArgs, Workbench], LorasResult]] =
 # --------------------------------------------------------------------------- runs
 
 
-def _in_a_run(bench: Workbench, kind: RunKind, spec: dict[str, Any], by: str, name: str) -> LorasResult:
+def _in_a_run(
+    bench: Workbench,
+    kind: RunKind,
+    spec: dict[str, Any],
+    by: str,
+    name: str,
+    prepare: Callable[[Path], None] | None = None,
+) -> LorasResult:
     """The answer of a run that does it: one under way is followed, one that broke off goes on, else a new one starts.
 
-    `by` is the entry of the spec that says what it is about, beside the LoRA.
+    `by` is the entry of the spec that says what it is about, beside the LoRA. `prepare` gets the folder of the run
+    before it starts.
     """
     store = bench.store
     runs.recover(store, bench.launch)
@@ -160,6 +169,8 @@ def _in_a_run(bench: Workbench, kind: RunKind, spec: dict[str, Any], by: str, na
             run = runs.enqueue(store, kind, spec, name=name)
         is_new = before is None or before.state not in runs.ACTIVE
     if is_new:
+        if prepare is not None:
+            prepare(store.workspace.run(run.id))
         bench.launch(run.id)
     return _followed(wait_until(store, run.id, WAIT_SECONDS, tell=bench.progress))
 

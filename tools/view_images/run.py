@@ -9,6 +9,7 @@ from PIL import Image
 from loradeck.state import runs
 from loradeck.state.records import RunRecord, SampleRecord
 from loradeck.state.store import Store
+from loradeck.tools.contracts import RunKind
 from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.pictures.chart import loss_chart
 from loradeck.tools.pictures.grid import sample_grid
@@ -18,6 +19,8 @@ from loradeck.tools.view_images.answer import jpegs, noted
 
 def show_run(store: Store, run: RunRecord, what: str) -> Pictures:
     """The samples or the loss of a training. Raises NotFound before there are any."""
+    if run.kind in {RunKind.IMPORT, RunKind.EXPORT}:
+        raise BadArgument(f"{run.id} is an {run.kind} of a LoRA and has no pictures; check_status tells what it left.")
     folder = store.workspace.run(run.id)
     if what == "samples":
         out = folder / "samples.png"

@@ -87,7 +87,7 @@ def look(path: Path) -> Seen:
         fits,
         _told_base(header.metadata, fits),
         _trigger(header.metadata),
-        _keys(header.tensors),
+        _keys(held.pairs[0].down.key),
         max(pair.rank for pair in held.pairs),
         int(steps) if steps.isascii() and steps.isdigit() and len(steps) < 9 else None,
         held.left_out,
@@ -208,7 +208,6 @@ def _clean(text: str) -> str | None:
     return words if 2 <= len(words) <= LONGEST_TRIGGER else None
 
 
-def _keys(names: Mapping[str, object]) -> str:
+def _keys(key: str) -> str:
     """Whose way of naming tensors it is."""
-    first = min(names)
-    return next((whose for start, whose in DIALECTS if first.startswith(start)), "of no tool that is known here")
+    return next((whose for start, whose in DIALECTS if key.startswith(start)), "the original model's")

@@ -33,7 +33,7 @@ _open: dict[str, str] = {}
 class Yes(BaseModel):
     """What the person is asked."""
 
-    agree: bool = Field(description="Yes, spend it.")
+    agree: bool = Field(description="Yes, do it.")
 
 
 class Asking(LoradeckError):

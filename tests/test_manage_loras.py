@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -12,14 +13,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 from support import loras
 from support.decks import deck, render
 from support.hub import TOKEN, Hub, serving
 from support.painter import Painter, bench, trained
 
 from loradeck.engines.errors import BadWeights, NotInstalled
-from loradeck.state.errors import WorkspaceReadOnly
+from loradeck.state.errors import DiskFull, WorkspaceReadOnly
 from loradeck.state.files import sha256_file
 from loradeck.state.records import DatasetRecord, ImageRecord, LoraRecord, RunRecord, SampleRecord
 from loradeck.state.store import Store
@@ -122,6 +125,16 @@ def test_the_base_is_told_by_shapes_and_by_metadata_where_shapes_leave_a_choice(
 ) -> None:
     path = loras.written(tmp_path / "a.safetensors", base, keys, **metadata)
     assert manage(work, "import", path=str(path)).loras[0].base_model == found
+
+
+def test_what_a_text_encoder_learned_besides_is_told_to_be_left_out(work: Workbench, tmp_path: Path) -> None:
+    both = {**loras.tensors("flux1-dev", "kohya")}
+    for part, shape in (("lora_down", (2, 768)), ("lora_up", (768, 2))):
+        both[f"lora_te1_text_model_encoder_layers_0_mlp_fc1.{part}.weight"] = np.zeros(shape, np.float16)
+    (tmp_path / "both.safetensors").write_bytes(save(both))
+    result = manage(work, "import", path=str(tmp_path / "both.safetensors"), trigger="zorvex")
+    assert "lora_te1_text_model" in result.told[0]
+    assert result.loras[0].source.endswith("kohya's keys")
 
 
 def test_a_base_that_nothing_tells_is_asked_for_by_the_argument(work: Workbench, tmp_path: Path) -> None:
@@ -258,6 +271,21 @@ def test_import_says_what_it_needs(work: Workbench) -> None:
         manage(work, "import", path="/a", url="https://a.b/c")
     with pytest.raises(BadArgument, match="neither an https address nor a hub name"):
         manage(work, "import", url="what is this")
+
+
+@pytest.mark.parametrize(("number", "error"), [(errno.ENOSPC, DiskFull), (errno.EROFS, WorkspaceReadOnly)])
+def test_a_disk_that_takes_no_more_says_so_and_the_library_is_as_it_was(
+    number: int, error: type[Exception], work: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    path = loras.written(tmp_path / "a.safetensors")
+    monkeypatch.setattr("shutil.copyfile", refuse)
+    with pytest.raises(error):
+        manage(work, "import", path=str(path))
+    assert library(work.store) == []
+    assert not list((work.store.workspace.home / "loras").rglob("*.safetensors"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")

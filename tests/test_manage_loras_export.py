@@ -80,9 +80,8 @@ def by_comfyui(base: str, path: Path) -> dict[str, torch.Tensor]:
             for a, b in ((".lora_A.weight", ".lora_B.weight"), (".lora_down.weight", ".lora_up.weight"))
             if f"diffusion_model.{original}{a}" in tensors
         )
-        found[original] = (
-            tensors[f"diffusion_model.{original}{ends[1]}"] @ tensors[f"diffusion_model.{original}{ends[0]}"]
-        )
+        up, down = (tensors[f"diffusion_model.{original}{end}"] for end in ends[::-1])
+        found[original] = change(up, down)
     return found
 
 
@@ -92,8 +91,7 @@ def by_diffusers(base: str, folder: Path) -> dict[str, torch.Tensor]:
     state = pipeline.lora_state_dict(folder)
     state = state[0] if isinstance(state, tuple) else state
     deltas = {
-        module: state[f"transformer.{module}.lora_B.weight"].float()
-        @ state[f"transformer.{module}.lora_A.weight"].float()
+        module: change(state[f"transformer.{module}.lora_B.weight"], state[f"transformer.{module}.lora_A.weight"])
         for modules in ORIGINALS[base].values()
         for module in modules
     }

@@ -58,10 +58,15 @@ def _import(job: Job) -> LorasResult:
 
 def _fetched(job: Job, url: str, folder: Path) -> tuple[Path, str, str]:
     """The file behind an address or a hub name, what to call its source, and what its repository is called."""
+    told = -1
 
     def tell(done: int, of: int) -> None:
-        job.reporter.raise_if_cancelled()
-        job.reporter.progress(done // 2**20, max(1, of // 2**20), "Fetching the file (MB).")
+        """A megabyte at a time: each look at whether to stop is a look into the store."""
+        nonlocal told
+        if done // 2**20 != told:
+            told = done // 2**20
+            job.reporter.raise_if_cancelled()
+            job.reporter.progress(told, max(1, of // 2**20), "Fetching the file (MB).")
 
     named = split(url)
     if named is None:

@@ -604,6 +604,7 @@ def test_publishing_makes_a_private_repository_with_a_card_once_the_person_agree
     )
     card = hub.files["README.md"].decode()
     assert card.startswith("---\n")
+    assert "This LoRA is for loradeck's embedded preview base alone" in card
     for words in ('instance_prompt: "zorvex"', "## Gallery", "(images/1.png)", "## Images and credits", "## Licence"):
         assert words in card
     home = work.store.workspace.home

@@ -12,6 +12,7 @@ from mcp import Client
 from PIL import Image
 from support import loras
 from support.client import command, talk
+from support.hub import TOKEN, Hub, serving
 from support.painter import Painter, bench, trained
 
 from loradeck.state import runs
@@ -72,6 +73,27 @@ def test_a_file_at_an_address_that_is_refused_ends_a_real_worker_with_the_senten
     told = talk(command(tmp_path / "home"), conversation)
     assert told["state"] == "failed"
     assert "private network" in told["summary"]
+
+
+def test_a_lora_is_published_over_stdio_by_a_real_worker_once_the_call_came_twice(tmp_path: Path) -> None:
+    path = loras.written(tmp_path / "neon-v1.safetensors", modelspec__trigger_phrase="zorvex")
+    home = tmp_path / "home"
+
+    async def conversation(client: Client) -> list[dict[str, Any]]:
+        await client.call_tool("manage_loras", {"action": "import", "path": str(path)})
+        call = {"action": "publish", "lora_id": "neon", "name": "owner/neon"}
+        return [dict((await client.call_tool("manage_loras", call)).structured_content or {}) for _ in range(3)]
+
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        environment = {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1"}
+        offered, done, again = talk(command(home, **environment), conversation)
+    assert "Nothing was sent yet" in offered["summary"]
+    assert done["state"] == "succeeded", done["summary"]
+    assert "nothing was sent again" in again["summary"]
+    assert hub.private is True
+    assert len(hub.commits) == 1
+    assert "zorvex" in hub.files["README.md"].decode()
+    assert not [file for file in home.rglob("*") if file.is_file() and TOKEN.encode() in file.read_bytes()]
 
 
 def test_every_call_of_the_page_fits_its_tool() -> None:

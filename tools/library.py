@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from loradeck.engines.base import HIGH_NOISE
-from loradeck.state.files import atomic, new_id, sha256_file
+from loradeck.state.files import atomic, new_id, sha256_file, told
 from loradeck.state.records import LoraRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import LoraRow, Waiver
@@ -43,10 +43,12 @@ def register_lora(
     preview: bool,
     meta: dict[str, Any],
     version: int | None = None,
+    staged: str | None = None,
 ) -> LoraRecord:
     """Copy a LoRA file into the library as the next version of its name and base, and write its row.
 
-    A `version` that is asked for is given where none had it and no file has its place.
+    A `version` that is asked for is given where none had it and no file has its place. `staged` is the SHA-256 of a
+    source that was copied into the workspace for this: it is moved, so that the lock is held for no copy.
 
     Called again for the same run it gives the same record, and only puts the file back where it is gone. The copy
     happens under the write lock, so that two trainings of one name never take the same version. A second file that
@@ -62,7 +64,8 @@ def register_lora(
         name = safe_name(name)
         version = _free_version(store, base_model, name, version)
         path = _place(store, base_model, name, version)
-        _copy(source, path)
+        put = _copy if staged is None else _move
+        put(source, path)
         if second := _second(source, meta):
             beside = path.with_name(f"{path.stem}-high-noise{path.suffix}")
             _copy(second, beside)
@@ -73,7 +76,7 @@ def register_lora(
             version=version,
             base_model=base_model,
             path=str(path),
-            sha256=sha256_file(path),
+            sha256=staged or sha256_file(path),
             bytes=path.stat().st_size,
             trigger=trigger,
             rank=rank,
@@ -251,3 +254,9 @@ def _copy_missing(source: Path | None, path: Path | None) -> None:
 def _copy(source: Path, path: Path) -> None:
     with atomic(path) as temporary:
         shutil.copyfile(source, temporary)
+
+
+def _move(source: Path, path: Path) -> None:
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(path)

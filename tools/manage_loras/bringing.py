@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from loradeck.engines import lora_origin
 from loradeck.engines.lora_origin import Seen
-from loradeck.state.files import sha256_file
+from loradeck.state.files import atomic, new_id, sha256_file
 from loradeck.state.records import LoraRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import LorasResult, ManageLorasArgs, TargetModel
@@ -20,6 +23,8 @@ from loradeck.tools.wording import PREVIEW_NOTE
 VERSIONED = re.compile(r"(.+)-v([1-9]\d{0,3})")
 SAYS_NOTHING = {"pytorch-lora-weights", "adapter-model", "diffusion-pytorch-model", "lora", "model", "weights"}
 """File names that many LoRAs have; the folder or repository names them better."""
+COMING = ".coming"
+"""Under `loras/`: files on their way in."""
 MOST_LEFT_OUT = 3
 
 
@@ -51,15 +56,16 @@ def bring(store: Store, path: Path, wanted: Wanted, source: str, named_by: str =
     """
     seen = lora_origin.look(path)
     digest = sha256_file(path)
-    with store.transaction():
-        same = store.where(LoraRecord, "sha256 = ?", [digest], order="deleted_at is not null, rowid", limit=1)
-        if same:
-            return _there_already(store, same[0], wanted)
-        base = _base(path.name, seen, wanted)
-        name, version = _named(wanted.name or path.stem, named_by)
+    if known := _known(store, digest):
+        return _there_already(store, known, wanted)
+    base = _base(path.name, seen, wanted)
+    name, version = _named(wanted.name or path.stem, named_by)
+    with _staged(store, path, digest) as copy, store.transaction():
+        if known := _known(store, digest):  # again, under the lock
+            return _there_already(store, known, wanted)
         lora = register_lora(
             store,
-            source=path,
+            source=copy,
             name=name,
             base_model=base,
             trigger=wanted.trigger or seen.trigger,
@@ -72,13 +78,32 @@ def bring(store: Store, path: Path, wanted: Wanted, source: str, named_by: str =
             preview=base == TargetModel.PREVIEW,
             meta={SOURCE: f"{source}, {seen.keys} keys"},
             version=version,
+            staged=digest,
         )
-        if lora.sha256 != digest:
-            raise Refused(f"{path.name} changed while it was read; make the same call again.")
         if wanted.strength is not None:
             store.change(LoraRecord, lora.id, strength=wanted.strength)
             lora = find_lora(store, lora.id)
     return _came(lora, seen, _remarks(lora, seen, wanted, version))
+
+
+def _known(store: Store, digest: str) -> LoraRecord | None:
+    """The LoRA that has these bytes, one that is not deleted first."""
+    found = store.where(LoraRecord, "sha256 = ?", [digest], order="deleted_at is not null, rowid", limit=1)
+    return found[0] if found else None
+
+
+@contextmanager
+def _staged(store: Store, path: Path, digest: str) -> Iterator[Path]:
+    """A copy in the workspace while the block lasts. Raises Refused where the file changed since it was looked at."""
+    copy = store.workspace.home / "loras" / COMING / f"{new_id('came')}.safetensors"
+    try:
+        with atomic(copy) as temporary:
+            shutil.copyfile(path, temporary)
+        if sha256_file(copy) != digest:
+            raise Refused(f"{path.name} changed while it was read; make the same call again.")
+        yield copy
+    finally:
+        copy.unlink(missing_ok=True)
 
 
 def set_trigger(store: Store, lora: LoraRecord, trigger: str) -> LoraRecord:

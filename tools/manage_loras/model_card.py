@@ -47,7 +47,7 @@ def text(store: Store, lora: LoraRecord, licence: str, gallery: Sequence[Sample]
     parts = [
         [_header(lora, gallery), f"# {lora.name} v{lora.version}", _about(lora, run)],
         *([["## Gallery", *(f"![{_flat(one.prompt)}]({one.name})" for one in gallery)]] if gallery else []),
-        ["## How to use it", *usage(lora, files[0])],
+        ["## How to use it", *usage(lora, files[0], next((name for name in files if "comfyui" in name), None))],
         ["## Files", _listed([f"`{name}`" for name in files])],
         ["## Images and credits", _listed(_credits(store, lora))],
         ["## Rules set aside", _listed(_waived(run) or ["None."])],

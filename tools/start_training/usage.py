@@ -28,14 +28,14 @@ pipe("{trigger}...").images[0].save("picture.png")
 ```"""
 
 
-def usage(lora: LoraRecord, name: str | None = None) -> list[str]:
-    """Paragraphs of Markdown; `name` is the file's where it is passed on under another one."""
+def usage(lora: LoraRecord, for_diffusers: str | None = None, for_comfyui: str | None = None) -> list[str]:
+    """Paragraphs of Markdown; the names are those of files under which it is passed on, where it is."""
     pipeline, weights = PREVIEW if lora.preview else PIPELINES.get(lora.base_model, GENERAL)
-    file = name or Path(lora.path).name
+    file = for_diffusers or Path(lora.path).name
     trigger = f"{lora.trigger}, " if lora.trigger else ""
     first = f"Put `{lora.trigger}` first in the prompt. " if lora.trigger else ""
     return [
-        f"{first}{_comfy(lora, file)}",
+        f"{first}{_comfy(lora, for_comfyui or file)}",
         SNIPPET.format(pipeline=pipeline, weights=weights, file=file, trigger=trigger),
         *_second(lora, file),
     ]

@@ -51,9 +51,11 @@ def test_a_lora_goes_through_its_life_over_stdio(tmp_path: Path) -> None:
             await call("list_loras"),
             await call("list_loras", lora_id=lora_id),
             await call("manage_loras", action="restore", lora_id=lora_id),
+            await call("manage_loras", action="import", url="https://127.0.0.1/a.safetensors"),
         ]
 
-    imported, listed, active, exported, deleted, empty, one, back = talk(command(tmp_path / "home"), conversation)
+    answers = talk(command(tmp_path / "home"), conversation)
+    imported, listed, active, exported, deleted, empty, one, back, refused = answers
     assert imported["loras"][0]["trigger"] == "fluenticon"
     assert [row["name"] for row in listed["loras"]] == ["icons-fluent2"]
     assert (active["loras"][0]["active"], active["loras"][0]["strength"]) == (True, 0.85)
@@ -62,17 +64,8 @@ def test_a_lora_goes_through_its_life_over_stdio(tmp_path: Path) -> None:
     assert empty["loras"] == []
     assert "is deleted" in one["told"][-1]
     assert back["loras"][0]["sha256"] == imported["loras"][0]["sha256"]
-
-
-def test_a_file_at_an_address_that_is_refused_ends_a_real_worker_with_the_sentence(tmp_path: Path) -> None:
-    async def conversation(client: Client) -> dict[str, Any]:
-        told = await client.call_tool("manage_loras", {"action": "import", "url": "https://127.0.0.1/a.safetensors"})
-        assert told.structured_content is not None
-        return dict(told.structured_content)
-
-    told = talk(command(tmp_path / "home"), conversation)
-    assert told["state"] == "failed"
-    assert "private network" in told["summary"]
+    assert refused["state"] == "failed"  # by a worker of its own
+    assert "private network" in refused["summary"]
 
 
 def test_a_lora_is_published_over_stdio_by_a_real_worker_once_the_call_came_twice(tmp_path: Path) -> None:

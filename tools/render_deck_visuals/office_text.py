@@ -21,6 +21,6 @@ def theme_with(xml: bytes, ground: str, ink: str, accent: str, heads: str, body:
         told = f'<a:{name}><a:srgbClr val="{colour[1:].upper()}"/></a:{name}>'
         text = re.sub(rf"<a:{name}>.*?</a:{name}>", told, text, count=1, flags=re.DOTALL)
     for name, family in (("majorFont", heads), ("minorFont", body)):
-        told = f"<a:{name}><a:latin typeface={quoteattr(as_xml_text(family))}/>"
-        text = re.sub(rf"<a:{name}>\s*<a:latin [^>]*/>", lambda _, told=told: told, text, count=1)
+        told = f"<a:{name}><a:latin typeface={quoteattr(as_xml_text(family))}/>".replace("\\", r"\\")
+        text = re.sub(rf"<a:{name}>\s*<a:latin [^>]*/>", told, text, count=1)
     return text.encode("utf-8")

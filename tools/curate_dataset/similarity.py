@@ -186,13 +186,7 @@ def _same_whole(found: Agreement) -> bool:
 
 
 def _same_where_laid(first: Look, second: Look, mirror: bool, found: Laid, drawn: bool) -> bool:
-    """Whether two pictures agree where the corners lay them, the one that shows less on the one that shows more."""
-    one, other = first.pixels, second.pixels[:, ::-1] if mirror else second.pixels
-    start = _start(found, first, second)
-    if start[0] * start[2] < 1:
-        one, other = other, one
-        start = _start(found.back(), second, first)
-    measured = agreement(one, other, start)
+    measured = where_laid(first, second, mirror, found)
     if drawn:
         return _same_whole(measured)
     return (
@@ -200,6 +194,16 @@ def _same_where_laid(first: Look, second: Look, mirror: bool, found: Laid, drawn
         and measured.tone.worst_tile <= CUT_TILE_DIFFERENCE
         and measured.overlap >= CUT_OVERLAP
     )
+
+
+def where_laid(first: Look, second: Look, mirror: bool, found: Laid) -> Agreement:
+    """How two pictures agree where the corners lay them, the one that shows less on the one that shows more."""
+    one, other = first.pixels, second.pixels[:, ::-1] if mirror else second.pixels
+    start = _start(found, first, second)
+    if start[0] * start[2] < 1:
+        one, other = other, one
+        start = _start(found.back(), second, first)
+    return agreement(one, other, start)
 
 
 def _start(found: Laid, first: Look, second: Look) -> tuple[float, float, float, float]:

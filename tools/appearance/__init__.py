@@ -1,0 +1,1 @@
+"""How pictures look, in numbers: how alike two are, how near to a look, whether one copies another."""

@@ -1,4 +1,4 @@
-"""How alike two pictures are, and how near a picture is to a look that others share. Opened in a worker, never at start.
+"""How alike two pictures are, and how near a picture is to a look that others share. Opened in a worker.
 
 Offline an eye counts colours, textures and structure (`statistics`); where a vision model lies on this machine it is
 asked instead (`model`). An answer that used an eye says its name.
@@ -22,7 +22,7 @@ LEAST_USUAL = 1e-6
 
 @dataclass(frozen=True)
 class Seen:
-    """One picture as numbers that only the eye which saw it reads: `look` (n,), and `layout` (m,), which may be empty."""
+    """One picture as numbers for the eye that saw it: its `look` (n,), and its `layout` (m,), which may be empty."""
 
     look: Floats
     layout: Floats
@@ -51,10 +51,22 @@ class Eye(Protocol):
 
 
 def open_eye(home: Path | None = None) -> Eye:
-    """The best eye of this machine; `home` is the workspace, in whose `eye` folder a model may lie. Loads no model yet."""
+    """The best eye of this machine: a vision model that lies here, else the one that counts.
+
+    Looked for are the folder that LORADECK_EYE names, `eye` in the workspace `home`, and DINOv2 or CLIP in the hub's
+    cache; nothing is fetched, and only safetensors are read. A model that cannot be used is passed over, and the name
+    of the eye says why.
+    """
+    from loradeck.tools.appearance.model import NoModel, load, places
     from loradeck.tools.appearance.statistics import StatisticsEye
 
-    return StatisticsEye()
+    passed_over = []
+    for folder, name in places(home):
+        try:
+            return load(folder, name)
+        except NoModel as why:
+            passed_over.append(f"{name} {why}")
+    return StatisticsEye("; ".join(passed_over))
 
 
 def closeness(eye: Eye, seen: Seen, look: Sequence[Seen]) -> float:

@@ -24,13 +24,15 @@ on: two icons of a set differ by 0.07, an icon and a photograph by 0.25."""
 LAYOUT_UNIT = 0.2
 """Mean CIELAB distance of cells, over 100, at which likeness has fallen to 1/e."""
 CELLS = 8
-LOOK_NUMBERS = 60
+LOOK_NUMBERS, LAYOUT_NUMBERS = 60, 3 * CELLS * CELLS
 
 
 class StatisticsEye:
     """Numbers of about 0 to 1: `look` (60,), `layout` (192,) the mean CIELAB colours of 8 x 8 cells."""
 
-    name = "colour, texture and structure statistics"
+    def __init__(self, instead: str = "") -> None:
+        """`instead` says which model could not be used, and why."""
+        self.name = "colour, texture and structure statistics" + (f" (not a model: {instead})" if instead else "")
 
     def see(self, path: Path) -> Seen:
         """Look at a picture file; transparency counts as white."""

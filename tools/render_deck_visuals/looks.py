@@ -1,8 +1,12 @@
-"""First looks at rendered pictures by machine: facts in, findings out (RND-SIZE, RND-BLANK, RND-DARK, RND-TWIN)."""
+"""First looks at rendered pictures by machine: facts in, findings out. Pure: what was measured comes as `Facts`.
+
+RND-SIZE, RND-BLANK, RND-DARK and RND-TWIN on the pictures alone; RND-COPY and RND-OFFSTYLE where the training pictures
+of the LoRA are known; REF-CLEAN on the panels of a reference sheet. What each threshold was measured on: docs/looks.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -15,13 +19,45 @@ DARK_MEAN = 46.0
 DARK_HIGHLIGHT = 120.0
 """Mean luma, and luma of the brightest twentieth (0-255): a night scene with a lamp in it is not too dark."""
 
+BLACK = 16.0
+"""Mean luma (0-255) up to which a picture of one colour is black: hosts blacken what their safety filter withholds."""
+
 TWIN_DISTANCE = 2.5
 """Mean difference of two 16 x 16 thumbnails (0-255 a channel) under which they show the same."""
 
 
+WHITE_LEAST = 245
+"""Every channel of a ground that counts as plain white is this bright or more (0-255)."""
+
+
+@dataclass(frozen=True)
+class Copied:
+    """The training picture that a picture is a near-copy of: its file's stem, how well they agree (correlation)."""
+
+    of: str
+    correlation: float
+    mirrored: bool = False
+
+
+@dataclass(frozen=True)
+class Style:
+    """How far a picture is from the training look, in usual distances of the training pictures from one another.
+
+    It is off-style beyond `limit`; `base` is how far what the base draws alone is, None where that is not known.
+    """
+
+    away: float
+    limit: float
+    base: float | None = None
+
+
 @dataclass(frozen=True)
 class Facts:
-    """What was measured on one picture; `tiny` is its 16 x 16 RGB thumbnail as 768 numbers of 0-255."""
+    """What was measured on one picture; `tiny` is its 16 x 16 RGB thumbnail as 768 numbers of 0-255.
+
+    `copied` and `style` are None where nothing was found or nothing is known to compare with. `ground` is the colour of
+    its plain ground as #rrggbb, "" where the ground is not plain, None where nobody wants a white one.
+    """
 
     slide: str
     asked: tuple[int, int]
@@ -30,19 +66,47 @@ class Facts:
     luma_mean: float
     luma_high: float
     tiny: tuple[int, ...]
+    copied: Copied | None = None
+    style: Style | None = None
+    ground: str | None = None
 
 
 def judge(pictures: Sequence[Facts]) -> dict[str, list[Finding]]:
-    """Findings by slide; where nothing is to be said the list is empty."""
-    found: dict[str, list[Finding]] = {
-        facts.slide: [*_size(facts), *_blank(facts), *_dark(facts)] for facts in pictures
-    }
+    """Findings by slide; where nothing is to be said the list is empty. Of a blank picture only that is said."""
+    found = {facts.slide: list(_alone(facts)) for facts in pictures}
     for one, other in combinations(pictures, 2):
         distance = sum(abs(a - b) for a, b in zip(one.tiny, other.tiny, strict=True)) / len(one.tiny)
         blank = min(one.spread, other.spread) < BLANK_SPREAD
         if distance < TWIN_DISTANCE and not blank and one.slide != other.slide:
             found[other.slide].append(_twin(one.slide, other.slide, distance))
     return found
+
+
+SHORT = {
+    "RND-SIZE": "wrong size",
+    "RND-BLANK": "blank",
+    "RND-DARK": "dark",
+    "RND-COPY": "copies training",
+    "RND-OFFSTYLE": "off-style",
+    "RND-TWIN": "twin",
+    "REF-CLEAN": "ground not white",
+}
+"""Findings in the few words that fit the corner of a tile."""
+
+
+def short(findings: Sequence[Finding]) -> str:
+    """What is wrong with a picture, in the order in which it was found: "dark, off-style"; "" where nothing is."""
+    return ", ".join(dict.fromkeys(SHORT[one.rule_id] for one in findings))
+
+
+def _alone(facts: Facts) -> Iterator[Finding]:
+    """What is to be said of a picture by itself."""
+    yield from _size(facts)
+    if facts.spread < BLANK_SPREAD:
+        yield _blank(facts)
+        return
+    for judged in (_dark, _copied, _offstyle, _not_white):
+        yield from judged(facts)
 
 
 def _size(facts: Facts) -> list[Finding]:
@@ -52,21 +116,57 @@ def _size(facts: Facts) -> list[Finding]:
     return [_finding("RND-SIZE", facts.slide, why, f"Ask for {_by(facts.size)}, or render with another engine.")]
 
 
-def _blank(facts: Facts) -> list[Finding]:
-    if facts.spread >= BLANK_SPREAD:
-        return []
+def _blank(facts: Facts) -> Finding:
+    if facts.luma_mean <= BLACK:
+        why = "It is all black, as hosts leave a picture that their safety filter withheld; the prompt met the filter."
+        return _finding("RND-BLANK", facts.slide, why, _again(facts.slide, "prompt=<milder words>, seed=<another>"))
     why = f"It is one even colour (spread {facts.spread:.1f}; a picture has more than {BLANK_SPREAD:.0f})."
-    return [_finding("RND-BLANK", facts.slide, why, _again(facts.slide, "seed=<another>"))]
+    return _finding("RND-BLANK", facts.slide, why, _again(facts.slide, "seed=<another>"))
 
 
 def _dark(facts: Facts) -> list[Finding]:
-    if facts.luma_mean >= DARK_MEAN or facts.luma_high >= DARK_HIGHLIGHT or facts.spread < BLANK_SPREAD:
+    if facts.luma_mean >= DARK_MEAN or facts.luma_high >= DARK_HIGHLIGHT:
         return []
     why = (
         f"It is dark all over: mean brightness {facts.luma_mean:.0f} and highlights {facts.luma_high:.0f} of 255 "
         f"(wanted: {DARK_MEAN:.0f} and {DARK_HIGHLIGHT:.0f})."
     )
     return [_finding("RND-DARK", facts.slide, why, _again(facts.slide, 'add="bright daylight", guidance=2.5'))]
+
+
+def _copied(facts: Facts) -> list[Finding]:
+    if facts.copied is None:
+        return []
+    turned = " in a mirror" if facts.copied.mirrored else ""
+    why = (
+        f"It is a near-copy of the training image {facts.copied.of}{turned} (correlation "
+        f"{facts.copied.correlation:.2f}): the LoRA learned that picture by heart."
+    )
+    other = "prompt=<a thing that no training image shows>"
+    return [_finding("RND-COPY", facts.slide, why, _again(facts.slide, other))]
+
+
+def _offstyle(facts: Facts) -> list[Finding]:
+    style = facts.style
+    if style is None or style.away <= style.limit:
+        return []
+    base = f"; what the base draws alone is {style.base:.1f} times as far" if style.base is not None else ""
+    why = (
+        f"It is {style.away:.1f} times as far from the training look as its images are from one another (off-style "
+        f"from {style.limit:.1f} on{base})."
+    )
+    return [_finding("RND-OFFSTYLE", facts.slide, why, _again(facts.slide, "prompt=<the thing alone, no scene>"))]
+
+
+def _not_white(facts: Facts) -> list[Finding]:
+    """REF-CLEAN: video tools take the ground of a reference sheet along with the subject."""
+    ground = facts.ground
+    if ground is None or (ground and min(int(ground[n : n + 2], 16) for n in (1, 3, 5)) >= WHITE_LEAST):
+        return []
+    what = f"plain, but {ground} and not white" if ground else "not plain"
+    why = f"Its ground is {what}; a panel of a reference sheet stands on plain white."
+    words = 'add="isolated on a pure white background", seed=<another>'
+    return [_finding("REF-CLEAN", facts.slide, why, _again(facts.slide, words))]
 
 
 def _twin(one: str, other: str, distance: float) -> Finding:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from loradeck.tools.curate_dataset.grounds import ground_of
 from loradeck.tools.render_deck_visuals.looks import Facts
 
 SAMPLE_SIDE = 160
@@ -33,6 +34,12 @@ def facts(slide: str, path: Path, asked: tuple[int, int]) -> Facts:
         luma_high=float(np.percentile(luma, 95)),
         tiny=tuple(int(value) for value in tiny.ravel()),
     )
+
+
+def ground(path: Path) -> str:
+    """The colour of a picture's plain ground as #rrggbb; "" where the ground is not plain."""
+    with Image.open(path) as opened:
+        return ground_of(opened.convert("RGB")).colour or ""
 
 
 def sampled(picture: Image.Image) -> NDArray[np.uint8]:

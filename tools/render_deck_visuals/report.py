@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from loradeck.state.records import VisualRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import Artefact, DeckSpec, Finding, RenderResult, RunState, VisualRow
 from loradeck.tools.render_deck_visuals import gallery, looks, measure
+from loradeck.tools.render_deck_visuals.against import Against
 from loradeck.tools.render_deck_visuals.frames import frames
 from loradeck.tools.wording import PREVIEW_NOTE
 
@@ -25,7 +27,7 @@ def looked_at(store: Store, deck: DeckSpec, deck_id: str, wanted: set[str], fres
     takes = [row for row in gallery.there(store, deck_id) if row.slide in places]
     takes = [row for row in takes if row.picked or row.recipe in wanted]
     takes.sort(key=lambda row: (places[row.slide][0], row.take))
-    findings = _judged(takes)
+    findings = _judged(store, takes, _on_white(deck))
     rows = []
     for row in takes:
         found = findings[row.id]
@@ -114,9 +116,40 @@ def _row(row: VisualRecord, path: str, fresh: bool, findings: list[Finding]) -> 
     )
 
 
-def _judged(takes: list[VisualRecord]) -> dict[str, list[Finding]]:
+def flags(rows: Sequence[VisualRow]) -> dict[str, str]:
+    """What is wrong with the shown pictures in a few words, by the frame's key: for the tiles of a contact sheet."""
+    return {row.slide: looks.short(row.findings) for row in rows if row.picked and row.findings}
+
+
+def foot(deck_id: str, rows: Sequence[VisualRow]) -> str:
+    """The line for the bottom of a contact sheet: what is flagged first, and the call that draws it again; or ""."""
+    flagged = [row for row in rows if row.picked and row.findings]
+    if not flagged:
+        return ""
+    first = flagged[0]
+    more = f"; {len(flagged) - 1} more of {len(rows)} are marked" if len(flagged) > 1 else ""
+    call = first.findings[0].fix.removeprefix("Render it again: ").rstrip(".")
+    return (
+        f"{first.slide} is marked {looks.short(first.findings)}{more}. "
+        f'Next: render_deck_visuals(deck_id="{deck_id}", {call})'
+    )
+
+
+def _on_white(deck: DeckSpec) -> set[str]:
+    """Keys of the frames that have to stand on plain white: the panels of reference sheets."""
+    sheets = {slide.name for slide in deck.slides if slide.layout == "reference_sheet"}
+    return {frame.key for frame in frames(deck) if frame.slide in sheets}
+
+
+def _judged(store: Store, takes: list[VisualRecord], on_white: set[str]) -> dict[str, list[Finding]]:
     """Findings by visual id: shown takes are compared with each other, other takes looked at alone."""
-    facts = {row.id: measure.facts(row.slide, Path(row.path), (row.width, row.height)) for row in takes}
+    against = Against(store)
+    facts = {row.id: against.held(_measured(row, on_white), row) for row in takes}
     together = looks.judge([facts[row.id] for row in takes if row.picked])
     alone = {row.id: looks.judge([facts[row.id]])[row.slide] for row in takes if not row.picked}
     return {row.id: together[row.slide] if row.picked else alone[row.id] for row in takes}
+
+
+def _measured(row: VisualRecord, on_white: set[str]) -> looks.Facts:
+    facts = measure.facts(row.slide, Path(row.path), (row.width, row.height))
+    return replace(facts, ground=measure.ground(Path(row.path))) if row.slide in on_white else facts

@@ -70,7 +70,7 @@ def test_a_dark_picture_comes_with_the_way_to_draw_it_brighter(tmp_path: Path) -
     path = made(tmp_path / "cover.png", "#0a0a12", "#30303a")
     finding = judge([facts("cover", path, SIZE)])["cover"][0]
     assert "bright daylight" in finding.fix
-    assert "only=['cover']" in finding.fix
+    assert 'only=["cover"], edits=[{"slide": "cover"' in finding.fix
     assert "mean brightness 1" in finding.why
 
 

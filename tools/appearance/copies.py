@@ -33,6 +33,8 @@ LEAST_OVERLAP = 0.25
 """Softer than what joins two files (0.985, 0.06 and 0.7 there): a redrawn copy wobbles and is blurred."""
 SHORTLIST = 4
 """So many originals are compared closely because of their thumbnails, besides those that share corners."""
+LEAST_THUMBNAIL = 0.6
+"""Correlation of thumbnails, not aligned, under which nobody looks closer."""
 TINY = 24
 HELD = 512
 
@@ -74,7 +76,9 @@ class Originals:
         mine = _thumbnail(look.pixels)
         flipped = mine.reshape(TINY, TINY, 3)[:, ::-1].ravel()
         agree = np.maximum(self._thumbnails @ mine, self._thumbnails @ flipped)
-        best = [int(place) for place in np.argsort(-agree, kind="stable")[:SHORTLIST]]
+        best = [
+            int(place) for place in np.argsort(-agree, kind="stable")[:SHORTLIST] if agree[place] >= LEAST_THUMBNAIL
+        ]
         return list(dict.fromkeys([*best, *self._corners.likely(look.features.descriptors, look.mirrored.descriptors)]))
 
 

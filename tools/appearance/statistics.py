@@ -17,6 +17,7 @@ from loradeck.tools.appearance import eye
 from loradeck.tools.appearance.eye import Floats, Seen
 from loradeck.tools.curate_dataset.grounds import lab_of
 from loradeck.tools.curate_dataset.outliers import TINT_WEIGHT, TINTS, look_vector
+from loradeck.tools.curate_dataset.similarity import WORK_SIDE
 
 LOOK_UNIT = 0.1
 """Mean difference of the 60 numbers at which likeness has fallen to 1/e. Measured on the sets that the rules were built
@@ -62,13 +63,18 @@ def seen(picture: Image.Image) -> Seen:
 
 
 def opened(path: Path) -> Image.Image:
-    """A picture file as RGB, on white where it is transparent. Raises OSError for one that cannot be read."""
+    """A picture file as RGB, on white where it is transparent. Raises OSError for one that cannot be read.
+
+    One of twice WORK_SIDE or more is halved and so on, since nothing here looks closer.
+    """
     with Image.open(path) as picture:
-        if not picture.has_transparency_data:
-            return picture.convert("RGB")
-        whole = picture.convert("RGBA")
-    ground = Image.new("RGBA", whole.size, "white")
-    return Image.alpha_composite(ground, whole).convert("RGB")
+        picture.load()
+        whole = picture.convert("RGBA") if picture.has_transparency_data else picture.convert("RGB")
+    times = max(whole.size) // WORK_SIDE
+    small = whole.reduce(times) if times > 1 else whole
+    if small.mode == "RGB":
+        return small
+    return Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
 
 
 def _weights() -> NDArray[np.float32]:

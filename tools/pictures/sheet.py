@@ -23,6 +23,7 @@ from loradeck.tools.pictures.canvas import (
     label,
     paste_centred,
     shortened,
+    wrapped,
 )
 from loradeck.tools.pictures.cut import Cut, dimmed
 
@@ -30,7 +31,7 @@ from loradeck.tools.pictures.cut import Cut, dimmed
 @dataclass(frozen=True)
 class Tile:
     """One picture of a sheet; `note` is the reason why it was set aside, which greys it, or empty; `mark` stands at its
-    corner.
+    corner. `flag` says what a machine found wrong with it: framed in orange with these words, and never greyed.
 
     With a `cut` the original is shown instead of the file at `path`, where it can be.
     """
@@ -41,6 +42,7 @@ class Tile:
     note: str = ""
     cut: Cut | None = None
     mark: str = ""
+    flag: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,29 @@ THUMBNAILS = Shape(columns=5, cell=(144, 117))
 """25 tiles with readable ids on 768 pixels."""
 
 
-def contact_sheet(tiles: Sequence[Tile], *, title: str, code: str = "", shape: Shape = THUMBNAILS) -> Image.Image:
-    """Draw tiles in rows under a title, with the code at the right top; a file that is gone says so on its tile."""
+MOST_FOOT = 4
+"""Lines of a sheet's foot, at most."""
+FRAME = 4
+"""Pixels of the frame around a flagged tile."""
+
+
+def contact_sheet(
+    tiles: Sequence[Tile], *, title: str, code: str = "", foot: str = "", shape: Shape = THUMBNAILS
+) -> Image.Image:
+    """Draw tiles in rows under a title, with the code at the right top, and the foot's words under them all.
+
+    A file that is gone says so on its tile.
+    """
     head = shape.text * 2 + 8
     rows = -(-max(len(tiles), 1) // shape.columns)
-    size = (shape.gap + shape.columns * shape.pitch[0], head + shape.gap + rows * shape.pitch[1])
+    width = shape.gap + shape.columns * shape.pitch[0]
+    words = wrapped(foot, width - 2 * shape.gap, font(shape.text), MOST_FOOT) if foot else []
+    end = head + shape.gap + rows * shape.pitch[1]
+    size = (width, end + len(words) * (shape.text + 6) + (shape.gap if words else 0))
     picture = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(picture)
+    for line, text in enumerate(words):
+        label(draw, (shape.gap, end + line * (shape.text + 6)), text, shape.text, color=ORANGE)
     face = font(shape.text + 2, bold=True)
     right = size[0] - shape.gap
     if code:
@@ -101,7 +119,10 @@ def _tile(picture: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, spot: tup
     if tile.number is not None:
         _badge(draw, spot, str(tile.number), shape.text + 1)
     if tile.note:
-        _ribbon(draw, box, tile.note, shape.text)
+        _ribbon(draw, box, tile.note, shape.text, RED)
+    elif tile.flag:
+        draw.rectangle((left, top, left + width - 1, top + height - 1), outline=ORANGE, width=FRAME)
+        _ribbon(draw, box, tile.flag, shape.text, ORANGE)
     elif tile.mark:
         _mark(draw, box, tile.mark, shape.text)
     elif cut is not None and tile.cut is not None:
@@ -138,10 +159,10 @@ def _badge(draw: ImageDraw.ImageDraw, spot: tuple[int, int], text: str, size: in
     draw.text((spot[0] + width / 2, spot[1] + (size + 6) / 2), text, fill=PAPER, font=face, anchor="mm")
 
 
-def _ribbon(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], text: str, size: int) -> None:
+def _ribbon(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], text: str, size: int, color: str) -> None:
     left, _, right, bottom = box
     face = font(size)
-    draw.rectangle((left, bottom - size - 7, right - 1, bottom - 1), fill=RED)
+    draw.rectangle((left, bottom - size - 7, right - 1, bottom - 1), fill=color)
     draw.text(
         (left + 5, bottom - (size + 7) / 2),
         shortened(text, right - left - 10, face),

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from loradeck.tools.curate_dataset.grounds import ground_of
-from loradeck.tools.render_deck_visuals.looks import Facts
+from loradeck.tools.render_deck_visuals.looks import BLACK, DARK_HIGHLIGHT, Facts
 
 SAMPLE_SIDE = 160
+LEAST_BLACK, MOST_CHROMA = 0.9, 12.0
+"""Share of black pixels, and the widest difference between the channels of any, in a plate that stands for a picture.
+"""
 LUMA = np.array([0.2126, 0.7152, 0.0722])
 READABLE = 4.5
 """WCAG 2's contrast ratio for text."""
@@ -33,7 +36,14 @@ def facts(slide: str, path: Path, asked: tuple[int, int]) -> Facts:
         luma_mean=float(luma.mean()),
         luma_high=float(np.percentile(luma, 95)),
         tiny=tuple(int(value) for value in tiny.ravel()),
+        plate=_plate(pixels, luma),
     )
+
+
+def _plate(pixels: NDArray[np.float64], luma: NDArray[np.float64]) -> bool:
+    """Whether (n, 3) pixels are black but for bright words without colour: what some hosts put in a picture's place."""
+    colourless = float(np.ptp(pixels, axis=1).max()) <= MOST_CHROMA
+    return colourless and float((luma <= BLACK).mean()) >= LEAST_BLACK and float(luma.max()) >= DARK_HIGHLIGHT
 
 
 def ground(path: Path) -> str:

@@ -128,11 +128,8 @@ def foot(deck_id: str, rows: Sequence[VisualRow]) -> str:
         return ""
     first = flagged[0]
     more = f"; {len(flagged) - 1} more of {len(rows)} are marked" if len(flagged) > 1 else ""
-    call = first.findings[0].fix.removeprefix("Render it again: ").rstrip(".")
-    return (
-        f"{first.slide} is marked {looks.short(first.findings)}{more}. "
-        f'Next: render_deck_visuals(deck_id="{deck_id}", {call})'
-    )
+    call = looks.call_of(first.findings[0], deck_id)
+    return f"{first.slide} is marked {looks.short(first.findings)}{more}. Next: {call}"
 
 
 def _on_white(deck: DeckSpec) -> set[str]:

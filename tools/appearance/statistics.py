@@ -59,7 +59,7 @@ class StatisticsEye:
 def seen(picture: Image.Image) -> Seen:
     """What the statistics are of an RGB picture."""
     cells = picture.resize((CELLS, CELLS), Image.Resampling.BOX)
-    return Seen(look_vector(picture), (lab_of(cells) / 100).ravel())
+    return Seen(look_vector(picture), np.asarray(lab_of(cells) / 100, dtype=np.float32).ravel())
 
 
 def opened(path: Path) -> Image.Image:
@@ -67,9 +67,11 @@ def opened(path: Path) -> Image.Image:
 
     One of twice WORK_SIDE or more is halved and so on, since nothing here looks closer.
     """
-    with Image.open(path) as picture:
-        picture.load()
-        whole = picture.convert("RGBA") if picture.has_transparency_data else picture.convert("RGB")
+    try:
+        with Image.open(path) as picture:
+            whole = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise OSError(f"{path.name} is no picture that opens") from error
     times = max(whole.size) // WORK_SIDE
     small = whole.reduce(times) if times > 1 else whole
     if small.mode == "RGB":
@@ -80,7 +82,7 @@ def opened(path: Path) -> Image.Image:
 def _weights() -> NDArray[np.float32]:
     weights = np.ones(LOOK_NUMBERS, dtype=np.float32)
     weights[TINTS] = TINT_WEIGHT
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum(), dtype=np.float32)
 
 
 WEIGHTS = _weights()

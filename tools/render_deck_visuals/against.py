@@ -10,10 +10,12 @@ from typing import Any
 from loradeck.state.records import LoraRecord, VisualRecord
 from loradeck.state.store import Store
 from loradeck.tools.appearance.copies import Originals
+from loradeck.tools.appearance.eye import Seen
 from loradeck.tools.appearance.memory import VERSION, Memory
 from loradeck.tools.appearance.statistics import StatisticsEye
 from loradeck.tools.appearance.style import LEAST_PICTURES, TrainingLook
 from loradeck.tools.appearance.training import base_pictures_of, pictures_of
+from loradeck.tools.curate_dataset.similarity import Look
 from loradeck.tools.render_deck_visuals.looks import Copied, Facts, Style
 
 HELD = "held"
@@ -91,9 +93,17 @@ class Against:
 
     def _learn(self, taught: Taught) -> Learned:
         """Look at the training images. A stack has no one look, so only what it copies is looked for."""
-        known = [(path, *self._memory.of(path)) for path in taught.training]
+        known = [(path, *seen) for path in taught.training if (seen := self._readable(path)) is not None]
         originals = Originals([(path, look) for path, look, _ in known])
         if len(taught.loras) != 1 or len(known) < LEAST_PICTURES:
             return Learned(originals, None)
-        base = [self._memory.of(path)[1] for path in base_pictures_of(self._store, taught.loras[0])]
+        drawn = [self._readable(path) for path in base_pictures_of(self._store, taught.loras[0])]
+        base = [one[1] for one in drawn if one is not None]
         return Learned(originals, TrainingLook(StatisticsEye(), [seen for *_, seen in known], base))
+
+    def _readable(self, path: Path) -> tuple[Look, Seen] | None:
+        """What is seen of a picture file, None where it cannot be read any more: a render is not lost for that."""
+        try:
+            return self._memory.of(path)
+        except OSError:
+            return None

@@ -129,7 +129,8 @@ ELSEWHERE: tuple[Statement, ...] = (
     ),
     Statement(
         "RND-BLANK",
-        "A picture is more than one even colour: its pixels spread over 4 of 255 or more.",
+        "A picture is more than one even colour: its pixels spread over 4 of 255 or more. A black one, or one that is "
+        "black but for a few grey words, is told as withheld by a host's safety filter.",
         "looked at by machine before a person does",
         Scope.RENDER,
         everywhere(WARNING),
@@ -153,6 +154,24 @@ ELSEWHERE: tuple[Statement, ...] = (
         "render_deck_visuals",
     ),
     Statement(
+        "RND-COPY",
+        "A picture is no near-copy of a training image of its LoRA, resized, cut, shifted or mirrored: laid on one "
+        "another they correlate under 0.95, or differ by more than 0.12 in some part.",
+        "looked at by machine before a person does",
+        Scope.RENDER,
+        everywhere(WARNING),
+        "render_deck_visuals",
+    ),
+    Statement(
+        "RND-OFFSTYLE",
+        "A picture is less than half way from the training look of its LoRA to what the base draws alone, or within "
+        "1.5 times the distance of the training images from one another.",
+        "looked at by machine before a person does",
+        Scope.RENDER,
+        everywhere(WARNING),
+        "render_deck_visuals",
+    ),
+    Statement(
         "REF-COUNT",
         "No more references are handed to a model than it takes: Kontext 4, Flux 2 10, Nano Banana Pro 14, Flash 3.",
         "references are the opposite of training data",
@@ -163,7 +182,7 @@ ELSEWHERE: tuple[Statement, ...] = (
     Statement(
         "REF-CLEAN",
         "A reference has one clean plain ground, or none (none at all for VACE), while training wants grounds that "
-        "vary.",
+        "vary; a panel of a reference sheet that is drawn stands on plain white.",
         "references are the opposite of training data",
         Scope.REFERENCE,
         everywhere(WARNING),

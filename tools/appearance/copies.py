@@ -5,8 +5,8 @@ icon and the same icon on a wide slide are compared alike; corners lay one on th
 aligned and compared, as a whole and in their worst tile. What a LoRA draws from memory is softer than a file that was
 copied, so less agreement is asked for here.
 
-Measured (docs/looks.md): of 2,741 pairs of different pictures of one set (icons of one style, 3-D emoji, a head at other
-angles) 3 were joined, 0.11%: a light bulb and the same with a filament, and twice a head at 75 and at 90 degrees.
+Measured (docs/looks.md): of 2,741 pairs of different pictures of one set (icons of one style, 3-D emoji, a head at
+other angles) 3 were joined, 0.11%: a light bulb and the same with a filament, and twice a head at 75 and at 90 degrees.
 Resized, recompressed, mirrored, shifted and widened copies are all found, and of six icons that a LoRA really learned
 by heart and drew again five.
 """

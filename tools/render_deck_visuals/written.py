@@ -27,7 +27,7 @@ class Written:
 
     def save(self, path: Path, data: bytes) -> None:
         """Write a file, unless it holds these bytes already. Raises DiskFull, WorkspaceReadOnly or StateError."""
-        name = str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)
+        name = self._name(path)
         digest = hashlib.sha256(data).hexdigest()
         there = sha256_file(path) if path.is_file() else None
         if there != digest:
@@ -45,10 +45,25 @@ class Written:
     def take_over(self, path: Path) -> None:
         """A file that is as loradeck left it for another deck may be replaced."""
         self._known[str(path)] = sha256_file(path)
+    def knows(self, path: Path) -> bool:
+        """True for a file that loradeck wrote once, whoever changed it since."""
+        return self._name(path) in self._known
+
+    def is_ours(self, path: Path) -> bool:
+        """True for a file that is as loradeck left it."""
+        return self.knows(path) and sha256_file(path) == self._known[self._name(path)]
+
+    def taken_in(self, path: Path, data: bytes) -> None:
+        """What a person made of a file was taken over: while it holds these bytes, another may take its place."""
+        self._known[self._name(path)] = hashlib.sha256(data).hexdigest()
+        write_json(self._record, self._known)
 
     def holds_in(self, folder: Path) -> bool:
         """True when a file was ever written into that folder."""
         return any(Path(name).parent == folder for name in self._known)
+
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)
 
     def _move_aside(self, path: Path) -> None:
         number = 1

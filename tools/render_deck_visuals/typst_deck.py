@@ -1,0 +1,117 @@
+"""A person's Typst deck read into a `DeckSpec`, with a visual proposed for each slide. Nothing of the file is run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from loradeck.tools.contracts import DeckDefaults, DeckSpec, Slide
+from loradeck.tools.errors import BadArgument, NotFound
+from loradeck.tools.render_deck_visuals.typst_colours import in_words, theme_of
+from loradeck.tools.render_deck_visuals.typst_parts import Untidy, calls, literal, parts_of
+from loradeck.tools.render_deck_visuals.typst_titles import Title, plain, titles
+
+MOST_BYTES = 1_000_000
+MOST_SLIDES = 60
+MOST_BODY = 1200
+MOST_PROMPT = 400
+SENTENCE = re.compile(r"(?<=[.!?])\s+")
+NUMBERED = re.compile(r"^(?:slide|page|chapter|part)?\s*\d+\s*[.:)–—-]\s*", re.IGNORECASE)
+OF_LAYOUT = re.compile(r"\b(?:slides?|pages?|columns?|see (?:above|below)|figures?|tables?)\b", re.IGNORECASE)
+DOCUMENT_TITLE = re.compile(r"(?:set document\(|config-info\(|\.with\()(?:[^()]|\([^()]*\))*?\btitle:\s*", re.DOTALL)
+LET_TITLE = re.compile(r"#let\s+(?:deck[-_])?title\s*=\s*")
+
+
+def source_text(path: Path) -> str:
+    """The source in a .typ file, a byte-order mark left out. Raises NotFound or BadArgument."""
+    if not path.is_file():
+        raise NotFound(f"There is no Typst file {path.name!r} at that path; give its full path.")
+    if path.suffix.lower() != ".typ":
+        raise BadArgument(f"{path.name!r} is no Typst file; give one that ends in .typ.")
+    if path.stat().st_size > MOST_BYTES:
+        raise BadArgument(f"{path.name!r} is larger than a deck can be; check that it is the right file.")
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadArgument(f"{path.name!r} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from None
+    except OSError as error:
+        raise BadArgument(f"{path.name!r} cannot be read ({error.strerror}); check who may read it.") from None
+
+
+def titles_in(text: str, name: str) -> list[Title]:
+    """The slides of a source. Raises BadArgument where it is nested too deeply to be a deck."""
+    try:
+        return titles(text)
+    except Untidy:
+        raise BadArgument(f"{name!r} is nested too deeply to be read as a deck; give its slides as a deck.") from None
+
+
+def read_typst(path: Path) -> DeckSpec:
+    """The deck in a Typst file: its titles with a proposed visual each, in its colours.
+
+    Raises NotFound, or BadArgument for a file that is no Typst source or has no slide.
+    """
+    text = source_text(path).replace("\r\n", "\n")
+    found = titles_in(text, path.name)
+    if not found:
+        raise BadArgument(f"No slide was found in {path.name!r}: it has no heading and no page with words.")
+    if len(found) > MOST_SLIDES:
+        raise BadArgument(
+            f"{path.name!r} has {len(found)} slides and a deck at most {MOST_SLIDES}; give those that want a picture "
+            "as a deck: {title, slides: [{name, heading, prompt}]}."
+        )
+    theme = theme_of(text)
+    names = _names(found)
+    slides = [_slide(title, name) for title, name in zip(found, names, strict=True)]
+    title = _document_title(text) or found[0].words or path.stem
+    return DeckSpec(title=title[:120], theme=theme, defaults=DeckDefaults(after=in_words(theme)), slides=slides)
+
+
+def proposed_prompt(heading: str, body: str) -> str:
+    """What a picture for these words may show: the heading and the first two sentences below it."""
+    heading = NUMBERED.sub("", heading).strip() or heading
+    sentences = SENTENCE.split(" ".join(line.removeprefix("- ") for line in body.splitlines()))[:2]
+    words = " ".join([f"{heading.rstrip('.:')}.", *sentences])
+    words = " ".join(OF_LAYOUT.sub("", words).split())
+    return words if len(words) <= MOST_PROMPT else words[:MOST_PROMPT].rsplit(" ", 1)[0]
+
+
+def _slide(title: Title, name: str) -> Slide:
+    body = title.body if len(title.body) <= MOST_BODY else title.body[: MOST_BODY - 1] + "…"
+    return Slide(name=name, heading=title.words, body=body or None, prompt=proposed_prompt(title.words, title.body))
+
+
+def _names(found: Sequence[Title]) -> list[str]:
+    """A name for each title, unlike all others."""
+    names: list[str] = []
+    for number, title in enumerate(found, 1):
+        name = title.name or f"slide_{number}"
+        again = 2
+        while name in names:
+            name = f"{(title.name or 'slide')[:36]}_{again}"
+            again += 1
+        names.append(name)
+    return names
+
+
+def _document_title(text: str) -> str:
+    """What `#set document(title:)`, a theme's `title:` or `#let title` says."""
+    for pattern in (DOCUMENT_TITLE, LET_TITLE):
+        for found in pattern.finditer(text):
+            words = _value(text, found.end())
+            if words:
+                return words
+    title = next((call for call in calls(parts_of(text)) if call.name == "title" and call.blocks), None)
+    return plain(text, title.blocks[0].parts) if title else ""
+
+
+def _value(text: str, at: int) -> str:
+    """The string or the markup that begins at a place, as words."""
+    if text.startswith("[", at):
+        call = next(iter(calls(parts_of("#x" + text[at:]))), None)
+        source = "#x" + text[at:]
+        return plain(source, call.blocks[0].parts) if call and call.blocks else ""
+    string = re.match(r'"(?:[^"\\]|\\.)*"', text[at:], re.DOTALL)
+    words = literal(string.group()) if string else None
+    return words if isinstance(words, str) else ""

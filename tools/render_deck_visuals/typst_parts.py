@@ -1,0 +1,262 @@
+"""Typst source taken apart without running it: headings, calls with their arguments, words.
+
+No binding of Typst's own parser exists for Python, so this follows the parts of its syntax that decks are written in
+(https://typst.app/docs/reference/syntax/): markup, `#name(arguments)[content]`, `#let` and its kind, strings, comments,
+raw text. What it does not know it takes for words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+DEEPEST = 60
+STATEMENTS = frozenset(("let", "set", "show", "import", "include", "if", "for", "while", "context", "return", "else"))
+
+HASH = re.compile(r"#([A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*)")
+HEADING = re.compile(r"[ \t]*(=+)[ \t]+")
+NAMED = re.compile(r"\s*([A-Za-z_][\w-]*)\s*:")
+RAW = re.compile(r"(`{3,}|`).*?(?:\1|\Z)", re.DOTALL)
+
+
+class Untidy(ValueError):
+    """Source that is nested too deeply to be a deck."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a call: its name, where it has one, and where its value stands."""
+
+    name: str | None
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Markup between square brackets: from behind the opening one to the closing one."""
+
+    start: int
+    end: int
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """`#name(arguments)[block]`, or a statement such as `#let`, which has neither."""
+
+    name: str
+    start: int
+    end: int
+    arguments: tuple[Argument, ...] = ()
+    blocks: tuple[Block, ...] = ()  # those among the arguments too, in their order
+
+
+@dataclass(frozen=True)
+class Heading:
+    """`== Words` on a line of its own."""
+
+    level: int
+    start: int
+    end: int
+    words: Block
+
+
+@dataclass(frozen=True)
+class Words:
+    """Plain markup."""
+
+    start: int
+    end: int
+
+
+Part = Call | Heading | Words
+
+
+def parts_of(text: str) -> tuple[Part, ...]:
+    """The whole source. Raises Untidy."""
+    return _Reader(text).markup(0, "")[0]
+
+
+def calls(parts: tuple[Part, ...]) -> Iterator[Call]:
+    """Every call, outer ones first."""
+    for part in parts:
+        if isinstance(part, Call):
+            yield part
+            for block in part.blocks:
+                yield from calls(block.parts)
+
+
+def arguments_at(text: str, opening: int) -> tuple[list[Argument], int]:
+    """The arguments from an opening bracket on, and the place behind the closing one. Raises Untidy."""
+    return _Reader(text).arguments(opening)
+
+
+def literal(text: str) -> str | list[str] | None:
+    """The string, or the array of strings, that source stands for; None where it is anything else."""
+    text = text.strip()
+    reader = _Reader(text)
+    if text.startswith('"') and reader.string(0) == len(text):
+        return unquoted(text)
+    if not text.startswith("("):
+        return None
+    found, end = reader.arguments(0)
+    values = [literal(text[one.start : one.end]) for one in found if one.name is None]
+    if end != len(text) or len(values) < len(found) or not all(isinstance(value, str) for value in values):
+        return None
+    return [str(value) for value in values]
+
+
+def unquoted(source: str) -> str:
+    """The text of a string literal."""
+    known = {"n": "\n", "r": "\r", "t": "\t"}
+
+    def meant(sign: re.Match[str]) -> str:
+        code = sign.group(1)
+        return chr(int(code, 16)) if code and int(code, 16) < 0x110000 else known.get(sign.group(2), sign.group(2))
+
+    return re.sub(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|(.))", meant, source[1:-1], flags=re.DOTALL)
+
+
+class _Reader:
+    """Walks through a source; markup that was read once is not read again, so that time grows with the text alone."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._deep = 0
+        self._known: dict[tuple[int, str], tuple[tuple[Part, ...], int]] = {}
+
+    @contextmanager
+    def _inside(self) -> Iterator[None]:
+        self._deep += 1
+        if self._deep > DEEPEST:
+            raise Untidy
+        yield
+        self._deep -= 1
+
+    def markup(self, at: int, closing: str) -> tuple[tuple[Part, ...], int]:
+        """Markup up to its closing sign, and where that stands."""
+        if (at, closing) not in self._known:
+            with self._inside():
+                self._known[at, closing] = self._markup(at, closing)
+        return self._known[at, closing]
+
+    def _markup(self, at: int, closing: str) -> tuple[tuple[Part, ...], int]:
+        text = self.text
+        parts: list[Part] = []
+        since = at
+        fresh = "\n" not in closing  # at the start of a line, where headings stand
+        while at < len(text) and not (closing and text[at] in closing):
+            found = self._heading(at, closing) if fresh else None
+            found = found or (self._call(at) if text[at] == "#" else None)
+            if found is None:
+                fresh = text[at] == "\n" or (fresh and text[at] in " \t")
+                at = self._markup_step(at)
+                continue
+            if since < found.start:
+                parts.append(Words(since, found.start))
+            parts.append(found)
+            at = since = found.end
+            fresh = False
+        if since < at:
+            parts.append(Words(since, at))
+        return tuple(parts), at
+
+    def arguments(self, opening: int) -> tuple[list[Argument], int]:
+        """See `arguments_at`."""
+        text = self.text
+        found: list[Argument] = []
+        at = opening + 1
+        while at < len(text) and text[at] != ")":
+            named = NAMED.match(text, at)
+            start = at = named.end() if named else at
+            while at < len(text) and text[at] not in ",)":
+                at = self._code_step(at)
+            lead = len(text[start:at]) - len(text[start:at].lstrip())
+            value = text[start:at].strip()
+            if value:
+                found.append(Argument(named.group(1) if named else None, start + lead, start + lead + len(value)))
+            at += at < len(text) and text[at] == ","
+        return found, min(at + 1, len(text))
+
+    def string(self, at: int) -> int:
+        """Behind a string literal."""
+        at += 1
+        while at < len(self.text) and self.text[at] != '"':
+            at += 2 if self.text[at] == "\\" else 1
+        return min(at + 1, len(self.text))
+
+    def _heading(self, at: int, closing: str) -> Heading | None:
+        found = HEADING.match(self.text, at)
+        if found is None:
+            return None
+        parts, end = self.markup(found.end(), closing + "\n")
+        return Heading(len(found.group(1)), at, end, Block(found.end(), end, parts))
+
+    def _markup_step(self, at: int) -> int:
+        """Behind one thing of plain markup: an escaped sign, a comment, raw text, brackets that are words, a sign."""
+        text, sign = self.text, self.text[at]
+        if sign == "\\":
+            return min(at + 2, len(text))
+        if sign == "[":
+            return min(self.markup(at + 1, "]")[1] + 1, len(text))
+        if sign == "`":
+            return self._end_of_raw(at)
+        if text.startswith(("//", "/*"), at) and not text.startswith(":", max(0, at - 1)):
+            return self._comment(at)
+        return at + 1
+
+    def _code_step(self, at: int) -> int:
+        """Behind one thing of code: a string, a bracket with all that is in it, a comment, a sign."""
+        text, sign = self.text, self.text[at]
+        if sign == '"':
+            return self.string(at)
+        if sign == "[":
+            return min(self.markup(at + 1, "]")[1] + 1, len(text))
+        if sign in "({":
+            end = {"(": ")", "{": "}"}[sign]
+            at += 1
+            with self._inside():
+                while at < len(text) and text[at] != end:
+                    at = self._code_step(at)
+            return min(at + 1, len(text))
+        if sign == "`":
+            return self._end_of_raw(at)
+        return self._comment(at) if text.startswith(("//", "/*"), at) else at + 1
+
+    def _call(self, at: int) -> Call | None:
+        """What a hash opens; None where it is only a sign."""
+        text = self.text
+        name = HASH.match(text, at)
+        if name is None:
+            return Call("", at, self._code_step(at + 1)) if text[at + 1 : at + 2] in {"{", "(", '"'} else None
+        end = name.end()
+        if name.group(1) in STATEMENTS:
+            while end < len(text) and text[end] not in "\n;]":
+                end = self._code_step(end)
+            return Call(name.group(1), at, end)
+        arguments: list[Argument] = []
+        if text.startswith("(", end):
+            arguments, end = self.arguments(end)
+        blocks = [self._block(one.start)[0] for one in arguments if one.name is None and text[one.start] == "["]
+        while text.startswith("[", end):
+            block, end = self._block(end)
+            blocks.append(block)
+        return Call(name.group(1), at, end, tuple(arguments), tuple(blocks))
+
+    def _block(self, at: int) -> tuple[Block, int]:
+        parts, end = self.markup(at + 1, "]")
+        return Block(at + 1, end, parts), min(end + 1, len(self.text))
+
+    def _end_of_raw(self, at: int) -> int:
+        found = RAW.match(self.text, at)
+        return found.end() if found else at + 1
+
+    def _comment(self, at: int) -> int:
+        text = self.text
+        end = text.find("\n", at) if text[at + 1] == "/" else text.find("*/", at + 2)
+        if end < 0:
+            return len(text)
+        return end if text[at + 1] == "/" else end + 2

@@ -16,11 +16,12 @@ import typst
 
 from loradeck.state.errors import StateError
 from loradeck.state.files import told, write_bytes
-from loradeck.tools.contracts import DeckSpec, IntoTypst
+from loradeck.tools.contracts import IntoTypst, Theme
 from loradeck.tools.errors import ToolFault
 from loradeck.tools.render_deck_visuals import measure
 from loradeck.tools.render_deck_visuals.pages import Page, PagePicture
 from loradeck.tools.render_deck_visuals.typeset import quoted
+from loradeck.tools.render_deck_visuals.typst_colours import theme_of
 from loradeck.tools.render_deck_visuals.typst_deck import source_text, titles_in
 from loradeck.tools.render_deck_visuals.typst_lines import Addition, additions, applied, partners, without_others
 from loradeck.tools.render_deck_visuals.written import Written
@@ -33,6 +34,8 @@ ROOTS_UP = 3
 """How many folders above the file are tried as Typst's root, where the file reads from there."""
 MOST_DIFF = 60
 MOST_LINES = 20
+TEXTURE_VEIL = 0.8
+"""How much of the page's own colour lies on a texture at least, which leaves a shade of the picture."""
 PAGES = "\n#context [#metadata(here().page()) <loradeck-pages>]\n"
 BOM = b"\xef\xbb\xbf"
 
@@ -44,13 +47,13 @@ def check_into(ask: IntoTypst) -> Path:
     return path.resolve()
 
 
-def into(ask: IntoTypst, deck: DeckSpec, pages: Sequence[Page], written: Written) -> list[str]:
+def into(ask: IntoTypst, pages: Sequence[Page], written: Written) -> list[str]:
     """Write pictures and module beside the person's file, and change it or tell the lines to add. Never raises for it.
 
     Returns what was done, the lines or the diff, and which slides found no title.
     """
     try:
-        return _into(ask, check_into(ask), deck, pages, written)
+        return _into(ask, check_into(ask), pages, written)
     except (ToolFault, StateError) as error:
         return [f"The visuals did not get into {Path(ask.file).name}: {error}"]
 
@@ -66,7 +69,7 @@ class _Planned:
     more_pages: int = 0
 
 
-def _into(ask: IntoTypst, path: Path, deck: DeckSpec, pages: Sequence[Page], written: Written) -> list[str]:
+def _into(ask: IntoTypst, path: Path, pages: Sequence[Page], written: Written) -> list[str]:
     data = path.read_bytes()
     whole = source_text(path)
     text = whole.replace("\r\n", "\n")
@@ -78,7 +81,7 @@ def _into(ask: IntoTypst, path: Path, deck: DeckSpec, pages: Sequence[Page], wri
     found = titles_in(kept, path.name)
     matched = partners(pages, found)
     added = additions(kept, ask.how, module.name, pages, matched)
-    source = _source(deck, pages, module.stem)
+    source = _source(theme_of(kept), pages, module.stem)
     planned = _planned(path, text, kept, added, module, source)
     written.save(module, _with_share(source, planned.share).encode())
     words = _unmatched(pages, matched, path)
@@ -133,12 +136,12 @@ def _page_count(path: Path, text: str, beside: dict[str, str], root: Path | None
     return path.parent, said
 
 
-def _source(deck: DeckSpec, pages: Sequence[Page], folder: str) -> str:
+def _source(theme: Theme, pages: Sequence[Page], folder: str) -> str:
     """The module, with SHARE where the share of the page goes."""
-    ink = measure.readable(deck.theme.text, deck.theme.background)
+    ink = measure.readable(theme.text, theme.background)
 
     def entry(picture: PagePicture) -> str:
-        veil = measure.veil(picture.path, ink, deck.theme.background)
+        veil = max(TEXTURE_VEIL, measure.veil(picture.path, ink, theme.background))
         return (
             f"  {quoted(picture.key)}: (file: {quoted(f'{folder}/{picture.file}')}, alt: {quoted(picture.prompt)}, "
             f"caption: {quoted(picture.caption)}, veil: {veil:.0%}),"

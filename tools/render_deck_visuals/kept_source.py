@@ -17,7 +17,7 @@ OURS = "deck-new.typ"
 
 
 def save_source(written: Written, ours: str, copies: Path | None = None) -> list[str]:
-    """Write deck.typ: what loradeck makes of it now, in what a person made of it; what it imports must be there already.
+    """Write deck.typ: what loradeck makes of it now, in what a person made of it. Its module must be there already.
 
     A person's lines win where both changed the same ones, and loradeck's stand in deck-new.typ. What no longer compiles
     is kept beside (`Written`) and written fresh. Returns sentences; raises DiskFull, WorkspaceReadOnly or StateError.

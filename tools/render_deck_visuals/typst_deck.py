@@ -18,7 +18,10 @@ MOST_BODY = 1200
 MOST_PROMPT = 400
 SENTENCE = re.compile(r"(?<=[.!?])\s+")
 NUMBERED = re.compile(r"^(?:slide|page|chapter|part)?\s*\d+\s*[.:)–—-]\s*", re.IGNORECASE)
-OF_LAYOUT = re.compile(r"\b(?:slides?|pages?|columns?|see (?:above|below)|figures?|tables?)\b", re.IGNORECASE)
+OF_LAYOUT = re.compile(
+    r"\b(?:slides?|(?:this|next|last) page|see (?:above|below)|(?:figure|table) \d)\b", re.IGNORECASE
+)
+"""Sentences on the deck itself, of which no picture can be made."""
 DOCUMENT_TITLE = re.compile(r"(?:set document\(|config-info\(|\.with\()(?:[^()]|\([^()]*\))*?\btitle:\s*", re.DOTALL)
 LET_TITLE = re.compile(r"#let\s+(?:deck[-_])?title\s*=\s*")
 
@@ -71,9 +74,9 @@ def read_typst(path: Path) -> DeckSpec:
 def proposed_prompt(heading: str, body: str) -> str:
     """What a picture for these words may show: the heading and the first two sentences below it."""
     heading = NUMBERED.sub("", heading).strip() or heading
-    sentences = SENTENCE.split(" ".join(line.removeprefix("- ") for line in body.splitlines()))[:2]
-    words = " ".join([f"{heading.rstrip('.:')}.", *sentences])
-    words = " ".join(OF_LAYOUT.sub("", words).split())
+    sentences = SENTENCE.split(" ".join(line.removeprefix("- ") for line in body.splitlines()))
+    shown = [one for one in sentences if one and not OF_LAYOUT.search(one)][:2]
+    words = " ".join([f"{heading.rstrip('.:')}.", *shown])
     return words if len(words) <= MOST_PROMPT else words[:MOST_PROMPT].rsplit(" ", 1)[0]
 
 

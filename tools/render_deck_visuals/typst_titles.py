@@ -82,8 +82,8 @@ def titles(text: str) -> list[Title]:
 
 
 def plain(text: str, parts: Sequence[Part]) -> str:
-    """Markup as words: emphasis, labels, comments and calls that show nothing left out."""
-    return _tidy("".join(event.words for event in _events(text, parts, set())))
+    """Markup as words on one line: emphasis, labels, comments and calls that show nothing left out."""
+    return " ".join("".join(event.words for event in _events(text, parts, set())).split())
 
 
 def _slides(events: Sequence[_Event]) -> list[list[_Event]]:
@@ -109,7 +109,11 @@ def _slides(events: Sequence[_Event]) -> list[list[_Event]]:
 def _title(group: Sequence[_Event]) -> Title | None:
     """The slide that a group of events is; None for a page with nothing on it."""
     first = next((event for event in group if event.kind == "title"), None)
-    body = _tidy("".join(event.words for event in group if event.kind in {"title", "text"} and event is not first))
+    body = _tidy(
+        "".join(
+            f"\n\n{event.words}\n\n" if event.kind == "title" else event.words for event in group if event is not first
+        )
+    )
     if first is not None:
         return Title(first.words[:LONGEST_TITLE], first.at, first.after, body, first.in_block)
     page = next((event for event in group if event.kind in {"page", "break"}), None)
@@ -137,7 +141,7 @@ def _events_of_call(text: str, call: Call, makers: set[str]) -> Iterator[_Event]
     elif call.name == "heading":
         level = _named(text, call, ("level", "depth"))
         words = " ".join(plain(text, block.parts) for block in call.blocks) or _first_string(text, call)
-        yield _Event("title", call.start, f"\n\n{words}\n\n".strip(), int(level) if level.isdigit() else 1, call.end)
+        yield _Event("title", call.start, words, int(level) if level.isdigit() else 1, call.end)
     elif call.name in STATEMENTS:
         return
     elif call.blocks and (PAGE_NAMES.search(call.name) or call.name in makers):

@@ -6,13 +6,10 @@ where that was asked for: what would come out is compiled first, and a copy of w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
-
-import typst
 
 from loradeck.state.errors import StateError
 from loradeck.state.files import told, write_bytes
@@ -24,6 +21,7 @@ from loradeck.tools.render_deck_visuals.typeset import quoted
 from loradeck.tools.render_deck_visuals.typst_colours import theme_of
 from loradeck.tools.render_deck_visuals.typst_deck import source_text, titles_in
 from loradeck.tools.render_deck_visuals.typst_lines import Addition, additions, applied, partners, without_others
+from loradeck.tools.render_deck_visuals.typst_try import NotSet, queried
 from loradeck.tools.render_deck_visuals.written import Written
 
 FUNCTIONS = Path(__file__).with_name("visuals.typ")
@@ -86,7 +84,8 @@ def _into(ask: IntoTypst, path: Path, pages: Sequence[Page], written: Written) -
     written.save(module, _with_share(source, planned.share).encode())
     words = _unmatched(pages, matched, path)
     if planned.more_pages > 0:
-        words.append(f"{path.name} gets {planned.more_pages} more pages, since the pictures push words down there.")
+        more = f"{planned.more_pages} page{'s' * (planned.more_pages != 1)} more"
+        words.append(f"{path.name} has {more} with the visuals in it, since they push words down there.")
     if "background:" in kept.replace("background: loradeck.backgrounds", "") and ask.how == "backgrounds":
         words.append(f"{path.name} sets a background of its own, which hides ours on the pages behind it.")
     if planned.text == text:
@@ -123,16 +122,14 @@ def _page_count(path: Path, text: str, beside: dict[str, str], root: Path | None
     said = ""
     for one in roots:
         here = path.parent.relative_to(one)
-        sources = {(here / "main.typ").as_posix().removeprefix("./"): (text + PAGES).encode()}
-        sources |= {(here / name).as_posix().removeprefix("./"): other.encode() for name, other in beside.items()}
+        sources = {(here / name).as_posix(): other for name, other in {path.name: text + PAGES, **beside}.items()}
+        sources["main"] = f"#include {quoted((here / path.name).as_posix())}"
         try:
-            found = json.loads(typst.query(sources, "<loradeck-pages>", field="value", root=str(one)))
-        except typst.TypstError as error:
-            said = said or error.message.splitlines()[0][:200]
-            if "escape" not in error.message:
-                return one, said
-            continue
-        return one, int(found[-1])
+            return one, int(queried(sources, "<loradeck-pages>", one)[-1])
+        except NotSet as error:
+            said = said or str(error)
+            if "escape" not in str(error):
+                break
     return path.parent, said
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typst
-
-from loradeck.tools.pictures.canvas import FONTS
 from loradeck.tools.render_deck_visuals.deck_words import Unreadable, in_typst, same
 from loradeck.tools.render_deck_visuals.kept_words import BASE, edited, read_source
 from loradeck.tools.render_deck_visuals.merge import merged
+from loradeck.tools.render_deck_visuals.typst_try import NotSet, queried
 from loradeck.tools.render_deck_visuals.written import Written
 
 NAME = "deck.typ"
@@ -65,7 +63,7 @@ def reworded(source: str, ours: str) -> str:
 def _trouble(text: str, folder: Path) -> str | None:
     """What Typst says of a source in the deck's folder, or None."""
     try:
-        typst.query({NAME: text.encode()}, "<loradeck>", root=str(folder), font_paths=[str(FONTS)])
-    except typst.TypstError as error:
-        return str(error.message).splitlines()[0][:200]
+        queried({NAME: text}, "<loradeck>", folder)
+    except NotSet as error:
+        return str(error)
     return None

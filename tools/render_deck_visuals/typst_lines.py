@@ -77,14 +77,16 @@ def additions(text: str, how: How, module: str, pages: Sequence[Page], matched: 
     found: list[Addition] = []
     top = HEAD.match(text)
     at = top.end() if top else 0
-    if f'"{module}" as loradeck' not in text:
+    there = re.search(rf'#import "{re.escape(module)}" as loradeck[^\n]*\n', text)
+    at = there.end() if there else at
+    if there is None:
         found.append(Addition(at, f"#import {quoted(module)} as loradeck{MARK}", None))
     if how == "backgrounds" and "loradeck.backgrounds" not in text:
         found.append(Addition(at, f"#set page(background: loradeck.backgrounds){MARK}", None))
     for number, title in sorted(matched.items(), key=lambda one: one[1].after):
         page = pages[number]
-        there = rf"#loradeck\.(?:{FUNCTIONS[how]})\(\s*{re.escape(quoted(page.pictures[0].key))}"
-        if not re.search(there, text):
+        call = rf"#loradeck\.(?:{FUNCTIONS[how]})\(\s*{re.escape(quoted(page.pictures[0].key))}"
+        if not re.search(call, text):
             found.append(Addition(title.after, _call(text, how, page, title) + MARK, title.words, title.in_block))
     return found
 

@@ -1,0 +1,269 @@
+"""Visuals in a person's own Typst deck: as images, as cards, as textures, and never at the deck's expense."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typst
+from PIL import Image
+from support.own_decks import HEADINGS, OWN_SLIDES, THE_BAKER, pages_of
+
+from loradeck.state.errors import WorkspaceReadOnly
+from loradeck.tools.contracts import DeckSpec, IntoTypst
+from loradeck.tools.errors import NotFound
+from loradeck.tools.render_deck_visuals import into_typst
+from loradeck.tools.render_deck_visuals.into_typst import check_into, into
+from loradeck.tools.render_deck_visuals.typst_deck import read_typst
+from loradeck.tools.render_deck_visuals.written import Written
+
+WAYS = ("images", "cards", "backgrounds")
+
+
+class Own:
+    """A person's file in a folder of its own, and a deck of pictures for it."""
+
+    def __init__(self, root: Path, source: str | bytes) -> None:
+        self.path = root / "mine" / "own.typ"
+        self.path.parent.mkdir(parents=True)
+        self.path.write_bytes(source if isinstance(source, bytes) else source.encode())
+        self.deck = read_typst(self.path)
+        (root / "deck").mkdir()
+        self.written = Written(root / "deck")
+        self.pages = pages_of(self.deck, root / "deck")
+
+    def into(self, **ask: Any) -> list[str]:
+        return into(IntoTypst(file=str(self.path), **ask), self.pages, self.written)
+
+    @property
+    def beside(self) -> list[str]:
+        return sorted(path.name for path in self.path.parent.iterdir())
+
+    def shown(self, name: str = "own.typ") -> list[np.ndarray]:
+        pages = typst.compile(str(self.path.with_name(name)), format="png", ppi=36)
+        return [
+            np.asarray(Image.open(io.BytesIO(page)).convert("RGB")).astype(int)
+            for page in (pages if isinstance(pages, list) else [pages])
+        ]
+
+
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("source", [THE_BAKER, OWN_SLIDES, HEADINGS])
+def test_every_slide_gets_its_picture_and_no_page_is_added(tmp_path: Path, source: str, how: str) -> None:
+    own = Own(tmp_path, source)
+    before = own.shown()
+    told = own.into(how=how, rewrite=True)
+    after = own.shown()
+    assert told[0] == "own.typ was changed; as it was before it is own-backup-1.typ beside it."
+    assert len(after) == len(before)
+    assert all(np.abs(one - other).max() > 20 for one, other in zip(before, after, strict=True))
+    for slide in own.deck.slides:
+        assert f'"{slide.name}"' in own.path.read_text()
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_second_time_nothing_changes_and_no_backup_is_made(tmp_path: Path, how: str) -> None:
+    own = Own(tmp_path, OWN_SLIDES)
+    own.into(how=how, rewrite=True)
+    first = own.path.read_bytes()
+    assert own.into(how=how, rewrite=True)[0].startswith("own.typ has the visuals already")
+    assert own.path.read_bytes() == first
+    assert own.beside == ["loradeck-visuals", "loradeck-visuals.typ", "own-backup-1.typ", "own.typ"]
+
+
+def test_unasked_the_file_stays_and_the_lines_are_told_which_do_the_same_by_hand(tmp_path: Path) -> None:
+    own = Own(tmp_path, THE_BAKER)
+    told = own.into(how="cards")
+    assert own.path.read_text() == THE_BAKER
+    assert own.beside == ["loradeck-visuals", "loradeck-visuals.typ", "own.typ"]
+    assert told[1] == 'after line 1: #import "loradeck-visuals.typ" as loradeck // loradeck'
+    assert told[4].startswith('after line 27 (Fault line): #loradeck.visual_card("fault_line", "", line: 1pt + c_line')
+    lines = THE_BAKER.splitlines()
+    for words in reversed(told[1:]):
+        place, _, line = words.partition(": ")
+        lines.insert(int(place.split()[2]), line)
+    own.path.write_text("\n".join(lines))
+    assert own.into(how="cards", rewrite=True)[0].startswith("own.typ has the visuals already")
+    assert len(own.shown()) == 4
+
+
+def test_the_diff_shows_every_line_and_the_backup_is_what_was_there(tmp_path: Path) -> None:
+    own = Own(tmp_path, THE_BAKER)
+    told = own.into(rewrite=True)
+    assert '+#loradeck.visual("the_bargain") // loradeck' in told[-1]
+    assert not any(line.startswith("-") for line in told[-1].splitlines()[1:] if not line.startswith("---"))
+    assert (own.path.parent / "own-backup-1.typ").read_text() == THE_BAKER
+    own.path.write_text(THE_BAKER)
+    own.into(rewrite=True)
+    assert (own.path.parent / "own-backup-2.typ").is_file(), "a backup is never overwritten"
+
+
+def test_another_way_takes_the_place_of_the_first_and_a_line_that_a_person_edited_stays(tmp_path: Path) -> None:
+    own = Own(tmp_path, THE_BAKER)
+    own.into(how="images", rewrite=True)
+    edited = own.path.read_text().replace('visual("the_bargain")', 'visual("the_bargain", height: 20%)')
+    own.path.write_text(edited)
+    assert own.into(how="images", rewrite=True)[0].startswith("own.typ has the visuals already")
+    own.into(how="backgrounds", rewrite=True)
+    text = own.path.read_text()
+    assert "loradeck.visual(" not in text
+    assert text.count("#import") == 1
+    own.into(how="images", rewrite=True)
+    assert "backgrounds" not in own.path.read_text()
+
+
+def test_a_texture_lies_behind_its_own_page_alone_and_words_stay_readable(tmp_path: Path) -> None:
+    own = Own(tmp_path, THE_BAKER)
+    own.pages = own.pages[1:2]
+    before = own.shown()
+    own.into(how="backgrounds", rewrite=True)
+    after = own.shown()
+    assert [bool(np.abs(one - other).max() > 8) for one, other in zip(before, after, strict=True)] == [
+        False, True, False, False,
+    ]  # fmt: skip
+    corners = after[1][[2, -3], 2]
+    assert corners.max() < 0.2 * 255 + 0.8 * 0x12 + 2, "four fifths of the page's own colour lie on it"
+
+
+def test_slides_are_found_by_heading_by_name_and_by_a_title_much_alike(tmp_path: Path) -> None:
+    own = Own(tmp_path, THE_BAKER)
+    deck = DeckSpec.model_validate(
+        {
+            "title": "T",
+            "slides": [
+                {"name": "one", "prompt": "x", "heading": "The bargains"},
+                {"name": "fault_line", "prompt": "x", "heading": "Something else"},
+                {"name": "nowhere", "prompt": "x", "heading": "Lebanon"},
+            ],
+        }
+    )
+    own.pages = pages_of(deck, tmp_path / "deck")
+    told = own.into()
+    assert any('(The bargain): #loradeck.visual("one")' in words for words in told)
+    assert any('(Fault line): #loradeck.visual("fault_line")' in words for words in told)
+    assert told[0] == ("No slide title in own.typ matches nowhere; give such a slide that title as its heading.")
+
+
+def test_a_full_page_makes_the_pictures_smaller_and_pages_that_must_be_added_are_told(tmp_path: Path) -> None:
+    full = "#set page(width: 10cm, height: 6cm, margin: 1cm)\n= One\n" + "Words. " * 20
+    own = Own(tmp_path, full)
+    assert not any("page more" in words for words in own.into(rewrite=True))
+    assert "share = 45%" not in (own.path.parent / "loradeck-visuals.typ").read_text()
+    own = Own(tmp_path / "fuller", full + "Words. " * 12)
+    told = own.into(rewrite=True)
+    assert any("has 1 page more" in words for words in told)
+
+
+def test_a_file_that_cannot_be_set_stays_and_typst_s_own_words_are_told(tmp_path: Path) -> None:
+    broken = THE_BAKER + "\n#nonsense()\n"
+    own = Own(tmp_path, broken)
+    told = own.into(rewrite=True)
+    assert told[0].startswith(
+        "own.typ was not checked with the visuals in it: as it is, Typst cannot set it here (unknown"
+    )
+    assert own.path.read_text() == broken
+    assert any("the_bargain" in words for words in told), "the lines are told all the same"
+
+
+def test_a_change_that_would_break_the_file_is_not_made(tmp_path: Path) -> None:
+    guarded = '#show image: it => panic("no pictures here")\n' + HEADINGS
+    own = Own(tmp_path, guarded)
+    told = own.into(rewrite=True)
+    assert "Typst cannot set it then" in told[0]
+    assert own.path.read_text() == guarded
+
+
+def test_pictures_that_the_file_reads_from_above_are_found(tmp_path: Path) -> None:
+    (tmp_path / "shared.typ").write_text('#let words = "from above"')
+    own = Own(tmp_path, '#import "../shared.typ": words\n' + HEADINGS + "#words")
+    assert own.into(rewrite=True)[0].startswith("own.typ was changed")
+
+
+def test_ends_of_lines_and_the_mark_at_the_start_stay_as_they_were(tmp_path: Path) -> None:
+    own = Own(tmp_path, b"\xef\xbb\xbf" + HEADINGS.replace("\n", "\r\n").encode())
+    own.path.chmod(0o640)
+    own.into(rewrite=True)
+    data = own.path.read_bytes()
+    assert data.startswith(b"\xef\xbb\xbf#import")
+    assert data.count(b"\n") == data.count(b"\r\n")
+    assert own.path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_stays_a_link_and_the_file_behind_it_is_changed(tmp_path: Path) -> None:
+    own = Own(tmp_path, HEADINGS)
+    link = tmp_path / "link.typ"
+    link.symlink_to(own.path)
+    into(IntoTypst(file=str(link), rewrite=True), own.pages, own.written)
+    assert link.is_symlink()
+    assert "loradeck" in own.path.read_text()
+    assert own.beside[0] == "loradeck-visuals"
+
+
+def test_files_of_the_same_names_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
+    own = Own(tmp_path, HEADINGS)
+    theirs = own.path.parent / "loradeck-visuals.typ"
+    theirs.write_text("mine")
+    own.into(rewrite=True)
+    own.into(rewrite=True)
+    assert theirs.read_text() == "mine"
+    assert '#import "loradeck-visuals-2.typ" as loradeck' in own.path.read_text()
+    assert own.beside.count("loradeck-visuals-3.typ") == 0
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Own(tmp_path, HEADINGS)
+
+    def denied(path: Path, data: bytes) -> None:
+        raise WorkspaceReadOnly(f"{path} cannot be written; make its folder writable.")
+
+    monkeypatch.setattr(into_typst, "write_bytes", denied)
+    (told,) = own.into(rewrite=True)
+    assert told.startswith("The visuals did not get into own.typ:")
+    assert "cannot be written" in told
+    assert own.path.read_text() == HEADINGS
+
+
+def test_words_of_the_deck_stay_words_in_the_file(tmp_path: Path) -> None:
+    own = Own(tmp_path, HEADINGS)
+    sly = 'x") #panic("run") ['
+    slides = [
+        {"name": "one", "heading": "One", "prompt": sly},
+        {"name": "two", "layout": "grid", "panels": [{"prompt": sly, "caption": sly}]},
+    ]
+    deck = DeckSpec.model_validate({"title": "T", "slides": slides})
+    own.pages = pages_of(deck, tmp_path / "deck")
+    assert own.into(how="cards", rewrite=True)[0].startswith("own.typ was changed")
+
+
+def test_several_pictures_of_a_slide_stand_side_by_side(tmp_path: Path) -> None:
+    own = Own(tmp_path, HEADINGS)
+    first, second = own.pages
+    own.pages = [type(first)(first.slide, (*first.pictures, *second.pictures))]
+    own.into(how="images", rewrite=True)
+    assert '#loradeck.visual("one", "two") // loradeck' in own.path.read_text()
+    assert len(own.shown()) == 2
+
+
+def test_new_pictures_reach_the_deck_without_a_change_to_it(tmp_path: Path) -> None:
+    own = Own(tmp_path, HEADINGS)
+    own.into(rewrite=True)
+    before, text = own.shown(), own.path.read_bytes()
+    Image.new("RGB", (160, 90), "#ff0000").save(own.pages[0].pictures[0].path)
+    own.into()
+    assert own.path.read_bytes() == text
+    assert np.abs(own.shown()[0] - before[0]).max() > 50
+    record = json.loads((tmp_path / "deck" / ".written.json").read_text())
+    picture = own.path.parent / "loradeck-visuals" / "01_one.png"
+    assert record[str(picture)] == hashlib.sha256(picture.read_bytes()).hexdigest()
+
+
+def test_a_wrong_path_is_told_before_anything_is_drawn(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no Typst file"):
+        check_into(IntoTypst(file=str(tmp_path / "none.typ")))

@@ -64,7 +64,7 @@ def test_headings_alone_make_slides_and_deeper_ones_belong_to_them(tmp_path: Pat
 @pytest.mark.parametrize(
     ("source", "headings"),
     [
-        ('#import "@preview/touying:0.6.1": *\n#show: a.with(config-info(title: [Bread]))\n= Act\n== One\nA\n== Two\nB', "Act One Two"),
+        ('#import "@preview/touying:0.6.1": *\n#show: a.with(x: [y])\n= Act\n== One\nA\n== Two\nB', "Act One Two"),
         ('#import "@preview/polylux:0.4.0": *\n#slide[\n  = One\n  A\n]\n#slide[\n  = Two\n]', "One Two"),
         ("#heading(level: 1)[One]\nA\n#heading[Two]", "One Two"),
         ("#focus-slide[One]\n#title-slide(title: [Two])[x]", "One Two"),

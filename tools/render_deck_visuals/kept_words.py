@@ -83,7 +83,7 @@ class _Desk:
     def __post_init__(self) -> None:
         self.record = _record(self.written)
         self.last: Words | None = self.record.get("deck")
-        self.kept: dict[str, list[str]] = self.record.get("kept", {})  # place: what the deck said, what a person said
+        self.kept: dict[str, list[str]] = dict(self.record.get("kept", {}))  # place: what the deck, what a person said
 
     def again(self, asked: Collection[str]) -> None:
         """Words taken over before stay, though the deck may be given once more as its file still has it."""

@@ -2,7 +2,7 @@
 
 `base` is what both sides started from. Where only one side changed lines, its lines are taken; where both changed the
 same lines in other ways, theirs stay and the place is counted as a conflict. What both left alone between two changes
-parts them, so that changes on neighbouring lines do not fight.
+parts them, so that changes on neighbouring lines do not fight. Where both put lines in at one place, all stay.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ def merged(base: str, theirs: str, ours: str) -> Merged:
     at = (0, 0, 0)
     for here, length in _common(*lines):
         old, their, our = (side[start:end] for side, start, end in zip(lines, at, here, strict=True))
-        if their != old and our not in (old, their):
-            conflicts += 1
-        out += our if their == old else their
+        both = their != old and our not in (old, their)
+        conflicts += both and bool(old)
+        out += our if their == old or (both and not old) else []
+        out += their if their != old else []
         out += lines[1][here[1] : here[1] + length]
         at = (here[0] + length, here[1] + length, here[2] + length)
     return Merged("".join(out), conflicts)

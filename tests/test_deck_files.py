@@ -14,6 +14,7 @@ from support.painter import Painter, bench, trained
 from loradeck.state import runs
 from loradeck.state.records import CheckpointRecord, LoraRecord, RunRecord, SampleRecord, VisualRecord
 from loradeck.state.store import Store
+from loradeck.tools.render_deck_visuals.written import Written
 from loradeck.tools.workbench import Workbench
 
 
@@ -106,3 +107,29 @@ def test_a_copy_that_another_program_holds_open_is_told_with_what_to_do(
     edits = [{"slide": "cover", "heading": "Another"}]
     again = render(work, deck_id=first.deck_id, edits=edits, output_dir=str(out))
     assert any("deck.pdf is open in another program; close it there" in words for words in again.told)
+
+
+def test_a_file_is_ours_until_somebody_changes_it_and_what_was_taken_over_may_be_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "deck.typ"
+    written = Written(tmp_path)
+    assert not written.knows(path)
+    written.save(path, b"ours")
+    assert written.is_ours(path)
+    path.write_bytes(b"a person's")
+    again = Written(tmp_path)
+    assert again.knows(path)
+    assert not again.is_ours(path)
+    again.taken_in(path, b"a person's")
+    again.save(path, b"merged")
+    assert (again.kept, path.read_bytes()) == ([], b"merged")
+
+
+def test_what_changed_after_it_was_taken_over_is_kept_beside(tmp_path: Path) -> None:
+    path = tmp_path / "deck.typ"
+    written = Written(tmp_path)
+    written.save(path, b"ours")
+    path.write_bytes(b"a person's, saved once more")
+    written.taken_in(path, b"a person's")
+    written.save(path, b"merged")
+    assert (tmp_path / "deck-kept-1.typ").read_bytes() == b"a person's, saved once more"
+    assert written.kept

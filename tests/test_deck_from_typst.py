@@ -103,6 +103,16 @@ def test_long_text_fits_into_the_deck(tmp_path: Path) -> None:
     assert len(str(deck.slides[0].prompt)) <= 400
 
 
+def test_files_that_the_deck_includes_are_read_where_they_lie_below_it(tmp_path: Path) -> None:
+    (tmp_path / "deck" / "acts").mkdir(parents=True)
+    (tmp_path / "outside.typ").write_text("= Outside")
+    (tmp_path / "deck" / "acts" / "one.typ").write_text('= One\n#include "two.typ"\n#include "../mine.typ"')
+    (tmp_path / "deck" / "acts" / "two.typ").write_text("= Two\r\nWords")
+    deck = read(tmp_path / "deck", '= Zero\n#include "acts/one.typ"\n#include "../outside.typ"\n= Three')
+    assert names(deck)[:3] == ["zero", "one", "two"]
+    assert "outside" not in names(deck)
+
+
 def test_what_a_file_would_do_is_not_done(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("the secret")
     started = time.monotonic()

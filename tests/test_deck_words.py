@@ -288,7 +288,7 @@ def test_a_deck_without_a_record_of_its_words_takes_nothing_over_and_loses_nothi
         ("a b c", "x a b c", "a b c y", "x a b c y", 0),
         ("a b c", "a 1 2 b c", "a b", "a 1 2 b", 0),
         ("", "a", "", "a", 0),
-        ("a", "", "a b", "", 1),
+        ("a", "", "a b", "b", 0),
         ("a", "a x", "a y", "a y x", 0),
     ],
 )

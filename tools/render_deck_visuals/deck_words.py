@@ -118,7 +118,6 @@ def in_pptx(path: Path) -> Words:
     """The words in the boxes of a deck.pptx that loradeck named, and all of a slide's notes. Raises Unreadable."""
     from zipfile import BadZipFile, ZipFile
 
-    from lxml.etree import XMLSyntaxError
     from pptx import Presentation
     from pptx.exc import PythonPptxError
 
@@ -127,10 +126,10 @@ def in_pptx(path: Path) -> Words:
             if sum(one.file_size for one in packed.infolist()) > MOST_BYTES:
                 raise Unreadable("it is far larger than a deck can be")
         return dict(_boxes(Presentation(str(path))))
-    except (BadZipFile, XMLSyntaxError, PythonPptxError, KeyError, ValueError, AttributeError, OSError) as error:
+    except (BadZipFile, SyntaxError, PythonPptxError, KeyError, ValueError, AttributeError, OSError) as error:
         if isinstance(error, Unreadable):
             raise
-        raise Unreadable("it is damaged, or was saved by half") from error
+        raise Unreadable("it is damaged, or was saved by half") from error  # lxml's is a SyntaxError
 
 
 def _boxes(presentation: Any) -> Iterator[tuple[str, str]]:

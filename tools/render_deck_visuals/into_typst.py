@@ -69,8 +69,7 @@ class _Planned:
 
 def _into(ask: IntoTypst, path: Path, pages: Sequence[Page], written: Written) -> list[str]:
     data = path.read_bytes()
-    whole = source_text(path)
-    text = whole.replace("\r\n", "\n")
+    text = source_text(path)
     module = _module_path(path.parent, written)
     for picture in (one for page in pages for one in page.pictures):
         written.save(module.with_suffix("") / picture.file, picture.path.read_bytes())

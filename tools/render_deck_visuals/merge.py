@@ -28,13 +28,28 @@ def merged(base: str, theirs: str, ours: str) -> Merged:
     at = (0, 0, 0)
     for here, length in _common(*lines):
         old, their, our = (side[start:end] for side, start, end in zip(lines, at, here, strict=True))
-        both = their != old and our not in (old, their)
-        conflicts += both and bool(old)
-        out += our if their == old or (both and not old) else []
-        out += their if their != old else []
+        chosen = _chosen(old, their, our)
+        conflicts += chosen is None
+        out += their if chosen is None else chosen
         out += lines[1][here[1] : here[1] + length]
         at = (here[0] + length, here[1] + length, here[2] + length)
     return Merged("".join(out), conflicts)
+
+
+def _chosen(old: list[str], their: list[str], our: list[str]) -> list[str] | None:
+    """What becomes of lines between two that all share; None where both sides changed the same ones."""
+    if their in (old, our):
+        return our
+    if our == old:
+        return their
+    if not old:
+        return our + their
+    for one, other in ((their, our), (our, their)):  # lines put in before or behind those that the other side changed
+        if one[: len(old)] == old:
+            return other + one[len(old) :]
+        if one[-len(old) :] == old:
+            return one[: -len(old)] + other
+    return None
 
 
 Place = tuple[int, int, int]

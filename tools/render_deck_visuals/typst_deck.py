@@ -13,6 +13,8 @@ from loradeck.tools.render_deck_visuals.typst_parts import Untidy, calls, litera
 from loradeck.tools.render_deck_visuals.typst_titles import Title, plain, titles
 
 MOST_BYTES = 1_000_000
+DEEPEST_INCLUDE = 4
+NESTED = "is nested too deeply to be read as a deck; give its slides as a deck: {title, slides}."
 MOST_SLIDES = 60
 MOST_BODY = 1200
 MOST_PROMPT = 400
@@ -27,7 +29,7 @@ LET_TITLE = re.compile(r"#let\s+(?:deck[-_])?title\s*=\s*")
 
 
 def source_text(path: Path) -> str:
-    """The source in a .typ file, a byte-order mark left out. Raises NotFound or BadArgument."""
+    """The source in a .typ file with plain line ends, a byte-order mark left out. Raises NotFound or BadArgument."""
     if not path.is_file():
         raise NotFound(f"There is no Typst file {path.name!r} at that path; give its full path.")
     if path.suffix.lower() != ".typ":
@@ -35,7 +37,7 @@ def source_text(path: Path) -> str:
     if path.stat().st_size > MOST_BYTES:
         raise BadArgument(f"{path.name!r} is larger than a deck can be; check that it is the right file.")
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise BadArgument(f"{path.name!r} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from None
     except OSError as error:
@@ -47,7 +49,7 @@ def titles_in(text: str, name: str) -> list[Title]:
     try:
         return titles(text)
     except Untidy:
-        raise BadArgument(f"{name!r} is nested too deeply to be read as a deck; give its slides as a deck.") from None
+        raise BadArgument(f"{name!r} {NESTED}") from None
 
 
 def read_typst(path: Path) -> DeckSpec:
@@ -55,7 +57,10 @@ def read_typst(path: Path) -> DeckSpec:
 
     Raises NotFound, or BadArgument for a file that is no Typst source or has no slide.
     """
-    text = source_text(path).replace("\r\n", "\n")
+    try:
+        text = _with_included(source_text(path), path, path.parent.resolve())
+    except Untidy:
+        raise BadArgument(f"{path.name!r} {NESTED}") from None
     found = titles_in(text, path.name)
     if not found:
         raise BadArgument(f"No slide was found in {path.name!r}: it has no heading and no page with words.")
@@ -78,6 +83,19 @@ def proposed_prompt(heading: str, body: str) -> str:
     shown = [one for one in sentences if one and not OF_LAYOUT.search(one)][:2]
     words = " ".join([f"{heading.rstrip('.:')}.", *shown])
     return words if len(words) <= MOST_PROMPT else words[:MOST_PROMPT].rsplit(" ", 1)[0]
+
+
+def _with_included(text: str, path: Path, root: Path, deep: int = 0) -> str:
+    """The source with the files it includes in their places, as far as they lie under `root`. Raises Untidy."""
+    for call in reversed([one for one in calls(parts_of(text)) if one.name == "include"]):
+        name = literal(text[call.start + len("#include") : call.end])
+        file = (path.parent / name).resolve() if isinstance(name, str) else path
+        if deep < DEEPEST_INCLUDE and file != path.resolve() and file.is_relative_to(root) and file.suffix == ".typ":
+            inside = _with_included(source_text(file), file, root, deep + 1)
+            text = text[: call.start] + inside + text[call.end :]
+    if len(text) > MOST_BYTES:
+        raise BadArgument(f"{path.name!r} is larger than a deck can be with what it includes; give one part of it.")
+    return text
 
 
 def _slide(title: Title, name: str) -> Slide:

@@ -149,7 +149,7 @@ class _Reader:
         since = at
         fresh = "\n" not in closing  # at the start of a line, where headings stand
         while at < len(text) and not (closing and text[at] in closing):
-            found = self._heading(at, closing) if fresh else None
+            found: Part | None = self._heading(at, closing) if fresh else None
             found = found or (self._call(at) if text[at] == "#" else None)
             if found is None:
                 fresh = text[at] == "\n" or (fresh and text[at] in " \t")

@@ -21,8 +21,8 @@ class NotSet(ValueError):
 
 def queried(sources: Mapping[str, str], selector: str, root: Path) -> list[Any]:
     """The values of what a selector finds in the first of the sources, which stand in `root` by name. Raises NotSet."""
-    data = {name: text.encode() for name, text in sources.items()}
-    try:
+    data: Any = {name: text.encode() for name, text in sources.items()}
+    try:  # the binding takes sources by name, which its stubs leave out
         found = typst.query(data, selector, field="value", root=str(root), font_paths=[str(FONTS)])
     except RuntimeError as error:  # a query's own kind; TypstError, which compiling raises, is one too
         lines = str(error).removeprefix(SAID_FIRST).splitlines() or ["unknown reason"]

@@ -10,7 +10,7 @@ from support.own_decks import HEADINGS, OWN_SLIDES, THE_BAKER
 
 from loradeck.tools.contracts import DeckSpec
 from loradeck.tools.errors import BadArgument, NotFound
-from loradeck.tools.render_deck_visuals.typst_deck import read_typst
+from loradeck.tools.render_deck_visuals.typst_deck import proposed, read_typst
 
 
 def read(tmp_path: Path, source: str | bytes) -> DeckSpec:
@@ -111,6 +111,16 @@ def test_files_that_the_deck_includes_are_read_where_they_lie_below_it(tmp_path:
     deck = read(tmp_path / "deck", '= Zero\n#include "acts/one.typ"\n#include "../outside.typ"\n= Three')
     assert names(deck)[:3] == ["zero", "one", "two"]
     assert "outside" not in names(deck)
+
+
+def test_the_answer_is_a_deck_to_better_and_the_call_that_brings_it_into_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.typ"
+    path.write_text(THE_BAKER)
+    answer = proposed(path)
+    assert answer.proposal is not None
+    assert DeckSpec.model_validate(answer.proposal) == read_typst(path)
+    assert "mine.typ has 4 slides" in answer.summary
+    assert f'into={{"file": "{path}", "how": "images"}}' in answer.next_step
 
 
 def test_what_a_file_would_do_is_not_done(tmp_path: Path) -> None:

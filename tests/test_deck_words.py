@@ -181,6 +181,16 @@ def test_slides_that_a_person_left_out_or_moved_stay_so(made: Folder) -> None:
     assert in_typst(made.source)[0]["cover/heading"] == "New"
 
 
+def test_words_turned_into_markup_stay_markup_and_reach_the_other_files_as_plain_words(made: Folder) -> None:
+    made.typst(lambda text: text.replace('heading: "The cover"', "heading: [The *own* cover]"))
+    assert made.render(deck()) == ["The heading of cover was changed in deck.typ: it is kept."]
+    assert "heading: [The *own* cover]" in made.source
+    assert made.deck.slides[0].heading == "The own cover"
+    assert in_pptx(made.root / "deck.pptx")["cover/heading"] == "The own cover"
+    assert made.render(deck()) == []
+    assert "heading: [The *own* cover]" in made.source
+
+
 def test_where_both_changed_the_same_lines_a_person_s_stay_and_ours_stand_beside(made: Folder) -> None:
     made.typst(lambda text: text.replace('heading: "The cover"', "heading: [The *cover*]"))
     told = made.render(deck(slides=[{"name": "cover", "prompt": "x", "heading": "Another"}]))

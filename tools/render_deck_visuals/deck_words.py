@@ -21,6 +21,7 @@ from loradeck.tools.render_deck_visuals.typst_parts import (
     literal,
     parts_of,
 )
+from loradeck.tools.render_deck_visuals.typst_titles import plain
 
 Words = dict[str, str]
 OPENING = {"opening/title": "title", "opening/subtitle": "subtitle"}
@@ -80,15 +81,21 @@ def with_words(deck: DeckSpec, place: str, text: str) -> DeckSpec:
 
 
 def in_typst(source: str) -> tuple[Words, dict[str, tuple[int, int]]]:
-    """The words in a deck.typ and where their values stand, as far as they are plain strings. Raises Unreadable."""
+    """The words in a deck.typ, and where those stand that are plain strings; markup counts as the words it shows.
+
+    Raises Unreadable.
+    """
     words: Words = {}
     places: dict[str, tuple[int, int]] = {}
     try:
         for place, one in _arguments(source):
-            value = literal(source[one.start : one.end])
+            given = source[one.start : one.end]
+            value = literal(given)
             if value is not None:
                 words[place] = value if isinstance(value, str) else "\n".join(value)
                 places[place] = (one.start, one.end)
+            elif given.startswith("["):
+                words[place] = plain(given[1:-1], parts_of(given[1:-1]))
     except Untidy:
         raise Unreadable("it is nested too deeply") from None
     return words, places

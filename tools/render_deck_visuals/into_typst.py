@@ -183,11 +183,7 @@ def _rewritten(path: Path, data: bytes, text: str) -> str:
 
 def _lines(text: str, added: Sequence[Addition], path: Path, module: Path) -> list[str]:
     """The lines to add, each with its place; many of them in one sentence."""
-    places = [
-        f"{f'after line {one.number(text)}' if one.number(text) else 'at the top'}"
-        f"{f' ({one.title})' if one.title else ''}: {one.line}"
-        for one in added
-    ]
+    places = [f"{one.place(text)}: {one.line}" for one in added]
     more = [f"... and {len(places) - MOST_LINES} more lines like these."] if len(places) > MOST_LINES else []
     how = (
         f"{path.name} was not changed. {module.name} beside it holds the visuals; add these lines to it, or call again "

@@ -36,7 +36,7 @@ def _blended(written: Written, base: Path, theirs: Path, ours: str) -> tuple[str
     """What stands in deck.typ from now on."""
     try:
         was, now = read_source(base), read_source(theirs)
-        result = merged(reworded(was, ours, in_typst(now)[0]), reworded(now, ours), ours)
+        result = merged(reworded(was, ours, _settled(now, ours)), reworded(now, ours, in_typst(now)[1]), ours)
     except Unreadable as error:
         return ours, [f"{NAME} could not be read ({error}), so it was written anew."]
     trouble = _trouble(result.text, written.folder) if result.text != ours else None
@@ -50,18 +50,22 @@ def _blended(written: Written, base: Path, theirs: Path, ours: str) -> tuple[str
     return result.text, [f"In {places} of {NAME} your lines stand where this render has others; {OURS} has those."]
 
 
-def reworded(source: str, ours: str, plain: Collection[str] | None = None) -> str:
-    """A source with the words of another wherever they differ: words were settled before, only lines are merged.
-
-    `plain` are the places to which that applies; words that a person turned into markup are lines like others.
-    """
+def reworded(source: str, ours: str, settled: Collection[str]) -> str:
+    """A source with the words of another at places that are settled: what is left to merge there is how it is set."""
     words, places = in_typst(source)
     new_words, new_places = in_typst(ours)
     for place, (start, end) in sorted(places.items(), key=lambda one: -one[1][0]):
-        if place in new_words and (plain is None or place in plain) and not same(words[place], new_words[place]):
+        if place in new_places and place in settled and not same(words[place], new_words[place]):
             value = ours[slice(*new_places[place])]
             source = source[:start] + value + source[end:]
     return source
+
+
+def _settled(now: str, ours: str) -> set[str]:
+    """Places at which a person's source takes our words: plain ones do, and markup that shows them already."""
+    words, places = in_typst(now)
+    new_words = in_typst(ours)[0]
+    return {place for place in words if place in places or same(words[place], new_words.get(place, ""))}
 
 
 def _trouble(text: str, folder: Path) -> str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from loradeck.tools.contracts import DeckDefaults, DeckSpec, Slide
+from loradeck.tools.contracts import DeckDefaults, DeckSpec, RenderResult, Slide
 from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.render_deck_visuals.typst_colours import in_words, theme_of
 from loradeck.tools.render_deck_visuals.typst_parts import Untidy, calls, literal, parts_of
@@ -74,6 +75,20 @@ def read_typst(path: Path) -> DeckSpec:
     slides = [_slide(title, name) for title, name in zip(found, names, strict=True)]
     title = _document_title(text) or found[0].words or path.stem
     return DeckSpec(title=title[:120], theme=theme, defaults=DeckDefaults(after=in_words(theme)), slides=slides)
+
+
+def proposed(path: Path) -> RenderResult:
+    """The answer to a Typst file given as the deck: the deck as a proposal, nothing drawn. Raises as `read_typst` does."""
+    deck = read_typst(path)
+    count = f"{len(deck.slides)} slide{'s' * (len(deck.slides) != 1)}"
+    return RenderResult(
+        summary=f"{path.name} has {count}; a visual is proposed for each, and nothing was drawn or changed. "
+        f"The prompts come from headings and first sentences and want your eye: say what is to be seen. Colours: "
+        f"{in_words(deck.theme)}.",
+        next_step="Better the prompts in proposal, then render_deck_visuals(deck=<proposal>, "
+        f'into={{"file": {json.dumps(str(path), ensure_ascii=False)}, "how": "images"}}).',
+        proposal=deck.model_dump(mode="json", exclude_none=True, exclude_defaults=True),
+    )
 
 
 def proposed_prompt(heading: str, body: str) -> str:

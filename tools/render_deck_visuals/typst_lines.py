@@ -21,6 +21,8 @@ MARK = " // loradeck"
 FUNCTIONS: dict[How, str] = {"images": "visual", "cards": r"visual_cards?", "backgrounds": "background"}
 ALIKE = 0.8
 """How much of two titles must agree (difflib's ratio) for one to be taken for the other."""
+SHOWN = 40
+"""Letters of a line by which a person finds a place within it."""
 HEAD = re.compile(r"(?:[ \t]*(?://[^\n]*)?\n)*")
 
 
@@ -33,9 +35,16 @@ class Addition:
     title: str | None
     opens: bool = False  # right behind an opening bracket
 
-    def number(self, text: str) -> int:
-        """Of the line behind which it goes, from 1; 0 for the very top."""
-        return text.count("\n", 0, self.at) + (self.title is not None)
+    def place(self, text: str) -> str:
+        """Where it goes, as a person finds it; lines count from 1."""
+        if self.title is None:
+            above = text.count("\n", 0, self.at)
+            return f"after line {above}" if above else "at the top"
+        number = text.count("\n", 0, self.at) + 1
+        line, rest = text[: self.at].rpartition("\n")[2], text[self.at :].partition("\n")[0]
+        if _blank(rest):
+            return f"after line {number} ({self.title})"
+        return f"in line {number} ({self.title}), on a line of its own right behind {line.strip()[-SHOWN:]!r}"
 
 
 def partners(pages: Sequence[Page], found: Sequence[Title]) -> dict[int, Title]:
@@ -98,11 +107,16 @@ def applied(text: str, added: Sequence[Addition]) -> str:
         line_rest, _, after = rest.partition("\n")
         if one.title is None:
             text = f"{before}{one.line}\n{rest}"
-        elif not line_rest.strip() or line_rest.strip().startswith(("//", "<")):
+        elif _blank(line_rest):
             text = f"{before}{line_rest}\n{_indent(before, one)}{one.line}\n{after}"
         else:
             text = f"{before}\n{_indent(before, one)}{one.line}\n{rest.lstrip(' ')}"
     return text
+
+
+def _blank(rest: str) -> bool:
+    """True where nothing that is set stands in the rest of a line: a label at most, or a comment."""
+    return not rest.strip() or rest.strip().startswith(("//", "<"))
 
 
 def _indent(before: str, one: Addition) -> str:

@@ -223,7 +223,7 @@ def test_a_person_s_copies_count_and_of_two_the_newest(made: Folder) -> None:
     assert made.render(deck()) == ["The heading of cover was changed in deck.typ: it is kept."]
     assert "// mine" in made.source
     assert (out / "deck.typ").read_text() == made.source
-    assert sorted(path.name for path in out.iterdir()) == ["deck.pptx", "deck.typ"]
+    assert sorted(path.name for path in out.glob("deck*")) == ["deck.pptx", "deck.typ"]
     made.typst(lambda text: text.replace('"In the copy"', '"Older"'))
     made.typst(lambda text: text.replace('"In the copy"', '"Newer"'), out)
     os.utime(made.root / "deck.typ", (1, 1))
@@ -231,6 +231,16 @@ def test_a_person_s_copies_count_and_of_two_the_newest(made: Folder) -> None:
     assert made.deck.slides[0].heading == "Newer"
     assert "Older" in (made.root / "words-kept.txt").read_text()
     assert any("deck-kept-1.typ" in words for words in told)
+
+
+def test_another_deck_s_copies_in_the_same_folder_are_not_taken_for_edits(made: Folder) -> None:
+    out = made.copies
+    assert out is not None
+    for name in ("deck.typ", "deck.pptx"):
+        (out / name).unlink()  # as output_folder lets a later deck replace what an earlier one left
+    Folder(made.root.parent / "second", deck(title="Another deck"), out)
+    made.render(deck())
+    assert made.deck.title == "The Bakery"
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 half a file", b"no zip at all"])

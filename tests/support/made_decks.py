@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from pptx.oxml.ns import qn
 from pptx.util import Pt
 
 from loradeck.tools.contracts import DeckSpec
+from loradeck.tools.render_deck_visuals import output_folder
 from loradeck.tools.render_deck_visuals.frames import keyed_panels
 from loradeck.tools.render_deck_visuals.kept_source import save_source
 from loradeck.tools.render_deck_visuals.kept_words import adopted, remember
@@ -44,7 +46,9 @@ class Folder:
         written.save(self.root / "deck.pptx", slides(self.deck))
         remember(self.deck, written)
         for name in ("deck.typ", "deck.pptx") if self.copies else ():
-            written.save(self.copies / name, (self.root / name).read_bytes())
+            data = (self.root / name).read_bytes()
+            written.save(self.copies / name, data)
+            output_folder.remember(self.copies, {name: hashlib.sha256(data).hexdigest()})
         return [*told, *written.kept]
 
     def typst(self, change: Callable[[str], str], folder: Path | None = None) -> None:

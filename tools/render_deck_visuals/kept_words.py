@@ -182,6 +182,7 @@ def edited(written: Written, copies: Path | None, names: Collection[str] = FILES
     for name in names:
         paths = [folder / name for folder in (written.folder, copies) if folder is not None]
         there = [path for path in paths if path.is_file() and written.knows(path) and not written.is_ours(path)]
+        there = [path for path in there if path.parent == written.folder or written.left_last(path)]
         yield from sorted(there, key=lambda path: -path.stat().st_mtime)
 
 

@@ -78,7 +78,7 @@ def read_typst(path: Path) -> DeckSpec:
 
 
 def proposed(path: Path) -> RenderResult:
-    """The answer to a Typst file given as the deck: a deck as a proposal, nothing drawn. Raises as `read_typst` does."""
+    """The answer to a Typst file given as the deck: a proposal, nothing drawn. Raises as `read_typst` does."""
     deck = read_typst(path)
     count = f"{len(deck.slides)} slide{'s' * (len(deck.slides) != 1)}"
     return RenderResult(

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from loradeck.state.files import sha256_file, told, write_bytes, write_json
+from loradeck.tools.render_deck_visuals.output_folder import left_in
 
 RECORD = ".written.json"
 
@@ -45,6 +46,7 @@ class Written:
     def take_over(self, path: Path) -> None:
         """A file that is as loradeck left it for another deck may be replaced."""
         self._known[str(path)] = sha256_file(path)
+
     def knows(self, path: Path) -> bool:
         """True for a file that loradeck wrote once, whoever changed it since."""
         return self._name(path) in self._known
@@ -52,6 +54,11 @@ class Written:
     def is_ours(self, path: Path) -> bool:
         """True for a file that is as loradeck left it."""
         return self.knows(path) and sha256_file(path) == self._known[self._name(path)]
+
+    def left_last(self, path: Path) -> bool:
+        """False for a copy in a person's folder that was replaced by one of another deck since."""
+        left = left_in(path.parent).get(path.name)
+        return left is None or left == self._known.get(self._name(path))
 
     def taken_in(self, path: Path, data: bytes) -> None:
         """What a person made of a file was taken over: while it holds these bytes, another may take its place."""

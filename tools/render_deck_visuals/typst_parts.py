@@ -18,6 +18,8 @@ STATEMENTS = frozenset(("let", "set", "show", "import", "include", "if", "for", 
 HASH = re.compile(r"#([A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*)")
 HEADING = re.compile(r"[ \t]*(=+)[ \t]+")
 NAMED = re.compile(r"\s*([A-Za-z_][\w-]*)\s*:")
+DULL = re.compile(r"[^\\\[\]`#/\n]+")
+"""Signs that mean nothing within a line of markup."""
 RAW = re.compile(r"(`{3,}|`).*?(?:\1|\Z)", re.DOTALL)
 
 
@@ -149,6 +151,9 @@ class _Reader:
         since = at
         fresh = "\n" not in closing  # at the start of a line, where headings stand
         while at < len(text) and not (closing and text[at] in closing):
+            if not fresh and (run := DULL.match(text, at)):
+                at = run.end()
+                continue
             found: Part | None = self._heading(at, closing) if fresh else None
             found = found or (self._call(at) if text[at] == "#" else None)
             if found is None:

@@ -42,7 +42,7 @@ def test_words_changed_in_typst_are_in_the_deck_and_so_in_powerpoint(made: Folde
         lambda text: (
             text.replace('"The cover"', '"My \\"own\\" cover"')
             .replace('"A film"', '"A feature film"')
-            .replace('"- A bullet"', '"- One", "- Two"')
+            .replace('"- A bullet"', '"- One",\n    "- Two"')
         )
     )
     assert made.render(deck()) == [

@@ -17,7 +17,8 @@ from loradeck.tools.render_deck_visuals import output_folder
 from loradeck.tools.render_deck_visuals.frames import keyed_panels
 from loradeck.tools.render_deck_visuals.kept_source import save_source
 from loradeck.tools.render_deck_visuals.kept_words import adopted, remember
-from loradeck.tools.render_deck_visuals.typeset import quoted
+from loradeck.tools.render_deck_visuals.pages import Page
+from loradeck.tools.render_deck_visuals.typeset import source_of
 from loradeck.tools.render_deck_visuals.written import Written
 
 MODULE = """\
@@ -78,14 +79,8 @@ class Folder:
 
 
 def source(deck: DeckSpec) -> str:
-    """deck.typ: words and order, one argument a line."""
-    lines = ['#import "loradeck.typ": *', "#show: deck.with(", f"  title: {quoted(deck.title)},"]
-    lines += [f"  subtitle: {quoted(deck.subtitle or '')},", ")", "", "#opening()", ""]
-    for slide in deck.slides:
-        body = "".join(f"{quoted(line)}, " for line in (slide.body or "").splitlines())
-        lines += ["#slide(", f"  {quoted(slide.name)},", f"  heading: {quoted(slide.heading or '')},"]
-        lines += [f"  body: ({body}),", ")", ""]
-    return "\n".join(lines)
+    """deck.typ as a render writes it."""
+    return source_of(deck, [Page(slide, ()) for slide in deck.slides])
 
 
 def slides(deck: DeckSpec) -> bytes:

@@ -411,7 +411,7 @@ def test_a_base_that_never_learned_to_look_at_references_names_those_that_did(ho
     request = DrawRequest("preview", (tiny.job(tmp_path / "a.png"),), references=(tmp_path / "r.png",))
     with pytest.raises(BadSpec, match=r"preview never learned .* draw on flux2-klein-4b, flux2-klein-9b or flux2-dev"):
         blind.draw(request, MemoryReporter())
-    assert set(TAKERS) <= full_size.BASES.keys()
+    assert set(TAKERS) <= full_size.KNOWN.keys()
 
 
 @pytest.mark.parametrize(

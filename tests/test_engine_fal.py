@@ -153,7 +153,7 @@ def test_a_trained_lora_draws_with_and_without_references(studio: Studio) -> Non
 
 
 def test_kontext_leans_on_references_without_a_lora(studio: Studio) -> None:
-    request = DrawRequest("flux1-dev", (studio.job("a", 128, 72),), references=(studio.picture("r", 32),))
+    request = DrawRequest("flux1-kontext", (studio.job("a", 128, 72),), references=(studio.picture("r", 32),))
     (picture,) = studio.engine.draw(request, studio.reporter).pictures
     (create,) = studio.service.creates
     assert (create.endpoint, create.input["aspect_ratio"]) == ("fal-ai/flux-pro/kontext/multi", "16:9")

@@ -153,7 +153,7 @@ def test_a_lora_that_was_not_trained_there_is_refused_before_it_is_sent(bench):
 
 
 def test_a_reference_is_leaned_on_by_kontext(bench):
-    request = DrawRequest("flux1-dev", (bench.job("one"),), references=(bench.picture("reference.png"),))
+    request = DrawRequest("flux1-kontext", (bench.job("one"),), references=(bench.picture("reference.png"),))
     assert len(bench.engine.draw(request, bench.reporter).pictures) == 1
     assert bench.service.creates[-1].endpoint == "black-forest-labs/flux-kontext-dev"
     assert str(bench.sent()["input_image"]).startswith(bench.service.base_url)

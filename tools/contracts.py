@@ -41,6 +41,8 @@ class TargetModel(StrEnum):
     Z_IMAGE_BASE = "z-image-base"
     PREVIEW = "preview"
     WAN_22 = "wan-2.2"
+    KONTEXT = "flux1-kontext"
+    """Draws with references, and is not trained here."""
 
 
 class SubjectKind(StrEnum):

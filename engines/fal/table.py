@@ -240,13 +240,14 @@ DRAWERS = (
         checked=CHECKED,
     ),
     DrawerRow(
-        base_model="flux1-dev",
-        # FLUX.1 Kontext: the base that leans on references. It has no LoRA, and takes its size as a ratio.
+        base_model="flux1-kontext",
+        # It has no LoRA, and takes its size as a ratio.
         endpoint="fal-ai/flux-pro/kontext/multi",
         fields={"prompt": "prompt", "seed": "seed", "guidance": "guidance_scale", "references": "image_urls"},
         size_style="aspect_ratio",
         ratios=RATIOS,
         fixed={**ONE_PICTURE, "enhance_prompt": False},
+        least_references=1,
         most_references=4,
         defaults={"guidance": 3.5},
         price=PriceRow(0.04, "image", worst=2.0),

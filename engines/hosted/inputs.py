@@ -56,7 +56,7 @@ def size(row: DrawerRow, width: int, height: int) -> dict[str, Any]:
 
 def takes(row: DrawerRow, loras: Sequence[LoraRef], references: int, by_itself: bool) -> bool:
     """Whether a row can draw with such LoRAs and so many references; `by_itself` where a model there has the LoRA."""
-    if references > row.most_references:
+    if not row.least_references <= references <= row.most_references:
         return False
     if not loras:
         return row.lora_style != "destination"
@@ -72,6 +72,12 @@ def why_not(rows: Sequence[DrawerRow], base_model: str, host: str, loras: int, r
         return refusal
     most_loras = max(row.most_loras for row in rows)
     most_references = max(row.most_references for row in rows)
+    least = min(row.least_references for row in rows)
+    if references < least:
+        return (
+            f"{host} draws on {base_model} with {least} to {most_references} references and not from words alone; "
+            "give references=[...], or use another base_model."
+        )
     return (
         f"{host} draws on {base_model} with {most_loras} LoRAs or {most_references} references at most, not with "
         f"{loras} LoRAs and {references} references in one picture; use fewer, or another engine."

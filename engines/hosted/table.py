@@ -94,6 +94,7 @@ class DrawerRow:
     most_side: int = 2048
     least_side: int = 64
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    least_references: int = 0
     most_references: int = 0
     defaults: Mapping[str, float] = field(default_factory=dict)
     """guidance and steps."""

@@ -9,4 +9,4 @@ from loradeck.engines.local.engine import LocalEngine
 
 def create() -> LocalEngine:
     """The engine with the shipped base and the full-size ones; the factory of the entry point."""
-    return LocalEngine({**shipped(), **full_size.full_size()}, known=full_size.BASES)
+    return LocalEngine({**shipped(), **full_size.full_size()}, known=full_size.KNOWN)

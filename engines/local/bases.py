@@ -62,7 +62,8 @@ class Base:
     `sizes` are the native picture sizes in pixels (width, height); `max_tokens` what prompts are padded to.
     `prior` gives pictures for preservation, the same every time. The transformer comes from `single_file` where there
     is one; `source` and `revision` tell where the weights are from, where they did not come with this package.
-    `most_references` is how many reference pictures it takes, where that is not what its family takes.
+    `most_references` is how many reference pictures it takes, where that is not what its family takes. One that does
+    not learn (`trains` is False) only draws.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Base:
     source: Source | None = None
     revision: str | None = None
     most_references: int | None = None
+    trains: bool = True
 
     @property
     def resolution(self) -> int:

@@ -72,7 +72,12 @@ class LocalEngine:
         """What it can do; answered without loading anything."""
         abilities: frozenset[Ability] = frozenset({"train", "draw"})
         infos = tuple(
-            BaseModelInfo(name, abilities, needs=self._needs(name), preview=name == "preview")
+            BaseModelInfo(
+                name,
+                abilities if self._shelf.trains(name) else frozenset({"draw"}),
+                needs=self._needs(name),
+                preview=name == "preview",
+            )
             for name in self._shelf.names
         )
         return Capabilities(abilities, infos, advanced=options.NAMES)
@@ -137,6 +142,9 @@ class LocalEngine:
         Raises BadSpec, BadWeights and NotInstalled where `train` would, before any work.
         """
         base = self._shelf.facts(spec.base_model)
+        if not base.trains:
+            able = ", ".join(name for name in self._shelf.names if self._shelf.trains(name))
+            raise BadSpec(f"The base {base.name} draws with references and is not trained; train one of {able}.")
         wrong = options.faults(spec.advanced) + _out_of_range(spec) + _wrong_side(spec, base)
         start = None if spec.warm_start is None else lora_header.read(spec.warm_start)
         if start is not None:

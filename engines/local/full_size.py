@@ -109,6 +109,9 @@ class _Model:
 
 
 FLUX1_DEV = _Model("flux1-dev", "flux1", "flux-1-dev/lora", 28, 3.5, guided=False, shift=FLUX_SHIFT, step=1.21)
+KONTEXT = _Model("flux1-kontext", "kontext", "flux-1-dev/lora", 28, 2.5, guided=False, shift=FLUX_SHIFT, step=2.84)
+"""References take as many tokens as the picture: by the FLOPs of FLUX.1's parts (see `costs`) a step takes 2.34 times
+as long."""
 FLUX2_DEV = _Model("flux2-dev", "flux2", "Flux.2-dev/lora", 28, 4.0, guided=False, shift=FLUX_SHIFT, step=4.45)
 KLEIN_4B = _Model("flux2-klein-4b", "klein", "Flux.2-klein-4b/lora", 50, 4.0, guided=True, shift=FLUX_SHIFT, step=0.56)
 KLEIN_9B = _Model("flux2-klein-9b", "klein", "Flux.2-klein-9b/lora", 50, 4.0, guided=True, shift=FLUX_SHIFT, step=1.20)
@@ -131,16 +134,23 @@ BASES: dict[str, Base] = {
         Z_IMAGE_BASE.base(Recipe(1330, 17, rank=16, alpha=16.0, learning_rate=5e-4)),
     )
 }
-"""What suits every full-size base, without its weights: for plans and defaults on a machine that lacks them."""
+"""What suits every full-size base that learns, without its weights: for plans and defaults on a machine that lacks
+them."""
+
+DRAWERS: dict[str, Base] = {"flux1-kontext": replace(KONTEXT.base(Recipe()), trains=False)}
+"""Bases that draw with references and are not trained; steps and guidance by the model's own page."""
+
+KNOWN: dict[str, Base] = BASES | DRAWERS
+"""All full-size bases."""
 
 
 def opened(name: str, places: Places | None = None) -> Base:
     """The base with its weights. Raises NotInstalled where they are not on this machine."""
-    base = BASES[name]
+    base = KNOWN[name]
     found = find(SOURCES[name], places or usual())
     return replace(base, weights=found.folder, single_file=found.single_file, revision=found.revision)
 
 
 def full_size(places: Places | None = None) -> dict[str, Callable[[], Base]]:
     """The full-size bases by name, each looked for when it is asked for."""
-    return {name: partial(opened, name, places) for name in BASES}
+    return {name: partial(opened, name, places) for name in KNOWN}

@@ -13,7 +13,7 @@ from loradeck.engines.errors import BadSpec
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.families import Family
 
-TAKERS = ("flux2-klein-4b", "flux2-klein-9b", "flux2-dev")
+TAKERS = ("flux2-klein-4b", "flux2-klein-9b", "flux2-dev", "flux1-kontext")
 """Bases that learned to look at references."""
 
 LEAST_SIDE = 64

@@ -47,6 +47,10 @@ class Shelf:
         """Those that come with the package."""
         return [name for name in self._bases if name not in self._known]
 
+    def trains(self, name: str) -> bool:
+        """Whether a base learns; those that come with the package do, and are not opened to tell."""
+        return name not in self._known or self._known[name].trains
+
     def facts(self, name: str) -> Base:
         """What is known of a base, its weights aside. Raises BadSpec for one that is not here."""
         return self._known[name] if name in self._known else self.open(name)

@@ -160,7 +160,7 @@ DRAWERS = (
         checked=CHECKED,
     ),
     DrawerRow(
-        base_model="flux1-dev",
+        base_model="flux1-kontext",
         endpoint="black-forest-labs/flux-kontext-dev",
         fields={
             "prompt": "prompt",
@@ -172,6 +172,7 @@ DRAWERS = (
         size_style="aspect_ratio",
         ratios=RATIOS,
         most_side=1536,
+        least_references=1,
         most_references=1,
         fixed={"output_format": "png", "go_fast": False},
         defaults={"guidance": 2.5, "steps": 28},

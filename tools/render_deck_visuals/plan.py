@@ -33,10 +33,11 @@ class Look:
 
 @dataclass(frozen=True)
 class Leaned:
-    """A reference picture that a deck keeps; `sha256` is of the file's bytes."""
+    """A reference picture that a deck keeps; `sha256` is of its bytes, `original` of the file it was cut out of."""
 
     name: str
     sha256: str
+    original: str | None = None
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def new_deck(args: RenderArgs, deck: DeckSpec, bench: Workbench) -> Wish:
     base = str(base_model or (looks[0].base_model if looks else "preview"))
     engine = drawing_engine(bench, _engine(args, deck), base)
     style = DeckStyle(engine=engine.name, base_model=base, loras=_by_id(looks), **_strokes(deck))
-    references, words = read_references(args.references, style.base_model)
+    references, words = read_references(args.references, style.base_model, cut_out=args.cut_out)
     wanted = wish(args.model_copy(update={"loras": None}), deck, style, references)
     wanted.told = [*told, *words]
     return wanted
@@ -54,7 +54,7 @@ def changed_deck(args: RenderArgs, record: DeckRecord, deck: DeckSpec | None, be
     engine = args.engine if args.engine != "auto" else news.pop("engine", None) or "auto"
     if base != style.base_model or engine != "auto":
         style = style.model_copy(update={"base_model": base, "engine": drawing_engine(bench, engine, base).name})
-    references, told = read_references(args.references, style.base_model)
+    references, told = read_references(args.references, style.base_model, cut_out=args.cut_out)
     wanted = wish(args, deck or before, style, references)
     for stroke, value in news.items():
         set_for_all(wanted, stroke, value)

@@ -18,7 +18,7 @@ from loradeck.tools.render_deck_visuals.gallery import find_deck
 from loradeck.tools.render_deck_visuals.output_folder import require_free
 from loradeck.tools.render_deck_visuals.plan import Look, Visual
 from loradeck.tools.render_deck_visuals.price import agreed_on, unfinished
-from loradeck.tools.render_deck_visuals.references import keep, require_taken
+from loradeck.tools.render_deck_visuals.references import hashes_of, keep, require_taken
 from loradeck.tools.render_deck_visuals.resolve import (
     changed_deck,
     deck_of,
@@ -137,7 +137,7 @@ def _must_not_leave(bench: Workbench, loras: dict[str, LoraRecord], missing: lis
     for brush in dict.fromkeys(visual.brush for visual in missing):
         engine = bench.engines.open(brush.engine)
         loras_must_not_leave(bench.store, engine, (loras[look.lora_id] for look in brush.looks))
-        files_must_not_leave(bench.store, engine, (one.sha256 for one in brush.references), "references")
+        files_must_not_leave(bench.store, engine, hashes_of(brush.references), "references")
 
 
 def _same_base(base: str, looks: dict[str, Look]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from loradeck.tools.contracts import Finding, Severity
 
 MOST_REFERENCES = {
-    "kontext": 4,
+    "flux1-kontext": 4,
     "flux2-dev": 10,
     "flux2-klein-4b": 10,
     "flux2-klein-9b": 10,
@@ -22,6 +22,11 @@ MOST_REFERENCES = {
 """How many references a model takes at most (rulebook, "References")."""
 FREE_OF_GROUND = frozenset({"vace"})
 """Models that want the subject with no ground at all."""
+ON_WHITE = (
+    "Give them again with cut_out=true, which draws from copies on plain white; or make such copies in a set with "
+    "curate_dataset(backgrounds={images, make})."
+)
+CUT_OUT = "Give pictures whose ground is transparent."
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,5 @@ def _not_clean(references: Sequence[Reference], model: str) -> Iterator[Finding]
             where=[one.name for one in busy],
             why=f"{len(busy)} of {len(references)} references have a background of their own, wanted {wanted}: "
             "what stands in a reference is drawn along, unlike in training, where backgrounds should vary.",
-            fix="Cut the subject out, or lay it on one plain colour: curate_dataset(backgrounds={images, make}) makes "
-            "such copies.",
+            fix=CUT_OUT if bare else ON_WHITE,
         )

@@ -93,6 +93,8 @@ TARGETS: dict[TargetModel, TargetRow] = {
     TargetModel.Z_IMAGE_BASE: TargetRow((20, 50), "Qwen3", (1000, 2000), (5e-4, 5e-4), None),
     TargetModel.PREVIEW: TargetRow((8, 35), "small Qwen3, 64 tokens", (100, 400), None, (8, 16)),
     TargetModel.WAN_22: TargetRow((80, 150), "UMT5", (800, 1500), (7e-4, 7e-4), None, files=2),
+    # Reads prompts as FLUX.1 does. No engine trains it; the steps are those of its sibling.
+    TargetModel.KONTEXT: TargetRow((30, 80), "T5 + CLIP", (1000, 2000), None, None),
 }
 
 

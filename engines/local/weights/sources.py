@@ -48,12 +48,16 @@ APACHE = Licence("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0", co
 
 
 FLUX1_DEV = "black-forest-labs/FLUX.1-dev"
+FLUX1_KONTEXT = "black-forest-labs/FLUX.1-Kontext-dev"
 FLUX2_DEV = "black-forest-labs/FLUX.2-dev"
 KLEIN_4B = "black-forest-labs/FLUX.2-klein-base-4B"
 KLEIN_9B = "black-forest-labs/FLUX.2-klein-base-9B"
 
 FLUX1_LICENCE = Licence(
     "FLUX.1 [dev] Non-Commercial License", f"{HUB}/{FLUX1_DEV}/blob/main/LICENSE.md", commercial=False
+)
+KONTEXT_LICENCE = Licence(
+    "FLUX.1 [dev] Non-Commercial License", f"{HUB}/{FLUX1_KONTEXT}/blob/main/LICENSE.md", commercial=False
 )
 FLUX2_LICENCE = Licence("FLUX [dev] Non-Commercial License", f"{HUB}/{FLUX2_DEV}", commercial=False)
 KLEIN_9B_LICENCE = Licence("FLUX Non-Commercial License", f"{HUB}/{KLEIN_9B}", commercial=False)
@@ -68,6 +72,14 @@ SOURCES: dict[str, Source] = {
             FLUX1_LICENCE,
             gated=True,
             gigabytes=33.7,  # transformer 23.8, T5 9.5, CLIP 0.25, VAE 0.17
+        ),
+        Source(
+            "flux1-kontext",
+            "FLUX.1 Kontext [dev]",
+            FLUX1_KONTEXT,
+            KONTEXT_LICENCE,
+            gated=True,
+            gigabytes=33.7,  # the parts of FLUX.1 [dev]
         ),
         Source(
             "flux2-dev",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 
@@ -32,7 +33,7 @@ from loradeck.tools.contracts import RunState
 from loradeck.tools.datasets import copy_path
 from loradeck.tools.errors import BadArgument, Refused
 from loradeck.tools.render_deck_visuals import cutting
-from loradeck.tools.render_deck_visuals.reference_sheet import clean_white, sheet, transparent
+from loradeck.tools.render_deck_visuals.reference_sheet import clean_white, sheet, sheets, transparent
 from loradeck.tools.workbench import Workbench
 
 KONTEXT = "flux1-kontext"
@@ -274,3 +275,14 @@ def test_a_sheet_of_transparent_views_is_transparent_between_them() -> None:
     page = sheet([Image.new("RGBA", (40, 40), (255, 0, 0, 255))] * 2, gap=4)
     assert (page.mode, page.getpixel((0, 0))[3], page.getpixel((20, 20))) == ("RGBA", 0, (255, 0, 0, 255))
     assert sheet([Image.new("RGBA", (40, 40)), Image.new("RGB", (40, 40))]).mode == "RGB"
+
+
+def test_the_views_of_a_slide_become_two_sheets_and_what_is_left_out_is_told(tmp_path: Path) -> None:
+    views = [near_white(tmp_path / "01_baker-front.png"), no_subject(tmp_path / "01_baker-back.png")]
+    made = sheets(views)
+    assert made.white is not None
+    assert made.clear is not None
+    assert [Image.open(BytesIO(content)).mode for content in (made.white, made.clear)] == ["RGB", "RGBA"]
+    (told,) = made.told
+    assert "the ground is not plain: 01_baker-back; render these again" in told
+    assert sheets(views[1:]).white is None

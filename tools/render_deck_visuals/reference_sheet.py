@@ -7,6 +7,7 @@ VACE wants none, for which there is the same with nothing behind the subject.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from math import ceil, sqrt
 from pathlib import Path
@@ -42,6 +43,37 @@ def transparent(path: Path) -> bytes | None:
     cut = on_ground(picture, mask, WHITE)
     cut.putalpha(mask)
     return _png(cut, texts)
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """The views that could be cleaned, as PNG files on white and with nothing behind them; None where there are none.
+
+    `told` are sentences on the views that were left out.
+    """
+
+    white: bytes | None
+    clear: bytes | None
+    told: list[str]
+
+
+def sheets(views: Sequence[Path]) -> Sheets:
+    """Both sheets from the files of a slide's views, in their order."""
+    cleaned = [(clean_white(path), transparent(path)) for path in views]
+    left = [path.stem for path, (white, _) in zip(views, cleaned, strict=True) if white is None]
+    told = []
+    if left:
+        told.append(
+            f"Left out of the reference sheet, since the ground is not plain: {', '.join(left)}; render these again, "
+            "with other seeds or 'isolated on a plain white background' in the prompt."
+        )
+    white, clear = (
+        [Image.open(BytesIO(content)) for content in column if content is not None]
+        for column in ([white for white, _ in cleaned], [clear for _, clear in cleaned])
+    )
+    if not white:
+        return Sheets(None, None, told)
+    return Sheets(_png(sheet(white), {}), _png(sheet(clear), {}), told)
 
 
 def sheet(pictures: Sequence[Image.Image], *, columns: int | None = None, gap: int = GAP) -> Image.Image:

@@ -7,6 +7,7 @@ nothing is ever fetched behind a person's back.
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -46,8 +47,6 @@ def rembg_is_ready() -> bool:
 def _by_rembg(picture: Image.Image) -> Image.Image | None:
     """The mask that rembg finds; None where it finds nothing, or nothing but subject."""
     os.environ.setdefault("MODEL_CHECKSUM_DISABLED", "1")  # a file of another build would be fetched anew otherwise
-    import rembg
-
+    rembg = import_module("rembg")
     mask: Image.Image = rembg.remove(picture, session=rembg.new_session(MODEL), only_mask=True).convert("L")
-    low, high = mask.getextrema()
-    return mask if low < high else None
+    return mask if len(mask.getcolors() or ()) > 1 else None

@@ -39,7 +39,7 @@ def read_references(
     files = [Path(path).expanduser() for path in paths]
     uprights = [_opened(path) for path in files]
     judged = list(map(_judged, files, uprights))
-    read, words = dict(map(_kept, files)), []
+    read, words = dict(map(_kept, files)), list[str]()
     if cut_out:
         judged, read, words = _cut(files, uprights, judged)
     findings = judge_references(judged, base)

@@ -212,9 +212,8 @@ def long_pdf(folder: Path) -> None:
         times.append((seconds, time.process_time() - start))
     size = (folder / "0" / "deck.pdf").stat().st_size / 1e6
     clock, processor = (_told([one[part] for one in times]) for part in (0, 1))
-    print(
-        f"\n{PAGES} pages with a picture each, {size:.1f} MB: {clock} s (goal {SECONDS_A_PDF}), of processor {processor}"
-    )
+    what = f"{PAGES} pages with a picture each, {size:.1f} MB"
+    print(f"\n{what}: {clock} s (goal {SECONDS_A_PDF}), of processor {processor}")
 
 
 def _trained(folder: Path) -> Path:

@@ -60,7 +60,8 @@ def test_a_deck_leaves_named_pictures_a_contact_sheet_typst_and_a_pdf_with_a_pag
     assert result.state == RunState.SUCCEEDED
     assert sorted(bytes_of(where)) == ["01_cover.png", "02_story.png", "03_closing.png"]
     assert Image.open(where / "01_cover.png").size == (320, 180)
-    assert {file.kind for file in result.files} == {"visual", "contact_sheet", "typst", "pdf"}
+    documents = {"typst", "typst_module", "pdf", "pptx", "parity"}
+    assert {file.kind for file in result.files} == {"visual", "contact_sheet", *documents}
     assert all(Path(file.path).stat().st_size == file.bytes for file in result.files)
     assert len(PdfReader(where / "deck.pdf").pages) == 4
     assert all(row.fresh for row in result.visuals)

@@ -11,10 +11,12 @@ from pathlib import Path
 from loradeck.engines.base import DrawJob, DrawRequest, LoraRef
 from loradeck.state.files import told
 from loradeck.state.records import DeckRecord, VisualRecord
-from loradeck.tools.contracts import DeckSpec, RenderResult
+from loradeck.tools.contracts import DeckSpec, IntoTypst, RenderResult
 from loradeck.tools.errors import NotFound
 from loradeck.tools.library import find_lora
 from loradeck.tools.render_deck_visuals import gallery, stale
+from loradeck.tools.render_deck_visuals.into_typst import into
+from loradeck.tools.render_deck_visuals.kept_words import adopted, remember
 from loradeck.tools.render_deck_visuals.plan import Visual, groups
 from loradeck.tools.render_deck_visuals.publish import copied, publish
 from loradeck.tools.render_deck_visuals.references import kept_at
@@ -38,17 +40,32 @@ def run(job: Job) -> RenderResult:
         patiently(partial(gallery.show_recipe, job.store, deck_id, visual.slide, visual.recipe))
     job.reporter.progress(len(visuals), len(visuals), "setting the deck")
     written = Written(job.store.workspace.deck(deck_id))
-    files, words = publish(job.store, deck, deck_id, spec["formats"], written)
-    if spec["output_dir"]:
-        words.append(copied(files, Path(spec["output_dir"]), written, remembered=spec.get("remembered", False)))
+    copies = Path(spec["output_dir"]) if spec["output_dir"] else None
+    deck, kept = _with_own_words(job, deck, written, copies)
     wanted = {visual.recipe for visual in visuals}
     rows = patiently(lambda: looked_at(job.store, deck, deck_id, wanted, fresh))
+    made = publish(job.store, deck, deck_id, spec["formats"], written, rows, copies)
+    words = [*made.told]
+    if spec.get("into"):
+        words += into(IntoTypst.model_validate(spec["into"]), made.pages, written)
+    remember(deck, written)
+    if copies is not None:
+        words.append(copied(made.files, copies, written, remembered=spec.get("remembered", False)))
     outdated = stale.stale(job.store, gallery.shown(job.store, deck_id))
     rows = [row.model_copy(update={"stale": row.picked and row.slide in outdated}) for row in rows]
-    words = [*spec["told"], *warned, *stale.told(deck_id, outdated), *words, *written.kept]
+    words = [*spec["told"], *warned, *kept, *stale.told(deck_id, outdated), *words, *written.kept]
     bare = bool(visuals) and not any(visual.brush.looks for visual in visuals)
-    result = answer(deck, deck_id, rows, files, words, bare=bare, preview=spec["preview"])
+    result = answer(deck, deck_id, rows, made.files, words, bare=bare, preview=spec["preview"])
     return result.model_copy(update={"run_id": job.run.id})
+
+
+def _with_own_words(job: Job, deck: DeckSpec, written: Written, copies: Path | None) -> tuple[DeckSpec, list[str]]:
+    """The deck with the words that a person changed in its files, and what is told of them."""
+    changed, told = adopted(deck, written, copies, job.run.spec.get("asked", []))
+    if changed != deck:
+        values = {"title": changed.title, "spec": changed.model_dump(mode="json")}
+        patiently(lambda: job.store.change(DeckRecord, str(job.run.deck_id), **values))
+    return changed, told
 
 
 def _draw(job: Job, deck_id: str, visuals: list[Visual]) -> tuple[set[str], list[str]]:

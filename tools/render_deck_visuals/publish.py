@@ -4,45 +4,109 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from loradeck.state.errors import FileInUse, StateError
 from loradeck.state.store import Store
-from loradeck.tools.contracts import Artefact, DeckSpec
+from loradeck.tools.contracts import Artefact, DeckSpec, VisualRow
 from loradeck.tools.pictures.canvas import png
 from loradeck.tools.pictures.sheet import Shape, Tile, contact_sheet
 from loradeck.tools.render_deck_visuals import gallery, output_folder
 from loradeck.tools.render_deck_visuals.frames import frames_of
 from loradeck.tools.render_deck_visuals.pages import Page, PagePicture
+from loradeck.tools.render_deck_visuals.reference_sheet import sheets
+from loradeck.tools.render_deck_visuals.report import flags, foot
 from loradeck.tools.render_deck_visuals.written import Written
 
 SHEET = Shape(columns=3, cell=(480, 270), gap=20, text=18)
 
 
-def publish(
-    store: Store, deck: DeckSpec, deck_id: str, formats: Sequence[str], written: Written
-) -> tuple[list[Artefact], list[str]]:
-    """Write what the deck's folder holds, in the slides' order; returns the files and sentences on what is not right.
+@dataclass(frozen=True)
+class Published:
+    """A deck's files and pages, and sentences on what is not right."""
 
-    A file that would stay the same is not touched.
+    files: list[Artefact]
+    pages: list[Page]
+    told: list[str]
+
+
+def publish(
+    store: Store,
+    deck: DeckSpec,
+    deck_id: str,
+    formats: Sequence[str],
+    written: Written,
+    rows: Sequence[VisualRow],
+    copies: Path | None = None,
+) -> Published:
+    """Write what the deck's folder holds, in the slides' order. A file that would stay the same is not touched.
+
+    What the `rows` say of pictures stands on the contact sheet. `copies` is the folder that the files are copied to,
+    where a person may have changed deck.typ.
     """
+    pages = _pages(store, deck, deck_id, written)
+    if not pages:
+        return Published([], [], [])
+    pictures = [picture for page in pages for picture in page.pictures]
+    files = [_artefact("visual", picture.path) for picture in pictures]
+    files.append(_sheet(deck, deck_id, pictures, rows, written))
+    sheets, told = _reference_sheets(deck, pages, written)
+    files += sheets
+    if {"typst", "pdf", "pptx"} & set(formats):
+        documents, words = _documents(deck, pages, written, copies, with_pptx="pptx" in formats)
+        files += documents
+        told += words
+    return Published(files, pages, told)
+
+
+def _sheet(
+    deck: DeckSpec, deck_id: str, pictures: Sequence[PagePicture], rows: Sequence[VisualRow], written: Written
+) -> Artefact:
+    """The contact sheet, with what a machine found wrong and the next call."""
+    flagged = flags(rows)
+    tiles = [Tile(one.path, None, one.path.stem, flag=flagged.get(one.key, "")) for one in pictures]
+    path = written.folder / "contact_sheet.png"
+    written.save(path, png(contact_sheet(tiles, title=deck.title, foot=foot(deck_id, rows), shape=SHEET)))
+    return _artefact("contact_sheet", path)
+
+
+def _reference_sheets(deck: DeckSpec, pages: Sequence[Page], written: Written) -> tuple[list[Artefact], list[str]]:
+    """The views of each reference sheet as one picture, on white and with nothing behind them."""
+    files: list[Artefact] = []
+    told: list[str] = []
+    names = [slide.name for slide in deck.slides]
+    for page in pages:
+        if page.slide.layout != "reference_sheet":
+            continue
+        made = sheets([picture.path for picture in page.pictures])
+        told += made.told
+        stem = f"{1 + names.index(page.slide.name):02}_{page.slide.name}_sheet"
+        for name, content in ((f"{stem}.png", made.white), (f"{stem}_clear.png", made.clear)):
+            if content is not None:
+                written.save(written.folder / name, content)
+                files.append(_artefact("reference_sheet", written.folder / name))
+    return files, told
+
+
+def _documents(
+    deck: DeckSpec, pages: Sequence[Page], written: Written, copies: Path | None, *, with_pptx: bool
+) -> tuple[list[Artefact], list[str]]:
+    """The Typst source, its PDF, and from the same layout the PowerPoint file with the report on how they agree."""
     from loradeck.tools.render_deck_visuals.typeset import compile_deck
 
     folder = written.folder
-    pages = _pages(store, deck, deck_id, written)
-    if not pages:
-        return [], []
-    pictures = [picture for page in pages for picture in page.pictures]
-    files = [_artefact("visual", picture.path) for picture in pictures]
-    tiles = [Tile(picture.path, None, picture.path.stem) for picture in pictures]
-    written.save(folder / "contact_sheet.png", png(contact_sheet(tiles, title=deck.title, shape=SHEET)))
-    files.append(_artefact("contact_sheet", folder / "contact_sheet.png"))
-    told: list[str] = []
-    if {"typst", "pdf"} & set(formats):
-        told = list(compile_deck(deck, pages, written).told)
-        files += [_artefact("typst", folder / "deck.typ"), _artefact("typst_module", folder / "loradeck.typ")]
-        files.append(_artefact("pdf", folder / "deck.pdf"))
-    return files, told
+    made = compile_deck(deck, pages, written, copies)
+    named = [("typst", "deck.typ"), ("typst_module", "loradeck.typ"), ("pdf", "deck.pdf")]
+    told = list(made.told)
+    if with_pptx:
+        from loradeck.tools.render_deck_visuals.parity import write_parity
+        from loradeck.tools.render_deck_visuals.powerpoint import write_pptx
+
+        write_pptx(deck, pages, made.placed, written)
+        told.append(write_parity(made.placed, written))
+        named += [("pptx", "deck.pptx"), ("parity", "parity.json")]
+    return [_artefact(kind, folder / name) for kind, name in named], told
 
 
 def _pages(store: Store, deck: DeckSpec, deck_id: str, written: Written) -> list[Page]:

@@ -44,7 +44,15 @@ def handle(args: RenderArgs, bench: Workbench) -> RenderResult:
     """Plan what is missing, store the deck, start a run, wait a while. Raises ToolFault children."""
     if args.deck is None and args.deck_id is None:
         raise BadArgument("Give deck (a new one) or deck_id (to change one); check_status lists the decks.")
+    if args.into is not None:
+        from loradeck.tools.render_deck_visuals.into_typst import check_into
+
+        check_into(args.into)
     store, source = bench.store, source_of(args.deck)
+    if source is not None and source.lower().endswith(".typ"):
+        from loradeck.tools.render_deck_visuals.typst_deck import proposed
+
+        return proposed(Path(source))
     deck = deck_of(args.deck, store) if args.deck is not None else None
     record = find_deck(store, args.deck_id) if args.deck_id is not None else made_from(args, source, store)
     if record is not None:
@@ -174,6 +182,13 @@ def _spec(args: RenderArgs, bench: Workbench, wanted: Wish, planned: list[Visual
         "output_dir": wanted.output_dir,
         "remembered": args.output_dir is None,
         "told": wanted.told,
+        "asked": [
+            f"{edit.slide}/{box}"
+            for edit in args.edits
+            for box in ("heading", "body")
+            if getattr(edit, box) is not None
+        ],
+        "into": args.into.model_dump(mode="json") if args.into is not None else None,
         "preview": base is not None and base.preview,
     }
 
@@ -238,13 +253,13 @@ TOOL = ToolSpec(
     name="render_deck_visuals",
     title="Render a deck's visuals",
     description=(
-        "Draw the pictures of a deck with a trained LoRA and set them as PNG, contact sheet, Typst source and PDF. "
-        "New deck: deck = {title, theme, slides: [{name, prompt, heading, body, layout}]} or the path of such a .json "
-        "or .yaml file. Change one: deck_id with only=[slide] and edits=[{slide, add: 'bright daylight', "
-        "guidance: 2.5}]; nothing else is drawn again. only without edits draws that slide with a new seed. "
-        "takes=4 draws variants, pick=[{slide, take}] chooses. A missing trigger is put in front and told; without "
-        "loras the active or newest one is used. Writes files in the workspace and output_dir; poll check_status "
-        "when it outlasts 20 s. To look at the result use view_images(of=deck_id, what='deck')."
+        "Draw the pictures of a deck with trained LoRAs and set them as PNG, contact sheet, Typst, PDF and PowerPoint. "
+        "New deck: deck = the deck or the path of its file; the same file again goes on with its deck. A .typ file "
+        "answers with a proposal; a .png that loradeck drew is drawn again. Change one: deck_id with only=[slide] and "
+        "edits=[{slide, add: 'bright daylight', guidance: 2.5}]; nothing else is drawn again. only without edits draws "
+        "that slide with a new seed. takes=4 draws variants, pick=[{slide, take}] chooses. A missing trigger is put in "
+        "front and told. Writes files in the workspace and output_dir; poll check_status when it outlasts 20 s. To "
+        "look at the result use view_images(of=deck_id, what='deck')."
     ),
     args=RenderArgs,
     result=RenderResult,

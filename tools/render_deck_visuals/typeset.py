@@ -22,6 +22,7 @@ from loradeck.tools.errors import Refused
 from loradeck.tools.pictures.canvas import FONTS
 from loradeck.tools.render_deck_visuals import measure
 from loradeck.tools.render_deck_visuals.frames import RATIOS
+from loradeck.tools.render_deck_visuals.kept_source import save_source
 from loradeck.tools.render_deck_visuals.pages import PAGE_HEIGHT, Compiled, Page, Paragraph, Placed
 from loradeck.tools.render_deck_visuals.written import Written
 
@@ -39,11 +40,14 @@ CARD = 0.06
 BEYOND_SHIPPED = re.compile(r"[^\u0000-\u052f\u1e00-\u1fff\u2000-\u22ff\u2500-\u25ff\ufeff]")
 
 
-def compile_deck(deck: DeckSpec, pages: Sequence[Page], written: Written) -> Compiled:
-    """Write deck.typ, loradeck.typ and deck.pdf into the deck's folder. Raises Refused where a page cannot be set."""
+def compile_deck(deck: DeckSpec, pages: Sequence[Page], written: Written, copies: Path | None = None) -> Compiled:
+    """Write deck.typ, loradeck.typ and deck.pdf into the deck's folder. Raises Refused where a page cannot be set.
+
+    What a person changed in deck.typ, there or in the folder of `copies`, goes on (`kept_source`).
+    """
     folder = written.folder
     written.save(folder / "loradeck.typ", module_of(deck, pages).encode())
-    written.save(folder / "deck.typ", source_of(deck, pages).encode())
+    kept = save_source(written, source_of(deck, pages), copies)
     foreign = BEYOND_SHIPPED.search(_words(deck)) is not None
     own_fonts = bool(deck.theme.font or deck.theme.heading_font or foreign)
     try:
@@ -52,11 +56,12 @@ def compile_deck(deck: DeckSpec, pages: Sequence[Page], written: Written) -> Com
         )
         pdf = compiler.compile(format="pdf")
         told = json.loads(compiler.query("<placed>", field="value"))
-    except typst.TypstError as error:
-        raise Refused(f"The deck's pages could not be set ({error.message}); change the slide it names.") from None
+    except (typst.TypstError, RuntimeError) as error:  # a query that fails raises the latter
+        why = getattr(error, "message", str(error))
+        raise Refused(f"The deck's pages could not be set ({why}); change the slide it names.") from None
     written.save(folder / "deck.pdf", cast(bytes, pdf))
     placed = tuple(_placed(told))
-    return Compiled(placed, (*_told_fonts(deck.theme, foreign), *_cramped(placed)))
+    return Compiled(placed, (*kept, *_told_fonts(deck.theme, foreign), *_cramped(placed)))
 
 
 def source_of(deck: DeckSpec, pages: Sequence[Page]) -> str:

@@ -18,7 +18,6 @@ from support.datasets import ready_dataset
 from support.decks import deck, render
 from support.images import picture, save
 from support.painter import Painter, bench
-from support.pictures import DATA
 from support.reporter import MemoryReporter
 
 from loradeck.engines.base import DrawRequest
@@ -157,12 +156,9 @@ def test_cut_out_hands_over_copies_on_white_and_leaves_the_files(
 def test_what_cannot_be_cut_out_is_refused_with_what_to_install_before_anything_is_drawn(
     work: Workbench, painter: Painter, tmp_path: Path
 ) -> None:
-    head = DATA / "head_yaw" / "lowkey_y+000.jpg"
-    for path in (no_subject(tmp_path / "busy.png"), head):
-        if cutting.ground_of(Image.open(path).convert("RGB")).plain:
-            continue
-        with pytest.raises(Refused, match=rf"cut_out cannot tell the subject of {path.name}.*pip install 'rembg"):
-            render(work, deck=deck(), loras=[], base_model=KONTEXT, references=[str(path)], cut_out=True)
+    path = no_subject(tmp_path / "busy.png")
+    with pytest.raises(Refused, match=r"cut_out cannot tell the subject of busy.png .*pip install 'rembg"):
+        render(work, deck=deck(), loras=[], base_model=KONTEXT, references=[str(path)], cut_out=True)
     with pytest.raises(BadArgument, match=r"give them with references=\[\.\.\.\] in this call"):
         render(work, deck=deck(), loras=[], base_model=KONTEXT, cut_out=True)
     assert painter.requests == []

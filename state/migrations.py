@@ -166,3 +166,13 @@ def m005_news(db: Database) -> None:
         "create table news (provider text not null, provider_id text not null, mark text not null, "
         "received_at text not null, primary key (provider, provider_id))"
     )
+
+
+@migrations()
+def m006_picks(db: Database) -> None:
+    """Which picture of a comparison's row somebody found best; without a seed it is said of the whole row."""
+    db.execute(
+        "create table picks (run_id text not null references runs(id), prompt integer not null, seed integer, "
+        "variant text not null, by text not null, created_at text not null)"
+    )
+    db.execute("create index picks_by_run on picks (run_id)")

@@ -319,3 +319,19 @@ class NewsRecord:
     provider_id: str
     mark: str
     received_at: str
+
+
+@dataclass(frozen=True)
+class PickRecord:
+    """Somebody's choice in a comparison: the best variant of a prompt's row (from 1), of one seed or of all.
+
+    `by` is "person" or "assistant".
+    """
+
+    table: ClassVar[str] = "picks"
+    run_id: str
+    prompt: int
+    variant: str
+    by: str
+    seed: int | None = None
+    created_at: str = ""

@@ -34,6 +34,7 @@ JOBS = {
     RunKind.CANDIDATES: "generate_candidates",
     RunKind.IMPORT: "manage_loras",
     RunKind.EXPORT: "manage_loras",
+    RunKind.COMPARE: "compare_renders",
 }
 
 

@@ -36,6 +36,8 @@ def resume_call(run: RunRecord) -> str:
     """The call that makes a run go on from where it was."""
     if run.kind == RunKind.TRAIN:
         return f'start_training(resume="{run.id}")'
+    if run.kind == RunKind.COMPARE:
+        return f'compare_renders(run_id="{run.id}")'
     if run.deck_id:
         return f'render_deck_visuals(deck_id="{run.deck_id}")'
     if run.kind in {RunKind.IMPORT, RunKind.EXPORT}:

@@ -9,7 +9,7 @@ from loradeck.state.records import DatasetRecord, DeckRecord, ImageRecord, LoraR
 from loradeck.state.store import Store
 from loradeck.tools.contracts import RunKind, ViewArgs
 from loradeck.tools.datasets import find_dataset
-from loradeck.tools.errors import BadArgument, NotYet
+from loradeck.tools.errors import BadArgument
 from loradeck.tools.library import find_lora
 from loradeck.tools.names import Finder, Thing, find_thing, namesakes
 from loradeck.tools.render_deck_visuals.gallery import find_deck
@@ -22,11 +22,16 @@ def _training(store: Store, ref: str) -> RunRecord:
     return find_run(store, ref, RunKind.TRAIN)
 
 
+def _comparison(store: Store, ref: str) -> RunRecord:
+    return find_run(store, ref, RunKind.COMPARE)
+
+
 FIRST: dict[str, Sequence[Finder]] = {
     "image": (find_dataset, find_deck),
     "samples": (_training, find_lora),
     "loss": (_training, find_lora),
     "deck": (find_deck,),
+    "compare": (_comparison,),
 }
 """Kinds that have a view: a name that several things bear means one of these."""
 MOST_NAMESAKES = 5
@@ -35,7 +40,7 @@ MEANT = {DatasetRecord: "sheet", RunRecord: "samples", DeckRecord: "deck"}
 
 
 def handle(args: ViewArgs, bench: Workbench) -> Pictures:
-    """Find the thing, and show it. Raises NotFound, BadArgument or NotYet."""
+    """Find the thing, and show it. Raises NotFound or BadArgument."""
     args = _single(bench.store, args)
     thing = find_thing(bench.store, args.of, FIRST.get(args.what, ()))
     shown = _shown(args, bench, thing)
@@ -46,14 +51,16 @@ def handle(args: ViewArgs, bench: Workbench) -> Pictures:
 
 
 def _shown(args: ViewArgs, bench: Workbench, thing: Thing) -> Pictures:
-    """The view of a thing. Raises NotFound, BadArgument or NotYet."""
+    """The view of a thing. Raises NotFound or BadArgument."""
     if isinstance(thing, LoraRecord):
         thing = _training_of(bench.store, thing)
     what = MEANT[type(thing)] if args.what == "sheet" else args.what
+    if isinstance(thing, RunRecord) and thing.kind == RunKind.COMPARE and what in {"samples", "compare"}:
+        from loradeck.tools.view_images.compare import show_compare
+
+        return show_compare(bench.store, thing, args.page)
     if what == "compare":
-        raise NotYet(
-            "Comparison grids come with compare_renders; view_images(of=<deck>, what='deck') shows renders today."
-        )
+        raise BadArgument("compare is the view of a comparison: give the run_id that compare_renders answered.")
     if isinstance(thing, DatasetRecord):
         from loradeck.tools.view_images.dataset import show_dataset
 
@@ -93,7 +100,8 @@ TOOL = ToolSpec(
         "Show pictures of a dataset, run, LoRA or deck as thumbnails; it answers with pictures and one line, no "
         "structure. what=sheet: numbered contact sheet of a dataset, 50 images a page, with the code that "
         "write_captions takes as sheet_code. what=image with image_ids: single images, large. what=samples or loss: "
-        "how a training goes. what=deck: a deck's contact sheet, or single slides with image_ids=[slide]. "
+        "how a training goes. what=compare: a comparison's grid. "
+        "what=deck: a deck's contact sheet, or single slides with image_ids=[slide]. "
         "what=coverage: what the kept images show now, as a heat map of angle and expression and bars beside the "
         "wanted shares. Full files are at the paths that the other tools answer."
     ),

@@ -1,0 +1,177 @@
+"""The arithmetic of a comparison: leak, win rates, break-even, the cells drawn, a table that runs no formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loradeck.state.records import PickRecord
+from loradeck.tools.appearance.eye import Seen
+from loradeck.tools.compare_renders import measures
+from loradeck.tools.compare_renders.break_even import Training, against
+from loradeck.tools.compare_renders.measured import PictureRow, as_csv
+from loradeck.tools.compare_renders.measures import Sight, Triple
+from loradeck.tools.compare_renders.picks import Tally, verdicts, wilson, wins
+from loradeck.tools.compare_renders.plan import Cell, Column, Plan, Role, Row, without
+from loradeck.tools.contracts import Compared
+from loradeck.tools.render_deck_visuals.plan import Brush, Look
+
+
+class Line:
+    """An eye for pictures that are a number between 0 and 1: the number is the file's stem, the look is at 1."""
+
+    name = "a line"
+
+    def see(self, path: Path) -> Seen:
+        return Seen(np.array([float(path.stem.replace("_", "."))], dtype=np.float32), np.zeros(0, dtype=np.float32))
+
+    def alike(self, one: Seen, other: Seen) -> float:
+        return 1.0 - abs(float(one.look[0]) - float(other.look[0]))
+
+    def distances(self, seen: Seen, others: list[Seen]) -> np.ndarray:
+        return np.array([1 - self.alike(seen, one) for one in others], dtype=np.float32)
+
+    def closeness(self, seen: Seen, look: list[Seen]) -> float:
+        return self.alike(seen, look[0])
+
+
+def at(value: float) -> Path:
+    return Path(f"{value}".replace(".", "_"))
+
+
+def column(label: str, trigger: str | None = "zorbik", base: str = "preview", looks: bool = True) -> Column:
+    look = Look("lora_a", "s" * 64, base, 1.0, trigger)
+    return Column(label, Brush("local", base, looks=(look,) if looks else ()))
+
+
+def plan(*columns: Column, rows: int = 4, seeds: tuple[int, ...] = (7, 8)) -> Plan:
+    return Plan(tuple(Row(f"a house {number}", seeds, 64, 64) for number in range(1, rows + 1)), columns)
+
+
+# --------------------------------------------------------------------------- measures
+
+
+@pytest.mark.parametrize(("unmarked", "share"), [(0.2, 0.0), (0.5, 0.5), (0.8, 1.0), (0.95, 1.0), (0.1, 0.0)])
+def test_leak_is_the_share_of_the_way_from_the_base_to_the_look_that_comes_without_the_trigger(
+    unmarked: float, share: float
+) -> None:
+    triples = [Triple(at(0.2), at(unmarked), at(0.8))]
+    assert measures.leak(Sight(Line()), triples, [at(1.0)]) == pytest.approx(share, abs=1e-6)
+
+
+def test_leak_without_a_known_look_goes_by_likeness_to_the_two_ends() -> None:
+    triples = [Triple(at(0.2), at(0.35), at(0.8))]
+    assert measures.leak(Sight(Line()), triples, []) == pytest.approx(0.25, abs=1e-6)
+
+
+def test_leak_is_not_told_where_the_trigger_itself_brings_nothing_or_nothing_was_drawn() -> None:
+    assert measures.leak(Sight(Line()), [Triple(at(0.5), at(0.5), at(0.51))], [at(1.0)]) is None
+    assert measures.leak(Sight(Line()), [], [at(1.0)]) is None
+
+
+def test_consistency_compares_prompts_and_diversity_compares_seeds() -> None:
+    made = plan(column("a"), rows=2)
+    values = {(1, 7): 0.1, (1, 8): 0.5, (2, 7): 0.3, (2, 8): 0.5}
+    there = {Cell(0, row, seed, ""): at(value) for (row, seed), value in values.items()}
+    assert measures.consistency(Sight(Line()), made, there) == pytest.approx((0.8 + 1.0) / 2, abs=1e-6)
+    assert measures.diversity(Sight(Line()), there) == pytest.approx((0.4 + 0.2) / 2, abs=1e-6)
+    one = dict(list(there.items())[:1])
+    assert measures.consistency(Sight(Line()), made, one) is measures.diversity(Sight(Line()), one) is None
+
+
+# --------------------------------------------------------------------------- what is drawn
+
+
+def test_leak_cells_are_three_prompts_without_the_trigger_and_the_base_alone_once_a_base() -> None:
+    made = plan(column("strong"), column("weak"))
+    extra = [cell for cell in made.cells if cell.role != Role.ASKED]
+    assert len(made.asked) == 16
+    assert [cell.role for cell in extra].count(Role.UNMARKED) == 6
+    assert [cell.role for cell in extra].count(Role.BASE) == 3, "both variants share their base's pictures"
+    assert {cell.prompt for cell in extra} == {"a house 1", "a house 2", "a house 3"}
+    assert {cell.seed for cell in extra} == {7}
+    assert all(made.base_of(cell) in extra for cell in extra if cell.role == Role.UNMARKED)
+    assert len({made.stem(cell) for cell in made.cells}) == len(made.cells)
+
+
+def test_the_base_is_not_drawn_again_where_it_is_a_variant_and_nothing_is_where_no_trigger_calls() -> None:
+    made = plan(column("lora"), column("base alone", looks=False))
+    assert [cell.role for cell in made.cells if cell.role != Role.ASKED] == [Role.UNMARKED] * 3
+    bases = [made.base_of(cell) for cell in made.cells if cell.role == Role.UNMARKED]
+    assert all(cell is not None and cell.column == 1 for cell in bases)
+    assert plan(column("a", None), column("b", None)).cells == plan(column("a", None), column("b", None)).asked
+
+
+def test_pictures_of_one_base_are_drawn_one_after_the_other() -> None:
+    made = plan(column("a"), column("b", base="flux2-klein-4b"), column("c"))
+    bases = [made.columns[group[0].column].brush.base_model for group in made.groups(made.cells)]
+    assert bases == sorted(bases, key=bases.index)
+    assert Plan.from_json(made.to_json()) == made
+
+
+def test_the_trigger_is_taken_out_with_what_it_leaves_behind() -> None:
+    assert without("zorbik, a house", ["zorbik"]) == "a house"
+    assert without("A house in ZORBIK, by night", ["zorbik"]) == "A house in, by night"
+    assert without("zorbiks, a house", ["zorbik"]) == "zorbiks, a house"
+
+
+# --------------------------------------------------------------------------- picks
+
+
+def test_the_win_rate_has_the_range_of_wilson() -> None:
+    assert str(Tally(6, 9)) == "6 of 9, 67% (35-88%)"
+    assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)  # as in Wilson's own form, no continuity correction
+    assert wilson(10, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
+    with pytest.raises(ValueError, match="at least one"):
+        wilson(0, 0)
+
+
+def test_persons_and_assistants_are_counted_apart_and_a_winner_is_told_only_where_ranges_do_not_overlap() -> None:
+    made = plan(column("a"), column("b"))
+    few = [PickRecord("run_x", 1, "a", "person"), PickRecord("run_x", 2, "b", "assistant")]
+    assert wins(made, few)["a"] == "persons 1 of 1, 100% (21-100%); assistants 0 of 1, 0% (0-79%)"
+    assert all("no winner can be told" in words for words in verdicts(made, few))
+    many = [PickRecord("run_x", number % 4 + 1, "a", "person") for number in range(12)]
+    assert wins(made, many) == {"a": "12 of 12, 100% (76-100%)", "b": "0 of 12, 0% (0-24%)"}
+    assert verdicts(made, many)[0].endswith("do not overlap, so it wins.")
+    level = [PickRecord("run_x", 1, "a", "person"), PickRecord("run_x", 2, "b", "person")]
+    assert "stand level" in verdicts(made, level)[0]
+
+
+# --------------------------------------------------------------------------- break-even and table
+
+
+def compared(variant: str, accepted: int, usd: float, seconds: float = 2.0) -> Compared:
+    each = usd * 10 / accepted if accepted else None
+    return Compared(variant=variant, images=10, accepted=accepted, usd=usd, usd_accepted=each, seconds=seconds)
+
+
+def test_training_pays_after_as_many_pictures_as_it_cost_over_what_an_accepted_one_saves() -> None:
+    told = against(compared("lora", 10, 0.03), compared("references", 5, 0.04), Training(2.5, 20.0))
+    assert "training (2.50 USD, 20.0 minutes) pays for itself after 50 accepted pictures (5 books of 12 pages)" in told
+    dearer = against(compared("lora", 10, 0.05), compared("base", 10, 0.03), Training(2.5, 20.0))
+    assert "does not pay for itself in money, since an accepted picture costs 0.020 USD more" in dearer
+
+
+def test_where_numbers_do_not_allow_a_break_even_the_sentence_says_why() -> None:
+    lora, base = compared("lora", 10, 0.0), compared("base", 5, 0.0)
+    assert "not trained here" in against(lora, base, None)
+    assert "was accepted" in against(compared("lora", 0, 0.0), base, Training(1.0, None))
+    assert "cost is not known" in against(lora, base, Training(None, 3.0))
+    assert "in time after 60 accepted pictures (5 books" in against(lora, base, Training(0.0, 2.0))
+    assert "saves no time" in against(lora, compared("base", 10, 0.0), Training(0.0, 2.0))
+
+
+def test_text_that_begins_like_a_formula_is_text_in_the_table() -> None:
+    hostile = '=HYPERLINK("http://x","y"),\n"more'
+    rows = [
+        PictureRow(variant=label, row=1, seed=1, role=Role.ASKED, prompt=hostile, file="a.png")
+        for label in ("+1", "-1", "@a", "\tb", " =c", "plain")
+    ]
+    read = list(csv.DictReader(io.StringIO(as_csv(rows))))
+    assert [row["prompt"] for row in read] == [f"'{hostile}"] * 6
+    assert [row["variant"] for row in read] == ["'+1", "'-1", "'@a", "'\tb", "' =c", "plain"]

@@ -103,6 +103,11 @@ def test_the_base_is_not_drawn_again_where_it_is_a_variant_and_nothing_is_where_
     assert [cell.role for cell in made.cells if cell.role != Role.ASKED] == [Role.UNMARKED] * 3
     bases = [made.base_of(cell) for cell in made.cells if cell.role == Role.UNMARKED]
     assert all(cell is not None and cell.column == 1 for cell in bases)
+    gentle = plan(Column("lora", column("lora").brush, pull=2.0), column("base alone", looks=False))
+    alone = [cell for cell in gentle.cells if cell.role == Role.BASE]
+    assert len(alone) == 3, "the base draws harder by itself than with a LoRA, and that is no look"
+    assert {gentle.brush_of(cell).guidance for cell in alone} == {2.0}
+    assert all(gentle.base_of(cell) in alone for cell in gentle.cells if cell.role == Role.UNMARKED)
     assert plan(column("a", None), column("b", None)).cells == plan(column("a", None), column("b", None)).asked
 
 

@@ -15,7 +15,7 @@ from loradeck.state.store import Store
 
 pytestmark = pytest.mark.slow
 BRIEFLY: dict[str, Any] = {
-    "dataset_id": "ready", "steps": 4, "checkpoint_every": 2, "sample_prompts": [], "sample_every": 4,
+    "dataset_id": "ready", "steps": 3, "checkpoint_every": 2, "sample_prompts": [], "sample_every": 3,
     "advanced": {"preservation": 0}, "learning_rate": 0.003,
 }  # fmt: skip
 
@@ -37,7 +37,7 @@ async def conversation(client: Client) -> dict[str, Any]:
     trained = await ended(client, await call(client, "start_training", **BRIEFLY))
     lora = {"lora_id": (trained.get("result") or trained)["lora"]["lora_id"]}
     made = await call(
-        client, "compare_renders", prompts=["A red house.", "A blue book."], steps=4, width=128, height=128,
+        client, "compare_renders", prompts=["A red house.", "A blue book."], steps=2, width=128, height=128,
         variants=[{"loras": [lora]}, {"loras": [lora], "checkpoint": 2}, {"loras": []}],
     )  # fmt: skip
     await ended(client, made)

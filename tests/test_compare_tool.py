@@ -99,10 +99,11 @@ def test_a_comparison_leaves_a_labelled_grid_a_table_of_every_picture_and_a_row_
     rows = list(csv.DictReader(io.StringIO(Path(table.path).read_text(encoding="utf-8"))))
     assert [row["role"] for row in rows].count("asked") == 8
     assert [row["role"] for row in rows].count("unmarked") == 2
+    assert [row["role"] for row in rows].count("base") == 2, "the base as gentle as with the LoRA"
     home = work.store.workspace.run(str(made.run_id))
     assert all((home / row["file"]).is_file() for row in rows)
     assert any(words.startswith("RND-TRIGGER: 'fluentlook' was put in front of 2 prompts") for words in made.told)
-    assert "8 pictures, and 2 for the leak" in made.summary
+    assert "8 pictures, and 4 for the leak" in made.summary
     assert f'view_images(of="{made.run_id}", what="compare")' in made.next_step
 
 
@@ -194,7 +195,7 @@ def test_a_stop_keeps_what_is_done_with_its_grid_and_table_and_the_next_call_dra
     painter.stop_after = None
     made = compare(work, run_id=stopped.run_id)
     assert (made.state, made.run_id) == (RunState.SUCCEEDED, stopped.run_id)
-    assert len(painter.drawn) == len(set(painter.drawn)) == 6
+    assert len(painter.drawn) == len(set(painter.drawn)) == 8
 
 
 def test_a_killed_comparison_goes_on_where_it_was(work: Workbench, painter: Painter) -> None:
@@ -203,7 +204,7 @@ def test_a_killed_comparison_goes_on_where_it_was(work: Workbench, painter: Pain
     assert small(work, lora).state == RunState.LOST
     painter.die_after = None
     assert small(work, lora).state == RunState.SUCCEEDED
-    assert len(painter.drawn) == len(set(painter.drawn)) == 6
+    assert len(painter.drawn) == len(set(painter.drawn)) == 8
 
 
 def test_the_grid_is_shown_page_by_page_and_by_the_plain_view_of_the_run(work: Workbench) -> None:

@@ -75,12 +75,14 @@ def _height(lines: Sequence[Line]) -> int:
 
 def _head(draw: ImageDraw.ImageDraw, place: int, column: Column, note: str) -> None:
     left = SIDE_WIDTH + place * (CELL + GAP)
-    for line, text in enumerate(wrapped(column.label, CELL, font(20, bold=True), 2)):
+    lines = wrapped(column.label, CELL, font(20, bold=True), 2)
+    below = TITLE + 8 + 25 * len(lines)
+    for line, text in enumerate(lines):
         label(draw, (left, TITLE + 6 + 25 * line), text, 20, bold=True)
     brush = column.brush
     made = shortened(f"{brush.base_model}, {brush.engine}", CELL, font(15))
-    label(draw, (left, TITLE + 60), made, 15, color=FAINT)
-    label(draw, (left, TITLE + 82), shortened(note, CELL, font(15)), 15)
+    label(draw, (left, below), made, 15, color=FAINT)
+    label(draw, (left, below + 22), shortened(note, CELL, font(15)), 15)
 
 
 def _side(draw: ImageDraw.ImageDraw, top: int, number: int, row: Row, seed: int, height: int) -> None:

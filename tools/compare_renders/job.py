@@ -73,4 +73,4 @@ def _note(one: Compared) -> str:
         f"leak {one.leak:.2f}" if one.leak is not None else "",
         f"{one.seconds:.1f} s" if one.seconds is not None else "",
     ]
-    return "   ".join(part for part in parts if part)
+    return " · ".join(part for part in parts if part)

@@ -42,11 +42,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """A variant: what it draws with. `checkpoint` is the step of the run that made its first LoRA."""
+    """A variant: what it draws with. `checkpoint` is the step of the run that made its first LoRA.
+
+    `pull` is the guidance that its base draws with for the leak: an engine may draw gentler with a LoRA than without,
+    and that difference is not the look's.
+    """
 
     label: str
     brush: Brush
     checkpoint: int | None = None
+    pull: float | None = None
 
     @property
     def bare(self) -> bool:
@@ -113,8 +118,10 @@ class Plan:
 
     def brush_of(self, cell: Cell) -> Brush:
         """What a cell is drawn with."""
-        brush = self.columns[cell.column].brush
-        return replace(brush, looks=(), references=()) if cell.role == Role.BASE else brush
+        column = self.columns[cell.column]
+        if cell.role != Role.BASE:
+            return column.brush
+        return replace(column.brush, looks=(), references=(), guidance=column.pull)
 
     def stem(self, cell: Cell) -> str:
         """The file name of a cell without its suffix, and its id within the run: 02-fluent-v2_row03_seed7."""
@@ -124,11 +131,10 @@ class Plan:
 
     def base_of(self, cell: Cell) -> Cell | None:
         """The picture of the base alone that belongs to a cell without trigger."""
-        place = self.columns[cell.column].place
+        wanted = self._alone(cell), cell.seed
         for one in (*self.asked, *self._bases()):
-            alone = one.role == Role.BASE or self._is_bare(one)
-            same = (one.row, one.seed, one.prompt) == (cell.row, cell.seed, cell.prompt)
-            if alone and same and self.columns[one.column].place == place:
+            bare = one.role == Role.BASE or self.columns[one.column].bare
+            if bare and (self._alone(one), one.seed) == wanted:
                 return one
         return None
 
@@ -150,15 +156,16 @@ class Plan:
 
     def _bases(self) -> Iterator[Cell]:
         """The base alone on the prompts without trigger, once a base, where no column is that already."""
-        done = {(self.columns[one.column].place, one.row, one.prompt) for one in self.asked if self._is_bare(one)}
+        done = {self._alone(one) for one in self.asked if self.columns[one.column].bare}
         for cell in self._unmarked():
-            key = (self.columns[cell.column].place, cell.row, cell.prompt)
-            if key not in done:
-                done.add(key)
+            if self._alone(cell) not in done:
+                done.add(self._alone(cell))
                 yield replace(cell, role=Role.BASE)
 
-    def _is_bare(self, cell: Cell) -> bool:
-        return self.columns[cell.column].bare
+    def _alone(self, cell: Cell) -> tuple[Any, ...]:
+        """What decides the base's own picture for a cell, but the seed."""
+        column = self.columns[cell.column]
+        return column.place, column.pull, cell.row, cell.prompt
 
     def to_json(self) -> dict[str, Any]:
         """As a run's specification keeps it."""
@@ -175,7 +182,8 @@ def _column(data: dict[str, Any]) -> Column:
     brush = data["brush"]
     looks = tuple(Look(**look) for look in brush["looks"])
     references = tuple(Leaned(**one) for one in brush["references"])
-    return Column(data["label"], Brush(**{**brush, "looks": looks, "references": references}), data["checkpoint"])
+    whole = Brush(**{**brush, "looks": looks, "references": references})
+    return Column(data["label"], whole, data["checkpoint"], data["pull"])
 
 
 def without(prompt: str, triggers: list[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from loradeck.engines.base import Engine
 from loradeck.state.records import CheckpointRecord, LoraRecord
 from loradeck.state.store import Store
 from loradeck.tools.compare_renders.plan import Column, Plan, Row
@@ -45,7 +46,7 @@ def wanted(args: CompareArgs, bench: Workbench) -> Wanted:
         raise BadArgument(f"Give either prompts=[...] or deck=<deck_id> as the rows, {both}.")
     if args.variants is None:
         raise BadArgument('Give two to six variants, such as [{"loras": [{"lora_id": ...}]}, {"loras": []}].')
-    made = Wanted(Plan((), ()), name="a comparison")
+    made = Wanted(Plan((), ()), name="Comparison")
     if args.deck is None:
         strokes = Brush("", "", guidance=args.guidance, steps=args.steps)
         rows = [_row(prompt, args) for prompt in args.prompts or []]
@@ -125,7 +126,17 @@ def _column(
         strokes, engine=engine.name, base_model=base, looks=tuple(looks), references=tuple(references or {})
     )
     label = (variant.label or "").strip() or _label(variant, loras)
-    return Column(label, brush, variant.checkpoint)
+    return Column(label, brush, variant.checkpoint, _pull(engine, brush))
+
+
+def _pull(engine: Engine, brush: Brush) -> float | None:
+    """The guidance in force: what was asked for; else of a column with LoRAs what its engine takes with them.
+
+    What a host takes does not depend on LoRAs, so that None means the same with and without.
+    """
+    if brush.guidance is not None or not brush.looks or engine.capabilities.costs_money:
+        return brush.guidance
+    return engine.defaults(brush.base_model, 1, "style").guidance
 
 
 def _at_checkpoint(store: Store, loras: list[LoraRecord], looks: list[Look], step: int) -> Look:

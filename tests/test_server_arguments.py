@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from loradeck.state.errors import DiskFull, WorkspaceReadOnly
 from loradeck.state.store import Store
 from loradeck.tools import boundary, contracts
 from loradeck.tools.contracts import Result
-from loradeck.tools.errors import BadArgument, Crashed, NotFound
+from loradeck.tools.errors import BadArgument, Crashed, NotFound, ToolFault
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.workbench import Workbench
 
@@ -155,11 +154,12 @@ def test_a_deck_may_carry_what_editors_and_older_decks_have_beside_the_title(key
         assert args.deck.defaults.width == keys.get("width")
 
 
-def test_a_row_of_a_comparison_says_what_was_drawn_and_where_it_is() -> None:
-    row = {"prompt": "a bell", "variant": "fluent v2 at 0.8", "seed": 7, "path": "a.png"}
-    assert contracts.CompareResult.model_validate({"summary": "", "next_step": "", "table": [row]}).table[0].seed == 7
-    with pytest.raises(ValidationError, match="seed"):
-        contracts.CompareResult.model_validate({"summary": "", "next_step": "", "table": [{"prompt": "a bell"}]})
+def test_a_comparison_has_two_to_six_variants_and_says_so_of_fewer_and_more() -> None:
+    for count in (1, 7):
+        raw = {"prompts": ["a"], "variants": [{"label": str(number)} for number in range(count)]}
+        with pytest.raises(ToolFault, match="variants") as told:
+            boundary.parse(spec(contracts.CompareArgs), raw)
+        assert "\n" not in str(told.value)
 
 
 def perform(home: Path, handler: Any) -> Any:

@@ -175,25 +175,6 @@ def test_an_unknown_id_is_refused_in_one_sentence_and_no_stack_trace(
     assert "\n" not in said(result)
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "instead"),
-    [
-        (
-            "compare_renders",
-            {"prompts": ["a"], "variants": [{}, {"strength": 0.5}]},
-            {"render_deck_visuals", "view_images"},
-        ),
-    ],
-)
-def test_what_comes_later_says_so_and_what_works_today(
-    tool: str, arguments: dict[str, Any], instead: set[str], tmp_path: Path
-) -> None:
-    result = call(tmp_path, tool, **arguments)
-    assert result.is_error
-    assert "in this release" in said(result)
-    assert {name for name in catalogue.TOOLS if name in said(result)} == {tool, *instead}
-
-
 def test_a_lora_can_be_put_in_use_and_out_again(tmp_path: Path) -> None:
     opening = Opening(tmp_path, never_launched)
     lora = trained(opening.store)

@@ -17,7 +17,7 @@ from loradeck.state.records import DatasetRecord, ImageRecord, SampleRecord, She
 from loradeck.state.store import Store
 from loradeck.tools.aside import ASKED, IMAGE_RULES, why_aside
 from loradeck.tools.contracts import ListLorasArgs, TargetModel, ViewArgs
-from loradeck.tools.errors import BadArgument, NotFound, NotYet
+from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.list_loras.tool import handle as list_loras
 from loradeck.tools.pictures.canvas import ORANGE, font
 from loradeck.tools.pictures.sheet import THUMBNAILS
@@ -379,7 +379,7 @@ def test_thirty_slides_are_two_pages(work: Workbench) -> None:
 
 def test_what_cannot_be_shown_is_one_sentence(work: Workbench) -> None:
     of = dataset(work.store, 2)
-    with pytest.raises(NotYet, match="compare_renders"):
+    with pytest.raises(BadArgument, match="compare_renders"):
         look(work, of=of, what="compare")
     with pytest.raises(BadArgument, match="A dataset has no loss"):
         look(work, of=of, what="loss")

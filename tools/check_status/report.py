@@ -13,6 +13,7 @@ from loradeck.state.records import CheckpointRecord, EventRecord, RunRecord, Sam
 from loradeck.state.store import Store
 from loradeck.tools.check_status.diagnosis import RunFacts, diagnose
 from loradeck.tools.check_status.money import spent
+from loradeck.tools.compare_renders.measured import files_of
 from loradeck.tools.contracts import (
     Artefact,
     CheckStatusResult,
@@ -172,7 +173,9 @@ def _told_once(result: dict[str, Any]) -> tuple[list[Artefact], dict[str, Any]]:
 
 
 def _so_far(store: Store, run: RunRecord) -> list[Artefact]:
-    """What a run that is not done has left: its newest checkpoint and samples."""
+    """What a run that is not done has left: its newest checkpoint and samples, or what a comparison has so far."""
+    if run.kind == RunKind.COMPARE:
+        return files_of(store, run.id)
     points = store.where(CheckpointRecord, "run_id = ?", [run.id], order="step desc", limit=1)
     samples = store.where(SampleRecord, "run_id = ?", [run.id], order="step")
     newest = [sample for sample in samples if sample.step == samples[-1].step]

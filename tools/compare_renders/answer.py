@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from loradeck.state.records import PickRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.compare_renders import measured as tables
 from loradeck.tools.compare_renders.break_even import break_even
 from loradeck.tools.compare_renders.counting import counted
-from loradeck.tools.compare_renders.folder import MEASURED, TABLE
 from loradeck.tools.compare_renders.measured import Measured
 from loradeck.tools.compare_renders.measures import closer
 from loradeck.tools.compare_renders.picks import Tally, leader, picks_of, verdicts
 from loradeck.tools.compare_renders.plan import Column, Plan, Role
 from loradeck.tools.compare_renders.wanted import checkpoint_of
-from loradeck.tools.contracts import Artefact, Compared, CompareResult, RunState
+from loradeck.tools.contracts import Compared, CompareResult, RunState
 from loradeck.tools.library import find_lora
 from loradeck.tools.wording import PREVIEW_NOTE
 
@@ -39,18 +37,12 @@ def answer(store: Store, run: RunRecord, state: RunState) -> CompareResult | Non
         state=state,
         variants=columns,
         grid=str(folder / measured.grids[0]) if measured.grids else None,
-        files=_files(folder, measured),
+        files=tables.files_of(store, run.id),
         measured_by=measured.measured_by,
         break_even=break_even(store, plan, columns),
         told=[*run.spec["told"], *measured.told],
         preview_note=preview,
     )
-
-
-def _files(folder: Path, measured: Measured) -> list[Artefact]:
-    kinds = [("table", TABLE), ("table", MEASURED), *(("comparison_grid", name) for name in measured.grids)]
-    paths = [(kind, folder / name) for kind, name in kinds]
-    return [Artefact(kind=kind, path=str(path), bytes=path.stat().st_size) for kind, path in paths if path.is_file()]
 
 
 # --------------------------------------------------------------------------- the summary
@@ -62,7 +54,7 @@ def _summary(plan: Plan, measured: Measured, columns: Sequence[Compared], picks:
     rows = len(plan.rows)
     first = f"{len(columns)} variants were compared on {rows} prompt{'s' * (rows != 1)}: {asked} pictures"
     first += f", and {extra} for the leak" if extra else ""
-    first += f"; {measured.missing} are not drawn yet" if measured.missing else ""
+    first += f"; {measured.missing} {'is' if measured.missing == 1 else 'are'} not there" if measured.missing else ""
     return " ".join([f"{first}.", _leads(measured, columns), *verdicts(plan, picks)])
 
 

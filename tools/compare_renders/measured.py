@@ -11,7 +11,7 @@ from loradeck.state.files import write_json, write_text
 from loradeck.state.store import Store
 from loradeck.tools.compare_renders.folder import MEASURED, TABLE
 from loradeck.tools.compare_renders.plan import Role
-from loradeck.tools.contracts import Compared
+from loradeck.tools.contracts import Artefact, Compared
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """Characters at which a spreadsheet takes a cell for a formula (OWASP, "CSV Injection")."""
@@ -54,6 +54,16 @@ def read(store: Store, run_id: str) -> Measured | None:
     """What was measured so far, or None."""
     path = store.workspace.run(run_id) / MEASURED
     return Measured.model_validate_json(path.read_bytes()) if path.is_file() else None
+
+
+def files_of(store: Store, run_id: str) -> list[Artefact]:
+    """The files that are there: both tables and the pages of the grid."""
+    measured, folder = read(store, run_id), store.workspace.run(run_id)
+    if measured is None:
+        return []
+    kinds = [("table", TABLE), ("table", MEASURED), *(("comparison_grid", name) for name in measured.grids)]
+    paths = [(kind, folder / name) for kind, name in kinds]
+    return [Artefact(kind=kind, path=str(path), bytes=path.stat().st_size) for kind, path in paths if path.is_file()]
 
 
 def as_csv(pictures: list[PictureRow]) -> str:

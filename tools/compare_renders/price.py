@@ -32,9 +32,13 @@ def made_before(store: Store, plan: Plan) -> RunRecord | None:
 
 
 def left_of(store: Store, plan: Plan, before: RunRecord | None) -> list[Cell]:
-    """The cells that are still to be drawn."""
-    there = drawn(store, before.id, plan) if before is not None else {}
-    return [cell for cell in plan.cells if cell not in there]
+    """The cells that are still to be drawn; one that was paid for and came to nothing is over, and was told."""
+    if before is None:
+        return plan.cells
+    there = drawn(store, before.id, plan)
+    over = [one for one in spend.purchases(store, before.id) if one.state == "settled"]
+    left = [cell for cell in plan.cells if cell not in there]
+    return [cell for cell in left if not any(bought_for(one, plan, cell) for one in over)]
 
 
 def must_not_leave(bench: Workbench, plan: Plan) -> None:

@@ -52,7 +52,7 @@ def test_arguments_can_come_from_stdin(capsys: pytest.CaptureFixture[str], monke
     ("arguments", "code", "told"),
     [
         (["call", "stop_run", '{"run_id": "run_nosuch"}'], 1, "run_nosuch"),
-        (["call", "compare_renders", '{"prompts": ["a"], "variants": [{}, {}]}'], 1, "draw the same pictures"),
+        (["call", "compare_renders", '{"prompts": ["a"], "variants": [{}, {}]}'], 2, "draw the same pictures"),
         (["call", "stop_run", '{"run": "x"}'], 2, "did you mean 'run_id'?"),
         (["call", "stop_run", "{run_id: x}"], 2, "are not JSON"),
         (["call", "stop_run", '["run_id"]'], 2, "one JSON object"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -323,6 +324,43 @@ def test_a_comparison_that_ended_early_goes_on_with_what_it_bought_and_tells_cos
     assert any("training (2.50 USD, 20.0 minutes) does not pay for itself" in words for words in told.break_even)
     told = compare(work, run_id=made.run_id, picks=picks)
     assert any("none of the pictures without the LoRA was accepted" in words for words in told.break_even)
+
+
+class Two:
+    """A painter here that costs nothing, and one at a host that does."""
+
+    def __init__(self) -> None:
+        self.of = {"here": Painter("here"), "host": Painter("host", costs=True, elsewhere=True)}
+
+    def names(self) -> list[str]:
+        return list(self.of)
+
+    def open(self, name: str) -> Painter:
+        return self.of[name]
+
+    def choose(self, base_model: str, ability: str) -> Painter:
+        return self.of["here"]
+
+
+def test_of_engines_side_by_side_only_those_that_cost_are_in_the_quote(tmp_path: Path) -> None:
+    engines, work = Two(), bench(Store(tmp_path / "home"), Painter())
+    work = replace(work, engines=engines)
+    lora = trained(work.store)
+    variants = [{"loras": [{"lora_id": lora.id}], "engine": name} for name in ("here", "host")]
+    quoted = compare(work, prompts=PROMPTS, variants=variants, width=64, height=64)
+    assert quoted.state == RunState.QUOTED
+    assert "drawing 6 pictures to compare 2 variants (4 of them without the trigger, for the leak) at host" in (
+        quoted.summary
+    )
+    assert all(not painter.drawn for painter in engines.of.values())
+
+
+def test_a_comparison_outlives_its_lora(work: Workbench) -> None:
+    lora = trained(work.store)
+    made = small(work, lora)
+    work.store.change(LoraRecord, lora.id, deleted_at="2026-11-29T00:00:00+00:00")
+    told = compare(work, run_id=made.run_id, picks=[{"prompt": 1, "variant": "base alone"}])
+    assert told.variants[1].wins == "1 of 1, 100% (21-100%)"
 
 
 def test_what_learned_from_images_that_may_not_leave_is_not_sent_to_a_host(tmp_path: Path) -> None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 
-from loradeck.state.records import PickRecord, RunRecord
+from loradeck.state.records import LoraRecord, PickRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.compare_renders import measured as tables
 from loradeck.tools.compare_renders.break_even import break_even
-from loradeck.tools.compare_renders.counting import counted
+from loradeck.tools.compare_renders.counting import closer, counted
 from loradeck.tools.compare_renders.measured import Measured
-from loradeck.tools.compare_renders.measures import closer
 from loradeck.tools.compare_renders.picks import Tally, leader, picks_of, verdicts
 from loradeck.tools.compare_renders.plan import Column, Plan, Role
 from loradeck.tools.compare_renders.wanted import checkpoint_of
 from loradeck.tools.contracts import Compared, CompareResult, RunState
-from loradeck.tools.library import find_lora
 from loradeck.tools.wording import PREVIEW_NOTE
 
 Number = Callable[[Compared], float | None]
@@ -138,7 +136,9 @@ def _with(store: Store, run: RunRecord, column: Column) -> str:
     if column.checkpoint is None:
         loras = json.dumps(uses)
         return f'render_deck_visuals({deck}, loras={loras}, engine="{column.brush.engine}"{_rest(column)}).'
-    lora = find_lora(store, column.brush.looks[0].lora_id)
+    lora = store.find(LoraRecord, column.brush.looks[0].lora_id)
+    if lora is None or lora.deleted_at is not None:
+        return f"The LoRA of {column.label} was deleted since; list_loras shows those that there are."
     path = checkpoint_of(store, lora, column.checkpoint).path
     name = f"{lora.name}-step-{column.checkpoint}"
     uses[0]["lora_id"] = name

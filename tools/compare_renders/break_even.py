@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
 
-from loradeck.state.records import RunRecord
+from loradeck.state.records import LoraRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.compare_renders.plan import Column, Plan
 from loradeck.tools.contracts import Compared
-from loradeck.tools.library import find_lora
 
 A_BOOK = 12
 """Pictures of a book."""
@@ -50,8 +49,8 @@ def training_of(store: Store, column: Column) -> Training | None:
     minutes: float | None = 0.0
     estimated = False
     for look in column.brush.looks:
-        run_id = find_lora(store, look.lora_id).run_id
-        run = store.find(RunRecord, run_id) if run_id else None
+        lora = store.find(LoraRecord, look.lora_id)  # one that was deleted since, too
+        run = store.find(RunRecord, lora.run_id) if lora is not None and lora.run_id else None
         if run is None:
             return None
         cost, guess = _usd(run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from loradeck.state.records import PickRecord
 from loradeck.tools.compare_renders.measured import Measured, PictureRow
@@ -43,3 +43,9 @@ def spent(rows: Sequence[PictureRow]) -> float | None:
 def each(usd: float | None, pictures: int) -> float | None:
     """USD of one, or None where it is not known or there is none."""
     return None if usd is None or not pictures else round(usd / pictures, 4)
+
+
+def closer(mine: Mapping[tuple[int, int], float], others: Mapping[tuple[int, int], float]) -> tuple[int, int]:
+    """On how many of the pictures that both have (by row and seed) the first is nearer to the look, of those untied."""
+    pairs = [(mine[key], others[key]) for key in mine if key in others and mine[key] != others[key]]
+    return sum(one > other for one, other in pairs), len(pairs)

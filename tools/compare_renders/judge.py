@@ -54,7 +54,7 @@ def measured(job: Job, plan: Plan, told: Sequence[str]) -> Measured:
         variants=variants,
         measured_by=_measured_by(sight, plan, taught),
         missing=len(plan.cells) - len(there),
-        told=[*told, *_about_looks(plan, taught)],
+        told=[*told, *_about_looks(plan, taught), *_about_leaks(plan, there, variants)],
     )
 
 
@@ -170,6 +170,18 @@ def _about_looks(plan: Plan, taught: Sequence[Taught]) -> list[str]:
     if not unknown:
         return []
     return [f"What {', '.join(unknown)} learned from is not known here, so closeness and copies were not measured."]
+
+
+def _about_leaks(plan: Plan, there: Mapping[Cell, Path], variants: Sequence[Compared]) -> list[str]:
+    """Why a column whose pictures for the leak are there has none."""
+    drawn_for = {plan.columns[cell.column].label for cell in there if cell.role == Role.UNMARKED}
+    faint = [one.variant for one in variants if one.leak is None and one.variant in drawn_for]
+    if not faint:
+        return []
+    return [
+        f"The leak of {', '.join(faint)} is not told: on these prompts its trigger brings the pictures hardly nearer to "
+        "the training look than the base alone is."
+    ]
 
 
 def _rounded(value: float | None) -> float | None:

@@ -88,12 +88,6 @@ def leak(sight: Sight, triples: Sequence[Triple], look: Sequence[Path]) -> float
     return min(1.0, max(0.0, (unmarked - base) / (marked - base)))
 
 
-def closer(mine: Mapping[tuple[int, int], float], others: Mapping[tuple[int, int], float]) -> tuple[int, int]:
-    """On how many of the pictures that both have (by row and seed) the first is nearer to the look, of those untied."""
-    pairs = [(mine[key], others[key]) for key in mine if key in others and mine[key] != others[key]]
-    return sum(one > other for one, other in pairs), len(pairs)
-
-
 def _turn(plan: Plan, cell: Cell) -> int:
     return plan.rows[cell.row - 1].seeds.index(cell.seed)
 

@@ -23,6 +23,7 @@ from loradeck.tools.wording import PREVIEW_NOTE
 from loradeck.tools.workbench import Workbench
 
 WAIT_SECONDS = 20.0
+LONGEST_NAME = 100
 FOR_NEW = {"prompts", "deck", "variants", "seeds", "width", "height", "steps", "guidance"}
 
 
@@ -94,7 +95,7 @@ def _new(bench: Workbench, made: Wanted, run_id: str) -> RunRecord:
             "preview": any(base is not None and base.preview for base in bases),
         },
         run_id=run_id,
-        name=f"{made.name}: {' / '.join(column.label for column in made.plan.columns)}",
+        name=f"{made.name}: {' / '.join(column.label for column in made.plan.columns)}"[:LONGEST_NAME],
         engine=_leased_for(bench, [brush.engine for brush in brushes]),
         base_model=brushes[0].base_model,
         fingerprint=made.plan.identity,

@@ -176,7 +176,9 @@ def _labelled(variants: Sequence[Variant], columns: list[Column]) -> tuple[Colum
     ]
     labels = [column.label for column in told]
     return tuple(
-        replace(column, label=f"{place}: {column.label}"[:40]) if labels.count(column.label) > 1 else column
+        replace(column, label=f"{place}: {column.label}"[:40])
+        if labels.count(column.label) > 1 and column.label not in given
+        else column
         for place, column in enumerate(told, 1)
     )
 

@@ -179,8 +179,8 @@ def _about_leaks(plan: Plan, there: Mapping[Cell, Path], variants: Sequence[Comp
     if not faint:
         return []
     return [
-        f"The leak of {', '.join(faint)} is not told: on these prompts its trigger brings pictures hardly nearer to the "
-        "training look than the base alone is."
+        f"The leak of {', '.join(faint)} is not told: on these prompts its trigger brings pictures hardly nearer to "
+        "the training look than the base alone is."
     ]
 
 

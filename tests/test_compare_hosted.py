@@ -66,7 +66,7 @@ def test_a_hosted_comparison_is_quoted_bought_once_and_tells_what_a_picture_cost
     made = place.compare(quote_id=quoted.quote_id, max_cost_usd=5)
     assert made.state == RunState.SUCCEEDED, made.summary
     assert len(place.service.creates) == place.on.store.count(PurchaseRecord) == 4
-    assert [one.variant for one in made.variants] == ["base alone", "1 references"]
+    assert [one.variant for one in made.variants] == ["base alone", "1 reference"]
     paid = sum(one.usd * one.images for one in made.variants if one.usd is not None)
     assert paid == pytest.approx(runs.get(place.on.store, str(made.run_id)).cost_usd, abs=1e-3)
     assert paid > 0

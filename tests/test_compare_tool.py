@@ -141,7 +141,7 @@ def test_strengths_checkpoints_stacks_and_references_are_columns_of_their_own(
         ],
     )  # fmt: skip
     assert [one.variant for one in made.variants] == [
-        "fluent-v1 at 0.6", "fluent-v1 step 10", "fluent-v1 + ink-v1 at 0.5", "1 references", "nothing",
+        "fluent-v1 at 0.6", "fluent-v1 step 10", "fluent-v1 + ink-v1 at 0.5", "1 reference", "nothing",
     ]  # fmt: skip
     files = {tuple(Path(ref.path).name for ref in request.loras) for request in painter.requests}
     assert ("step-000010.safetensors",) in files

@@ -24,6 +24,7 @@ from loradeck.tools.workbench import Workbench
 MOST_PROMPT = 2000
 """Characters of a prompt, as in a deck."""
 MOST_ROWS = 24
+LONGEST_LABEL = 40
 SIDE, PREVIEW_SIDE = 1024, 512
 """Pixels of a picture that nobody gave a size; the preview base draws smaller still and is only scaled."""
 
@@ -171,12 +172,14 @@ def _labelled(variants: Sequence[Variant], columns: list[Column]) -> tuple[Colum
         if same is not None:
             raise BadArgument(f"The variants {same.label!r} and {column.label!r} draw the same pictures; change one.")
     told = [
-        column if column.label in given else replace(column, label=f"{column.label}{_setting(column, columns)}"[:40])
+        column
+        if column.label in given
+        else replace(column, label=f"{column.label}{_setting(column, columns)}"[:LONGEST_LABEL])
         for column in columns
     ]
     labels = [column.label for column in told]
     return tuple(
-        replace(column, label=f"{place}: {column.label}"[:40])
+        replace(column, label=f"{place}: {column.label}"[:LONGEST_LABEL])
         if labels.count(column.label) > 1 and column.label not in given
         else column
         for place, column in enumerate(told, 1)
@@ -184,15 +187,16 @@ def _labelled(variants: Sequence[Variant], columns: list[Column]) -> tuple[Colum
 
 
 def _label(variant: Variant, loras: Sequence[LoraRecord]) -> str:
-    """Words for a column that nobody labelled: what it draws with."""
-    words = " + ".join(
-        f"{lora.name}-v{lora.version}"
-        + (f" step {variant.checkpoint}" if variant.checkpoint is not None and lora is loras[0] else "")
-        + (f" at {use.strength:g}" if use.strength != 1 else "")
-        for lora, use in zip(loras, variant.loras, strict=True)
-    )
-    leaning = f"{len(variant.references)} references" if variant.references else ""
-    return " + ".join(part for part in (words, leaning) if part) or "base alone"
+    """Words for a column that nobody labelled: what it draws with; of long names the beginning."""
+    parts = []
+    for lora, use in zip(loras, variant.loras, strict=True):
+        at = f" step {variant.checkpoint}" if variant.checkpoint is not None and not parts else ""
+        at += f" at {use.strength:g}" if use.strength != 1 else ""
+        name, room = f"{lora.name}-v{lora.version}", LONGEST_LABEL // len(loras) - len(" + ") - len(at)
+        parts.append((name if len(name) <= room else f"{name[: max(4, room - 1)]}…") + at)
+    if variant.references:
+        parts.append(f"{len(variant.references)} reference{'s' * (len(variant.references) != 1)}")
+    return " + ".join(parts) or "base alone"
 
 
 def _setting(column: Column, columns: Sequence[Column]) -> str:

@@ -95,7 +95,7 @@ def _new(bench: Workbench, made: Wanted, run_id: str) -> RunRecord:
             "preview": any(base is not None and base.preview for base in bases),
         },
         run_id=run_id,
-        name=f"{made.name}: {' / '.join(column.label for column in made.plan.columns)}"[:LONGEST_NAME],
+        name=f"{made.name}: {', '.join(column.label for column in made.plan.columns)}"[:LONGEST_NAME],
         engine=_leased_for(bench, [brush.engine for brush in brushes]),
         base_model=brushes[0].base_model,
         fingerprint=made.plan.identity,

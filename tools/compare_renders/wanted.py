@@ -188,7 +188,7 @@ def _labelled(variants: Sequence[Variant], columns: list[Column]) -> tuple[Colum
 
 def _label(variant: Variant, loras: Sequence[LoraRecord]) -> str:
     """Words for a column that nobody labelled: what it draws with; of long names the beginning."""
-    parts = []
+    parts: list[str] = []
     for lora, use in zip(loras, variant.loras, strict=True):
         at = f" step {variant.checkpoint}" if variant.checkpoint is not None and not parts else ""
         at += f" at {use.strength:g}" if use.strength != 1 else ""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from pptx import Presentation
 from pypdf import PdfReader
 from support.datasets import ready_dataset
 from support.decks import deck, render
@@ -243,15 +244,8 @@ def test_a_picture_that_was_deleted_is_drawn_again_and_its_row_stays_one(work: W
 def test_copies_go_to_output_dir(work: Workbench, tmp_path: Path) -> None:
     result = render(work, deck=deck(), output_dir=str(tmp_path / "out" / "deck"))
     names = {path.name for path in (tmp_path / "out" / "deck").iterdir()}
-    assert names == {
-        "01_cover.png",
-        "02_story.png",
-        "03_closing.png",
-        "contact_sheet.png",
-        "deck.typ",
-        "deck.pdf",
-        RECORD,
-    }
+    pictures = {"01_cover.png", "02_story.png", "03_closing.png", "contact_sheet.png"}
+    assert names == {*pictures, "deck.typ", "loradeck.typ", "deck.pdf", "deck.pptx", "parity.json", RECORD}
     assert any("Copies are in" in words for words in result.told)
 
 
@@ -329,15 +323,61 @@ def test_a_later_deck_takes_the_place_of_an_earlier_ones_copies_and_keeps_what_a
     assert (out / "contact_sheet-kept-1.png").read_bytes() == b"drawn over by hand"
 
 
-def test_an_edited_document_is_kept_beside_the_next_one_and_told(work: Workbench) -> None:
-    first = render(work, deck=deck())
+def test_what_a_person_wrote_into_the_documents_is_in_every_output_of_the_next_render(
+    work: Workbench, tmp_path: Path
+) -> None:
+    first = render(work, deck=deck(), output_dir=str(tmp_path / "out"))
     document = folder(work, first) / "deck.typ"
-    document.write_text(document.read_text() + "// mine\n")
-    for number, heading in enumerate(("One", "Two"), 1):
-        again = render(work, deck_id=first.deck_id, edits=[{"slide": "cover", "heading": heading}])
-        assert sum("it is deck-kept-1.typ now" in words for words in again.told) == (number == 1)
-    assert (folder(work, first) / "deck-kept-1.typ").read_text().endswith("// mine\n")
-    assert '"Two"' in document.read_text()
+    document.write_text(document.read_text().replace('heading: "cover"', 'heading: "Bread"') + "#page[My own page]\n")
+    shown_to = Presentation(str(tmp_path / "out" / "deck.pptx"))
+    box = next(shape for slide in shown_to.slides for shape in slide.shapes if shape.name == "story/body")
+    box.text_frame.paragraphs[0].runs[0].text = "Typed in PowerPoint."
+    shown_to.save(str(tmp_path / "out" / "deck.pptx"))
+    again = render(work, deck_id=first.deck_id, edits=[{"slide": "closing", "heading": "The end"}])
+    text = [page.extract_text() for page in PdfReader(folder(work, first) / "deck.pdf").pages]
+    assert "Bread" in text[1]
+    assert "Typed in PowerPoint." in text[2]
+    assert "The end" in text[3]
+    assert "My own page" in text[4]
+    slides = Presentation(str(folder(work, first) / "deck.pptx")).slides
+    words = [[shape.text_frame.text for shape in slide.shapes if shape.has_text_frame] for slide in slides]
+    assert "Bread" in words[1]
+    assert "Typed in PowerPoint." in words[2]
+    assert {words for words in again.told if "it is kept" in words} == {
+        "The heading of cover was changed in deck.typ: it is kept.",
+        "The body of story was changed in deck.pptx: it is kept.",
+    }
+    record = work.store.find(DeckRecord, str(first.deck_id))
+    assert record is not None
+    assert record.spec["slides"][0]["heading"] == "Bread"
+
+
+def test_photographs_are_held_as_jpeg_and_flat_pictures_as_they_are(work: Workbench, painter: Painter) -> None:
+    painter.noisy = {"02_story"}
+    first = render(work, deck=deck())
+    where = folder(work, first)
+    assert [path.name for path in where.glob("*.jpg")] == ["02_story.jpg"]
+    made = (where / "02_story.jpg").stat().st_mtime_ns
+    assert '"02_story.jpg"' in (where / "loradeck.typ").read_text()
+    render(work, deck_id=first.deck_id, edits=[{"slide": "cover", "heading": "Another"}])
+    assert (where / "02_story.jpg").stat().st_mtime_ns == made
+
+
+def test_a_typst_file_as_the_deck_is_answered_with_a_proposal_and_takes_its_visuals(
+    work: Workbench, painter: Painter, tmp_path: Path
+) -> None:
+    own = tmp_path / "mine.typ"
+    own.write_text("#set page(width: 320pt, height: 180pt)\n= The harbour\nBoats at dusk.\n#pagebreak()\n= The end\n")
+    proposed = render(work, deck=str(own))
+    assert proposed.proposal is not None
+    assert (painter.drawn, work.store.where(DeckRecord)) == ([], [])
+    small = {**proposed.proposal, "defaults": {"width": 320, "height": 180}}
+    drawn = render(work, deck=small, into={"file": str(own), "how": "images", "rewrite": True})
+    assert drawn.state == RunState.SUCCEEDED
+    assert own.read_text().count("loradeck") >= 1
+    assert list(tmp_path.glob("mine*.typ")) != [own]
+    with pytest.raises(NotFound, match="mine2"):
+        render(work, deck=small, into={"file": str(tmp_path / "mine2.typ")})
 
 
 def test_an_output_dir_that_cannot_be_written_is_told_and_the_deck_is_whole(work: Workbench, tmp_path: Path) -> None:

@@ -730,7 +730,7 @@ class LoraUse(Strict):
 class DeckDefaults(Strict):
     """How a deck's pictures are drawn where neither the call nor the slide says otherwise."""
 
-    loras: list[LoraUse] | None = Field(None, description="Default: the active LoRA, else the newest; [] for none.")
+    loras: list[LoraUse] | None = Field(None, description="Default: the active LoRAs, else the newest; [] for none.")
     engine: str | None = Field(None, description="auto, local, fal, replicate ...")
     base_model: TargetModel | None = Field(None, description="Default: that of the LoRAs.")
     width: Pixels | None = Field(None, description="Of a picture. Default: 1024, and the page's shape.")
@@ -864,7 +864,7 @@ class RenderArgs(Strict):
     only: list[str] | None = Field(None, description="Names of the slides to render again.")
     edits: list[SlideEdit] = Field(default_factory=list, description="Changes to slides.")
     pick: list[Pick] = Field(default_factory=list, description="Which take goes into the deck.")
-    loras: list[LoraUse] | None = Field(None, description="Default: the active LoRA, else the newest; [] for none.")
+    loras: list[LoraUse] | None = Field(None, description="Default: the active LoRAs, else the newest; [] for none.")
     engine: str = Field("auto", description="auto, local ...")
     base_model: TargetModel | None = Field(None, description="Default: that of the LoRAs.")
     takes: int = Field(1, ge=1, le=8, description="Pictures a slide, each with its own seed.")
@@ -1035,7 +1035,7 @@ class ManageLorasArgs(Strict):
     strength: float | None = Field(None, ge=-2, le=4, description="How strongly it acts; 1 is as trained.")
     path: str | None = Field(None, description="File to import, or folder to export to.")
     url: str | None = Field(None, description='Import: https address or hub name "owner/name[:file]".')
-    name: str | None = Field(None, max_length=60, description="Of an imported LoRA; publish: owner/name at the hub.")
+    name: str | None = Field(None, max_length=193, description="Of an imported LoRA; publish: owner/name at the hub.")
     base_model: TargetModel | None = Field(None, description="Of an imported file, where it does not tell.")
     trigger: str | None = Field(None, max_length=60, description="Likewise.")
     format: Literal["diffusers", "comfyui"] | None = Field(None, description="Keys of an export; default both.")

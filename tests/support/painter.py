@@ -49,6 +49,7 @@ class Painter:
     elsewhere: bool = False
     tells: tuple[str, ...] = ()
     base: str = "preview"
+    noisy: set[str] = field(default_factory=set)
     requests: list[DrawRequest] = field(default_factory=list)
 
     @property
@@ -111,6 +112,8 @@ class Painter:
         x, y = job.width * digest[3] // 400, job.height * digest[4] // 400
         if not self.colour:
             ImageDraw.Draw(picture).ellipse((x, y, x + job.height // 2, y + job.height // 2), fill=tuple(digest[5:8]))
+        if job.id in self.noisy:
+            picture = Image.effect_noise((job.width, job.height), 90).convert("RGB")
         notes = story(
             job,
             engine=self.name,

@@ -17,6 +17,7 @@ from loradeck.tools.render_deck_visuals.frames import frames
 
 RECORD = ".loradeck.json"
 DOCUMENTS = ("contact_sheet.png", "deck.typ", "loradeck.typ", "deck.pdf", "deck.pptx", "parity.json")
+SHEETS = ("_sheet.png", "_sheet_clear.png")
 MOST_NAMED = 4
 
 
@@ -48,8 +49,9 @@ def require_free(folder: Path, deck: DeckSpec, known: Iterable[Path]) -> None:
     `known` are files that were written there for this very deck: what a person edited of those is kept aside later.
     """
     ours = left_in(folder).keys() | {path.name for path in known if path.parent == folder}
-    names = [*(f"{frame.stem}.png" for frame in frames(deck)), *DOCUMENTS]
-    theirs = [name for name in names if name not in ours and (folder / name).exists()]
+    names = [*(f"{frame.stem}.{kind}" for frame in frames(deck) for kind in ("png", "jpg")), *DOCUMENTS]
+    names += [f"{frame.number:02}_{frame.slide}{end}" for frame in frames(deck) for end in SHEETS]
+    theirs = [name for name in dict.fromkeys(names) if name not in ours and (folder / name).exists()]
     if theirs:
         more = f" and {len(theirs) - MOST_NAMED} more" if len(theirs) > MOST_NAMED else ""
         raise Refused(

@@ -24,7 +24,10 @@ BULLET_INDENT = 1.1
 
 @dataclass(frozen=True)
 class PagePicture:
-    """A picture as a page shows it: its file in the deck's folder, its size in pixels, how it was drawn."""
+    """A picture as a page shows it: its file in the deck's folder, its size in pixels, how it was drawn.
+
+    `shown_as` is the file that documents hold in its place, where that is another one (`embedded`).
+    """
 
     key: str
     path: Path
@@ -32,11 +35,12 @@ class PagePicture:
     prompt: str
     seed: int
     caption: str = ""
+    shown_as: Path | None = None
 
     @property
     def file(self) -> str:
-        """The file's name beside the document."""
-        return self.path.name
+        """The name of the file that documents hold, which lies beside them."""
+        return (self.shown_as or self.path).name
 
 
 @dataclass(frozen=True)

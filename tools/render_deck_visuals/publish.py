@@ -13,6 +13,7 @@ from loradeck.tools.contracts import Artefact, DeckSpec, VisualRow
 from loradeck.tools.pictures.canvas import png
 from loradeck.tools.pictures.sheet import Shape, Tile, contact_sheet
 from loradeck.tools.render_deck_visuals import gallery, output_folder
+from loradeck.tools.render_deck_visuals.embedded import embedded
 from loradeck.tools.render_deck_visuals.frames import frames_of
 from loradeck.tools.render_deck_visuals.pages import Page, PagePicture
 from loradeck.tools.render_deck_visuals.reference_sheet import sheets
@@ -96,6 +97,7 @@ def _documents(
     from loradeck.tools.render_deck_visuals.typeset import compile_deck
 
     folder = written.folder
+    pages = [embedded(page, written) for page in pages]
     made = compile_deck(deck, pages, written, copies)
     named = [("typst", "deck.typ"), ("typst_module", "loradeck.typ"), ("pdf", "deck.pdf")]
     told = list(made.told)
@@ -106,7 +108,11 @@ def _documents(
         write_pptx(deck, pages, made.placed, written)
         told.append(write_parity(made.placed, written))
         named += [("pptx", "deck.pptx"), ("parity", "parity.json")]
-    return [_artefact(kind, folder / name) for kind, name in named], told
+    shown = [one.shown_as for page in pages for one in page.pictures if one.shown_as is not None]
+    return [
+        *(_artefact(kind, folder / name) for kind, name in named),
+        *(_artefact("jpeg", path) for path in shown),
+    ], told
 
 
 def _pages(store: Store, deck: DeckSpec, deck_id: str, written: Written) -> list[Page]:

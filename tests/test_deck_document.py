@@ -3,60 +3,26 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
 
 import numpy as np
 import pytest
 import typst
-from PIL import Image, ImageDraw
+from PIL import Image
 from pypdf import PdfReader
+from support.made_pages import LAYOUTS, MARK, SINGLE, deck_of, painted, slide_of
 
-from loradeck.tools.contracts import Aspect, DeckSpec, Layout, Slide, Theme
+from loradeck.tools.contracts import Aspect, DeckSpec, Slide, Theme
 from loradeck.tools.pictures.canvas import FONTS
-from loradeck.tools.render_deck_visuals.frames import RATIOS, frames_of
+from loradeck.tools.render_deck_visuals.frames import RATIOS
 from loradeck.tools.render_deck_visuals.measure import luminance, rgb
 from loradeck.tools.render_deck_visuals.pages import Compiled, Page, PagePicture, Placed
 from loradeck.tools.render_deck_visuals.typeset import compile_deck, layout_of, quoted
 from loradeck.tools.render_deck_visuals.written import Written
 
-LAYOUTS: tuple[Layout, ...] = get_args(Layout)
-SINGLE = LAYOUTS[:5]
 LIGHT = Theme(background="#ffffff", text="#1b2a4a", accent="#0f6cbd")
 LONG = ("Everything that matters stands on one page. " * 30)[:1200]
 LONG_HEADING = ("A heading that nobody dared to cut " * 4)[:120]
-MARK = (255, 0, 255)
-
-
-def pages(folder: Path, deck: DeckSpec, ground: str = "#ffffff", size: tuple[int, int] | None = None) -> list[Page]:
-    """Pictures with a magenta disc that is round."""
-    made = []
-    for slide in deck.slides:
-        pictures = []
-        for frame in frames_of(deck, slide):
-            width, height = size or (frame.width // 2, frame.height // 2)
-            picture = Image.new("RGB", (width, height), ground)
-            x, y, reach = width // 2, height // 4, min(width, height) // 5
-            ImageDraw.Draw(picture).ellipse((x - reach, y - reach, x + reach, y + reach), fill=MARK)
-            path = folder / f"{frame.stem}.png"
-            picture.save(path)
-            pictures.append(PagePicture(frame.key, path, (width, height), frame.prompt, frame.seed, frame.caption))
-        made.append(Page(slide, tuple(pictures)))
-    return made
-
-
-def slide_of(layout: Layout, heading: str | None, body: str | None, panels: int = 5, caption: str = "A name") -> Slide:
-    """A slide of a layout, with panels where it takes them."""
-    several = [{"prompt": "x", "caption": caption}] * (0 if layout in SINGLE else panels)
-    return Slide.model_validate(
-        {"name": layout, "prompt": "x", "heading": heading, "body": body, "layout": layout, "panels": several}
-    )
-
-
-def deck_of(heading: str | None, body: str | None, layouts: Sequence[Layout] = LAYOUTS, **more: Any) -> DeckSpec:
-    told = {"title": "T", "subtitle": "S", **more}
-    return DeckSpec(**told, slides=[slide_of(layout, heading, body) for layout in layouts])
 
 
 def seen(folder: Path, name: str = "deck.typ") -> list[Image.Image]:
@@ -99,7 +65,7 @@ def test_words_on_any_layout_over_any_picture_stand_out_by_four_and_a_half(
     tmp_path: Path, theme: Theme, ground: str
 ) -> None:
     deck = deck_of("A heading", "Some words.\n- One\n- Two", theme=theme)
-    made = compile_deck(deck, pages(tmp_path, deck, ground), Written(tmp_path))
+    made = compile_deck(deck, painted(tmp_path, deck, ground), Written(tmp_path))
     assert made.told == ()
     for number, (mask, bare) in enumerate(written(tmp_path), 1):
         for box in boxes(made, number, "text"):
@@ -117,7 +83,7 @@ def test_what_is_placed_stays_on_its_page_and_words_off_pictures_that_are_not_ve
     tmp_path: Path, aspect: Aspect, heading: str | None, body: str | None
 ) -> None:
     deck = deck_of(heading, body, theme=Theme(aspect=aspect))
-    made = compile_deck(deck, pages(tmp_path, deck), Written(tmp_path))
+    made = compile_deck(deck, painted(tmp_path, deck), Written(tmp_path))
     width = 540 * RATIOS[aspect]
     assert made.told == ()
     assert {one.page for one in made.placed} == set(range(1, len(LAYOUTS) + 2))
@@ -154,7 +120,7 @@ def test_any_number_of_panels_fills_the_page_without_touching(tmp_path: Path, pa
     several = ("grid", "reference_sheet", "storyboard", "icon_sheet", "lookbook", "spread")
     caption = "A caption of some length, as a storyboard has them"
     deck = DeckSpec(title="T", slides=[slide_of(one, "Head", "Words.", panels, caption) for one in several])
-    made = compile_deck(deck, pages(tmp_path, deck), Written(tmp_path))
+    made = compile_deck(deck, painted(tmp_path, deck), Written(tmp_path))
     for page in range(2, len(several) + 2):
         pictures = boxes(made, page, "picture")
         assert len(pictures) == panels
@@ -178,7 +144,7 @@ def test_words_of_any_length_stay_on_their_page_and_off_its_edges(
     tmp_path: Path, heading: str | None, body: str | None
 ) -> None:
     deck = deck_of(heading, body, SINGLE, title=(heading or "T")[:120], subtitle="S" * 200)
-    assert compile_deck(deck, pages(tmp_path, deck), Written(tmp_path)).told == ()
+    assert compile_deck(deck, painted(tmp_path, deck), Written(tmp_path)).told == ()
     looked = written(tmp_path)
     assert len(looked) == 1 + len(SINGLE), "no slide runs over to another page"
     for mask, _ in looked:
@@ -192,7 +158,7 @@ def test_words_of_any_length_stay_on_their_page_and_off_its_edges(
 def test_all_words_are_in_the_pdf_as_they_were_written(tmp_path: Path) -> None:
     head, line = 'Head "quoted" #1 $x$ \\', "A *b* _c_ @d <e> #panic()"
     deck = deck_of(head, line, title="The title", subtitle="Below it")
-    compile_deck(deck, pages(tmp_path, deck), Written(tmp_path))
+    compile_deck(deck, painted(tmp_path, deck), Written(tmp_path))
     text = [" ".join(page.extract_text().split()) for page in PdfReader(tmp_path / "deck.pdf").pages]
     assert "The title Below it" in text[0]
     assert all(head in page and line in page for page in text[1:])
@@ -201,7 +167,7 @@ def test_all_words_are_in_the_pdf_as_they_were_written(tmp_path: Path) -> None:
 def test_every_sign_of_the_shipped_scripts_has_a_glyph(tmp_path: Path) -> None:
     words = "Ångström žluťoučký Пекарь Αρτοποιός “quotes” — € → ½"
     deck = deck_of(words, words, SINGLE, title=words)
-    assert compile_deck(deck, pages(tmp_path, deck), Written(tmp_path)).told == ()
+    assert compile_deck(deck, painted(tmp_path, deck), Written(tmp_path)).told == ()
     for page in PdfReader(tmp_path / "deck.pdf").pages:
         for font in page["/Resources"]["/Font"].values():
             name = str(font.get_object()["/BaseFont"])
@@ -217,7 +183,7 @@ def test_no_picture_is_stretched_on_any_layout(tmp_path: Path, size: tuple[int, 
     deck = deck_of("A heading", "Words.", tuple(one for one in LAYOUTS if one != "background"))
     for slide in deck.slides:
         slide.panels = slide.panels[:1]
-    made = pages(tmp_path, deck, size=size)
+    made = painted(tmp_path, deck, size=size)
     compile_deck(deck, made, Written(tmp_path))
     for page, picture in zip(made, seen(tmp_path)[1:], strict=True):
         near = np.abs(np.asarray(picture).astype(int) - MARK).max(axis=2) < 90
@@ -243,18 +209,18 @@ def test_a_square_picture_asked_for_full_bleed_stands_whole_beside_the_words(tmp
 
 def test_too_many_lines_for_a_page_are_told(tmp_path: Path) -> None:
     deck = deck_of("A heading", "word\n" * 200, SINGLE)
-    told = compile_deck(deck, pages(tmp_path, deck), Written(tmp_path)).told
+    told = compile_deck(deck, painted(tmp_path, deck), Written(tmp_path)).told
     assert len(told) == 5
     assert "The words of full_bleed are too many" in told[0]
 
 
 def test_the_same_deck_gives_the_same_bytes_and_new_pictures_leave_the_words_alone(tmp_path: Path) -> None:
     deck = deck_of("A heading", "Words.")
-    compile_deck(deck, pages(tmp_path, deck), Written(tmp_path))
+    compile_deck(deck, painted(tmp_path, deck), Written(tmp_path))
     first, words = (tmp_path / "deck.pdf").read_bytes(), (tmp_path / "deck.typ").read_bytes()
-    compile_deck(deck, pages(tmp_path, deck), Written(tmp_path))
+    compile_deck(deck, painted(tmp_path, deck), Written(tmp_path))
     assert (tmp_path / "deck.pdf").read_bytes() == first
-    compile_deck(deck, pages(tmp_path, deck, "#123456", (512, 288)), Written(tmp_path))
+    compile_deck(deck, painted(tmp_path, deck, "#123456", (512, 288)), Written(tmp_path))
     assert (tmp_path / "deck.typ").read_bytes() == words
     assert (tmp_path / "deck.pdf").read_bytes() != first
 
@@ -262,7 +228,7 @@ def test_the_same_deck_gives_the_same_bytes_and_new_pictures_leave_the_words_alo
 def test_a_font_that_is_not_there_and_another_script_are_told(tmp_path: Path) -> None:
     theme = Theme(font="Nowhere Sans", heading_font="Elsewhere Serif")
     deck = deck_of("A heading", "Words.", SINGLE, title="パン屋", theme=theme)
-    told = compile_deck(deck, pages(tmp_path, deck), Written(tmp_path)).told
+    told = compile_deck(deck, painted(tmp_path, deck), Written(tmp_path)).told
     assert any("'Nowhere Sans' is not on this machine" in words for words in told)
     assert any("'Elsewhere Serif' is not on this machine" in words for words in told)
     assert any("script" in words for words in told)
@@ -270,7 +236,7 @@ def test_a_font_that_is_not_there_and_another_script_are_told(tmp_path: Path) ->
 
 def test_a_page_of_ones_own_uses_visuals_by_name_as_they_are_on_a_card_and_as_a_texture(tmp_path: Path) -> None:
     deck = deck_of("A heading", "Words.")
-    compile_deck(deck, pages(tmp_path, deck), Written(tmp_path))
+    compile_deck(deck, painted(tmp_path, deck), Written(tmp_path))
     own = '\n#page(texture("full_bleed") + pad(40pt, visual_card("grid-2", caption: "On a card", width: 300pt)))\n'
     path = tmp_path / "deck.typ"
     path.write_text(path.read_text() + own + '#page(visual("card", width: 200pt))\n#slide("mine", heading: "Mine")\n')
@@ -288,7 +254,7 @@ def test_words_cannot_break_out_of_their_string() -> None:
 def test_a_long_address_is_broken_without_a_space_in_it(tmp_path: Path) -> None:
     address = "https://example.org/a/very/long/address/indeed/that/no/line/holds"
     deck = deck_of("A heading", address)
-    compile_deck(deck, pages(tmp_path, deck), Written(tmp_path))
+    compile_deck(deck, painted(tmp_path, deck), Written(tmp_path))
     for page in PdfReader(tmp_path / "deck.pdf").pages[1:]:
         text = page.extract_text().replace("\n", "").replace("\u200b", "")
         assert address in text

@@ -46,7 +46,8 @@ def write_pptx(deck: DeckSpec, pages: Sequence[Page], placed: Sequence[Placed], 
     notes = {page.slide.name: page.notes for page in pages}
     for number in dict.fromkeys(one.page for one in placed):
         things = [one for one in placed if one.page == number]
-        show.add(things, notes.get(slide_of(things[0].name.partition("/")[0]), ""))
+        opening = any(one.name.startswith("opening/") for one in things)
+        show.add(things, "" if opening else notes.get(slide_of(things[0].name.partition("/")[0]), ""))
     written.save(written.folder / "deck.pptx", show.saved(deck.title))
 
 

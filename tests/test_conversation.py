@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 from mcp import Client
+from pptx import Presentation
+from pypdf import PdfReader
 from support.client import command, said, talk
 
 import loradeck.server
 
 DATA = Path(loradeck.server.__file__).parent / "demo_data"
+EXAMPLES = Path(__file__).parent.parent / "examples" / "decks"
 DECK = {
     "title": "A short pitch",
     "slides": [
@@ -148,6 +151,31 @@ def ten_more_images_train_it_further(home: Path, folder: Path) -> None:
     talk(command(home), conversation)
 
 
+def the_example_decks_are_made_with_what_was_trained(home: Path) -> None:
+    """Drawn in two steps each, which is enough to be set; the documents are as they would be."""
+
+    async def conversation(client: Client) -> None:
+        seen = (await call(client, "check_status"))["overview"]
+        (first,) = [row["state"] for row in seen if row["kind"] == "deck"]
+        assert first == "3 visuals, 2 stale"  # the LoRA was trained further since
+        for name, pages in (("the_baker", 13), ("brand_icons", 7), ("character_lookbook", 7)):
+            file = str(EXAMPLES / f"{name}.yaml")
+            answer = await call(client, "render_deck_visuals", deck=file, loras=[{"lora_id": "icons"}], steps=2)
+            done = await ended(client, answer)
+            assert done["state"] == "succeeded", done["summary"]
+            result = done.get("result") or done
+            agreed = f"The PDF and the PowerPoint file agree on all {pages + 1} pages"
+            assert any(words.startswith(agreed) for words in result["told"]), result["told"]
+            assert not any("too many" in words for words in result["told"])
+            files = {one["kind"]: one["path"] for one in done.get("artefacts") or result["files"]}
+            assert len(PdfReader(files["pdf"]).pages) == pages + 1
+            assert len(Presentation(files["pptx"]).slides) == pages + 1
+            view = await client.call_tool("view_images", {"of": result["deck_id"], "what": "deck"})
+            assert not view.is_error
+
+    talk(command(home), conversation)
+
+
 def stop_means_stop_and_keeps_what_was_done(home: Path) -> None:
     async def conversation(client: Client) -> None:
         started = await call(
@@ -164,10 +192,12 @@ def stop_means_stop_and_keeps_what_was_done(home: Path) -> None:
     talk(command(home), conversation)
 
 
+@pytest.mark.timeout(900)
 def test_a_person_trains_comes_back_mends_the_cover_grows_the_set_and_stops(tmp_path: Path) -> None:
     home = tmp_path / "home"
     train_on_these_images(home, pictures(tmp_path / "first", names()[:40]))
     deck = a_new_chat_renders_a_deck(home)
     the_cover_is_drawn_again_alone(home, deck)
     ten_more_images_train_it_further(home, pictures(tmp_path / "more", names()[40:50]))
+    the_example_decks_are_made_with_what_was_trained(home)
     stop_means_stop_and_keeps_what_was_done(home)

@@ -32,6 +32,10 @@ FALLBACK = "Libertinus Serif"
 WIDEST_RATIO_ERROR = 0.12
 LONG_BODY = 240
 """Letters of a body from which a full-bleed picture is veiled more, since shapes behind many words disturb."""
+VEILED = frozenset({"full_bleed", "background", "spread"})
+"""Layouts on which words stand over a picture."""
+AS_TEXTURE = 0.92
+"""How opaque the ground lies on another picture where a page of one's own takes it as its texture."""
 FAINT = 0.3
 """How much of the ground is mixed into the colour of captions, where that still stands out."""
 CARD = 0.06
@@ -126,7 +130,7 @@ def _visual(page: Page, theme: Theme) -> dict[str, Any]:
     """A slide's pictures, and how opaque the ground must lie on the first one for words to stand out from it."""
     ink = measure.readable(theme.text, theme.background)
     layout = layout_of(page, theme)
-    veil = measure.veil(page.pictures[0].path, ink, theme.background)
+    veil = measure.veil(page.pictures[0].path, ink, theme.background) if layout in VEILED else AS_TEXTURE
     if layout == "full_bleed" and len(page.slide.body or "") > LONG_BODY:
         veil = max(veil, 0.9)
     pictures = [

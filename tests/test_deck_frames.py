@@ -221,6 +221,47 @@ def test_new_wording_for_a_deck_keeps_a_pick_where_its_slide_stays_the_same(work
     assert by_slide(again)["cover"].take == 2
 
 
+def three(*names: str) -> dict[str, Any]:
+    slides = [{"name": name, "prompt": f"a {name}"} for name in names]
+    return {"title": "T", "defaults": {"width": 96, "height": 64}, "slides": slides}
+
+
+def test_slides_in_another_order_or_with_one_between_keep_their_pictures(work: Workbench, painter: Painter) -> None:
+    first = render(work, deck=three("boat", "key", "star"))
+    painter.drawn.clear()
+    moved = render(work, deck_id=first.deck_id, deck=three("star", "moon", "boat"))
+    assert painter.drawn == ["02_moon"]
+    folder = work.store.workspace.deck(str(moved.deck_id))
+    assert {path.name for path in folder.glob("0*.png")} == {"01_star.png", "02_moon.png", "03_boat.png"}
+
+
+def test_pictures_of_slides_that_are_gone_leave_the_copies_too_but_not_what_a_person_changed(
+    work: Workbench, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    first = render(work, deck=three("boat", "key"), output_dir=str(out))
+    (out / "02_key.png").write_bytes(b"retouched by hand")
+    render(work, deck_id=first.deck_id, deck=three("key", "star"))
+    assert {path.name for path in out.glob("0*.png")} == {"01_key.png", "02_key.png", "02_star.png"}
+    assert (out / "02_key.png").read_bytes() == b"retouched by hand"
+
+
+def test_a_slide_is_not_picked_and_drawn_again_in_one_call(work: Workbench) -> None:
+    first = render(work, deck=three("boat"), takes=2)
+    for more in ({"only": ["boat"]}, {"edits": [{"slide": "boat", "add": "in gold"}]}):
+        with pytest.raises(BadArgument, match="picked and drawn again"):
+            render(work, deck_id=first.deck_id, pick=[{"slide": "boat", "take": 1}], **more)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 300, "~nobody-of-that-name/x"])
+def test_an_output_dir_that_is_no_path_is_refused_before_anything_is_drawn(
+    work: Workbench, painter: Painter, path: str
+) -> None:
+    with pytest.raises(BadArgument, match="no path on this machine"):
+        render(work, deck=three("boat"), output_dir=path)
+    assert painter.drawn == []
+
+
 # --------------------------------------------------------------------------- a retrained look, and a picture made again
 
 

@@ -57,7 +57,7 @@ def test_pages_of_a_persons_own_are_told_and_no_difference(tmp_path: Path) -> No
     done = made(tmp_path, deck)
     found = compare(done.pdf, done.pptx, done.compiled.placed)
     assert (found.differences, found.pages, found.own_pages) == ((), 3, 1)
-    assert "1 of your own in deck.typ" in found.sentence()
+    assert "Pages of your own in deck.typ are in the PDF alone: 1." in found.sentence()
 
 
 def shape(show: Any, name: str) -> Any:

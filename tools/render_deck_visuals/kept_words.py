@@ -89,7 +89,10 @@ class _Desk:
         """Words taken over before stay, though the deck may be given once more as its file still has it."""
         for place, (said, wrote) in list(self.kept.items()):
             now = words_of(self.deck).get(place)
-            if now is None or place in asked or not (same(now, said) or same(now, wrote)):
+            if now is None:
+                self._lose(place, _Edit(wrote, "the deck's files"), "the deck has no such place any more")
+                del self.kept[place]
+            elif place in asked or not (same(now, said) or same(now, wrote)):
                 del self.kept[place]
             elif not same(now, wrote):
                 self.deck = with_words(self.deck, place, wrote)

@@ -37,7 +37,7 @@ class Parity:
 
     def sentence(self) -> str:
         """For the answer of a render."""
-        own = f" {self.own_pages} of your own in deck.typ are in the PDF alone." if self.own_pages else ""
+        own = f" Pages of your own in deck.typ are in the PDF alone: {self.own_pages}." if self.own_pages else ""
         if not self.differences:
             return (
                 f"The PDF and the PowerPoint file agree on all {self.pages} pages ({self.things} things compared).{own}"

@@ -58,6 +58,7 @@ def publish(
         documents, words = _documents(deck, pages, written, copies, with_pptx="pptx" in formats)
         files += documents
         told += words
+    written.clear(written.folder, {Path(file.path).name for file in files})
     return Published(files, pages, told)
 
 
@@ -148,9 +149,10 @@ def copied(files: Sequence[Artefact], target: Path, written: Written, *, remembe
         target.mkdir(parents=True, exist_ok=True)
         for file in files:
             _copy(Path(file.path), target, written)
+        written.clear(target, {Path(file.path).name for file in files})
     except FileInUse as error:
         return f"Not every file could be copied to output_dir; the deck's own folder has them all. {error}"
-    except (OSError, StateError) as error:
+    except (OSError, ValueError, StateError) as error:
         why = getattr(error, "strerror", None) or "it cannot be written"
         return f"The files could not be copied to output_dir ({why}); they are in the deck's own folder."
     return f"The copies in {target} were renewed too." if remembered else f"Copies are in {target}."

@@ -11,7 +11,7 @@ from loradeck.tools.contracts import DeckSpec, LoraUse, RenderArgs
 from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.library import called, default_loras, find_lora, require_whole
 from loradeck.tools.ready import drawing_engine
-from loradeck.tools.render_deck_visuals.frames import frames
+from loradeck.tools.render_deck_visuals.frames import frames, frames_of
 from loradeck.tools.render_deck_visuals.plan import Look
 from loradeck.tools.render_deck_visuals.references import read_references
 from loradeck.tools.render_deck_visuals.remake import deck_of_picture
@@ -55,7 +55,7 @@ def changed_deck(args: RenderArgs, record: DeckRecord, deck: DeckSpec | None, be
     if base != style.base_model or engine != "auto":
         style = style.model_copy(update={"base_model": base, "engine": drawing_engine(bench, engine, base).name})
     references, told = read_references(args.references, style.base_model, cut_out=args.cut_out)
-    wanted = wish(args, deck or before, style, references)
+    wanted = wish(args, _reseeded(before, deck) if deck is not None else before, style, references)
     for stroke, value in news.items():
         set_for_all(wanted, stroke, value)
     same = set(frames(before))
@@ -65,6 +65,22 @@ def changed_deck(args: RenderArgs, record: DeckRecord, deck: DeckSpec | None, be
             wanted.style.of(frame.key).pinned = any(pick.slide == frame.key for pick in args.pick)
     wanted.told = told
     return wanted
+
+
+def _reseeded(before: DeckSpec, deck: DeckSpec) -> DeckSpec:
+    """A deck's new wording in which slides that name no seed keep the one they had: their place may be another now.
+
+    Where the wording changes the deck's own seed, all of them follow that.
+    """
+    if before.defaults.seed != deck.defaults.seed:
+        return deck
+    had = {slide.name: frames_of(before, slide) for slide in before.slides}
+    slides = []
+    for slide in deck.slides:
+        then = had.get(slide.name)
+        moved = then is not None and slide.seed is None and not slide.panels and len(then) == 1
+        slides.append(slide.model_copy(update={"seed": then[0].seed}) if moved and then is not None else slide)
+    return deck.model_copy(update={"slides": slides})
 
 
 def made_from(args: RenderArgs, source: str | None, store: Store) -> DeckRecord | None:

@@ -199,9 +199,14 @@ def _output_dir(given: str | None, record: DeckRecord | None) -> str | None:
         return record.settings.get("output_dir") if record is not None else None
     if not given.strip():
         return None
-    folder = Path(given).expanduser().absolute()
-    if folder.exists() and not folder.is_dir():
-        raise BadArgument(f"output_dir {folder.name!r} is a file; name a folder.")
+    if "\0" in given:
+        raise BadArgument("output_dir is no path on this machine; name a folder.")
+    try:
+        folder = Path(given).expanduser().absolute()
+        if folder.exists() and not folder.is_dir():
+            raise BadArgument(f"output_dir {folder.name!r} is a file; name a folder.")
+    except (OSError, RuntimeError):  # a name too long, a home of nobody's
+        raise BadArgument(f"output_dir {given[:60]!r} is no path on this machine; name a folder.") from None
     return str(folder)
 
 

@@ -21,7 +21,7 @@ from loradeck.tools.contracts import DeckSpec, Theme
 from loradeck.tools.errors import Refused
 from loradeck.tools.pictures.canvas import FONTS
 from loradeck.tools.render_deck_visuals import measure
-from loradeck.tools.render_deck_visuals.frames import RATIOS
+from loradeck.tools.render_deck_visuals.frames import RATIOS, slide_of
 from loradeck.tools.render_deck_visuals.kept_source import save_source
 from loradeck.tools.render_deck_visuals.pages import PAGE_HEIGHT, Compiled, Page, Paragraph, Placed
 from loradeck.tools.render_deck_visuals.written import Written
@@ -36,6 +36,8 @@ VEILED = frozenset({"full_bleed", "background", "spread"})
 """Layouts on which words stand over a picture."""
 AS_TEXTURE = 0.92
 """How opaque the ground lies on another picture where a page of one's own takes it as its texture."""
+SEEN = 1.5
+"""Contrast at which a bar or a line can be seen at all; an accent below it gives way to the colour of the words."""
 FAINT = 0.3
 """How much of the ground is mixed into the colour of captions, where that still stands out."""
 CARD = 0.06
@@ -116,7 +118,7 @@ def _theme(theme: Theme) -> dict[str, Any]:
     return {
         "ground": theme.background,
         "ink": ink,
-        "accent": theme.accent,
+        "accent": theme.accent if measure.contrast(theme.accent, theme.background) >= SEEN else ink,
         "faint": faint if measure.contrast(faint, card) >= measure.READABLE else ink,
         "card": card,
         "fonts": fonts,
@@ -172,7 +174,7 @@ def _placed(told: Sequence[dict[str, Any]]) -> list[Placed]:
 
 def _cramped(placed: Sequence[Placed]) -> list[str]:
     """Slides whose words do not fit even at the smallest size."""
-    names = dict.fromkeys(one.name.partition("/")[0] for one in placed if not one.fits)
+    names = dict.fromkeys(slide_of(one.name.partition("/")[0]) for one in placed if not one.fits)
     return [f"The words of {name} are too many for their page, even small; shorten them." for name in names]
 
 

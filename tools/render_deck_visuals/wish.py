@@ -105,6 +105,10 @@ def wish(args: RenderArgs, deck: DeckSpec, style: DeckStyle, references: dict[Le
     edited = [key for edit in args.edits for key in keys_of(deck, edit.slide)]
     for pick in args.pick:
         _single(deck, pick.slide)
+        if pick.slide in {*(only or []), *edited}:
+            raise BadArgument(
+                f"{pick.slide} is to be picked and drawn again in one call; give pick alone, or only and edits alone."
+            )
     scope = [frame.key for frame in frames(deck)] if only is None else [*only, *edited]
     wanted.scope = list(dict.fromkeys(scope))
     wanted.asked = set(only or []) - set(edited)
@@ -147,7 +151,7 @@ def visuals(wanted: Wish, looks: dict[str, Look], takes: int, drawn: dict[str, s
             wanted.told.append(f"{key} was drawn like this before, so it got a new seed: {seed}.")
             visuals = visuals_of(_frame(wanted.deck, key), brush, takes)
         planned += visuals
-    _tell_triggers(wanted, looks)
+    _tell_triggers(wanted, looks, {one.slide for one in planned if one.recipe not in drawn.get(one.slide, set())})
     return planned
 
 
@@ -208,10 +212,10 @@ def _edit(wanted: Wish, edit: SlideEdit) -> None:
             _set(wanted, key, {"guidance": edit.guidance})
 
 
-def _tell_triggers(wanted: Wish, looks: dict[str, Look]) -> None:
-    """RND-TRIGGER: say which triggers were put in front, and of how many prompts."""
+def _tell_triggers(wanted: Wish, looks: dict[str, Look], drawn: set[str]) -> None:
+    """RND-TRIGGER: say which triggers were put in front, and of how many of the prompts that are drawn now."""
     counts: dict[str, int] = {}
-    for key in wanted.scope:
+    for key in (one for one in wanted.scope if one in drawn):
         _, missing = worded(_frame(wanted.deck, key).prompt, wanted.style.brush(key, looks))
         for trigger in missing:
             counts[trigger] = counts.get(trigger, 0) + 1

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Collection
 from pathlib import Path
 
 from loradeck.state.files import sha256_file, told, write_bytes, write_json
 from loradeck.tools.render_deck_visuals.output_folder import left_in
 
 RECORD = ".written.json"
+NUMBERED = re.compile(r"\d\d_.*\.(png|jpg)$")
 
 
 class Written:
@@ -24,7 +27,7 @@ class Written:
         self.folder = folder
         self.kept: list[str] = []
         self._record = folder / RECORD
-        self._known: dict[str, str] = json.loads(self._record.read_bytes()) if self._record.is_file() else {}
+        self._known: dict[str, str] = _read(self._record)
 
     def save(self, path: Path, data: bytes) -> None:
         """Write a file, unless it holds these bytes already. Raises DiskFull, WorkspaceReadOnly or StateError."""
@@ -37,6 +40,20 @@ class Written:
             write_bytes(path, data)
         if self._known.get(name) != digest:
             self._known[name] = digest
+            write_json(self._record, self._known)
+
+    def clear(self, folder: Path, keep: Collection[str]) -> None:
+        """Take away the numbered pictures of slides that are gone from a folder, those that are as they were left.
+
+        Their takes stay in the deck's folder. Raises StateError.
+        """
+        for path in self.files():
+            gone = path.parent == folder and NUMBERED.match(path.name) and path.name not in keep
+            if not gone or not self.is_ours(path) or not self.left_last(path):
+                continue
+            with told(path):
+                path.unlink()
+            del self._known[self._name(path)]
             write_json(self._record, self._known)
 
     def files(self) -> list[Path]:
@@ -79,3 +96,12 @@ class Written:
         with told(path):
             path.rename(free)
         self.kept.append(f"{path.name} in {path.parent.name} was not as loradeck had left it: it is {free.name} now.")
+
+
+def _read(record: Path) -> dict[str, str]:
+    """What is known of files; nothing where the record is missing or damaged: they are taken for a person's then."""
+    try:
+        known: dict[str, str] = json.loads(record.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return known

@@ -96,6 +96,23 @@ def behind(show: Any) -> None:
     tree.insert(2, element)
 
 
+def off_centre(show: Any) -> None:
+    picture = shape(show, "spread-1/picture")
+    picture.crop_left, picture.crop_right = picture.crop_left + picture.crop_right, 0
+
+
+def unsized(show: Any) -> None:
+    shape(show, "background/body").text_frame.paragraphs[0].runs[0].font.size = None
+
+
+def stray(show: Any) -> None:
+    show.slides[4].shapes.add_textbox(0, 0, Pt(50), Pt(20)).name = "stuck on"
+
+
+def doubled(show: Any) -> None:
+    show.slides[4].shapes.add_textbox(0, 0, Pt(50), Pt(20)).name = "card/heading"
+
+
 def reshaped(show: Any) -> None:
     show.slide_width = Pt(720)
 
@@ -116,6 +133,10 @@ def shortened(show: Any) -> None:
         (cut, "page 2, full_bleed/picture, what is cut of it"),
         (dropped, "page 7, grid-2/picture: it is in the PDF against it is missing in the PowerPoint file"),
         (behind, "page 2, the order of things"),
+        (off_centre, "page 12, spread-1/picture, what is cut of it"),
+        (unsized, "page 6, background/body, its size in the PowerPoint file: None against 0.0"),
+        (stray, "page 5, what nobody placed: [] against ['stuck on']"),
+        (doubled, "page 5, what nobody placed: [] against ['card/heading']"),
         (reshaped, "page 1, the size: (960, 540) against (720, 540)"),
         (shortened, "the files, the number of pages: 12 against 11"),
     ],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 from support.painter import Painter
@@ -16,6 +15,7 @@ from loradeck.engines.base import (
     BaseModelInfo,
     Capabilities,
     Cost,
+    DrawJob,
     DrawRequest,
     DrawResult,
     EditJob,
@@ -108,8 +108,8 @@ class Editor(Painter):
         notes.add_text("parameters", self.notes)
         picture.save(job.draw.out, compress_level=1, pnginfo=notes)
 
-    def _paint(self, request: DrawRequest, prompt: str, seed: int, size: tuple[int, int], out: Path) -> None:
-        noise(hashlib.sha256(repr((prompt, seed)).encode()).digest()).save(out, compress_level=1)
+    def _paint(self, request: DrawRequest, job: DrawJob) -> None:
+        noise(hashlib.sha256(repr((job.prompt, job.seed)).encode()).digest()).save(job.out, compress_level=1)
 
 
 def noise(digest: bytes) -> Image.Image:

@@ -56,11 +56,11 @@ def write_parity(placed: Sequence[Placed], written: Written) -> str:
 
 def compare(pdf: Path, pptx: Path, placed: Sequence[Placed]) -> Parity:
     """Hold both files against what was placed. Raises what the readers of PDF and PowerPoint raise for broken files."""
-    numbers = list(dict.fromkeys(one.page for one in placed))
+    numbers = sorted({one.page for one in placed})
     left, right = pdf_pages(pdf), pptx_pages(pptx)
     desk = _Desk()
     desk.same("the number of pages", len(numbers), len(right))
-    desk.same("the last page of the PDF", True, not numbers or numbers[-1] <= len(left))
+    desk.same("the last page of the PDF", True, not numbers or max(numbers) <= len(left))
     for number, shown in zip(numbers, right, strict=False):
         if number > len(left):
             break
@@ -123,14 +123,18 @@ class _Desk:
             self.note(one.name, "it is missing in the PDF", "it is in the PowerPoint file")
             return
         self.near(f"{one.name}, what of it shows in the PDF", _box(one), _clipped(there.box, _box(one)))
-        cut = tuple(max(0.0, 1 - part / whole) / 2 for part, whole in zip(_box(one)[2:], there.box[2:], strict=True))
+        x, y, width, height = there.box
+        left_out = (one.x - x, one.y - y, x + width - one.x - one.width, y + height - one.y - one.height)
+        cut = tuple(max(0.0, part / whole) for part, whole in zip(left_out, (width, height) * 2, strict=True))
         self.near(f"{one.name}, what is cut of it", cut, shape.cut, NEAR_SHARE)
         for where, seen in (("PDF", there), ("PowerPoint file", shape)):
             self.same(f"{one.name}, stretched in the {where}", False, abs(seen.stretch - 1) > STRETCHED)
 
     def order(self, names: Sequence[str], right: Page) -> None:
-        """What lies over what is the same."""
+        """What lies over what is the same, and nothing else is there, or there twice."""
         self.same("the order of things", list(names), [name for name in right.named if name in set(names)])
+        stray = [name for name in right.named if name not in set(names)] + right.twice
+        self.same("what nobody placed", [], stray)
 
 
 def _box(one: Placed) -> tuple[float, float, float, float]:

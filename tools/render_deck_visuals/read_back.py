@@ -38,7 +38,7 @@ class Seen:
     box: Box
     text: str = ""
     sizes: tuple[float, ...] = ()
-    cut: tuple[float, float] = (0.0, 0.0)
+    cut: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
     stretch: float = 1.0
 
 
@@ -50,6 +50,7 @@ class Page:
     letters: list[tuple[str, float, float, float]] = field(default_factory=list)  # letter, x and y of its middle, size
     pictures: list[Seen] = field(default_factory=list)
     named: dict[str, Seen] = field(default_factory=dict)
+    twice: list[str] = field(default_factory=list)
 
     def words_in(self, box: Box) -> Letters:
         """The letters whose middle lies in a box, in the file's order."""
@@ -108,7 +109,13 @@ def pptx_pages(path: Path) -> list[Page]:
 
     show = Presentation(str(path))
     size = (show.slide_width / POINT, show.slide_height / POINT)
-    return [Page(size, named={shape.name: _shape(shape) for shape in slide.shapes}) for slide in show.slides]
+    return [_slide(size, list(slide.shapes)) for slide in show.slides]
+
+
+def _slide(size: tuple[float, float], shapes: list[Any]) -> Page:
+    names = [str(shape.name) for shape in shapes]
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    return Page(size, named={name: _shape(shape) for name, shape in zip(names, shapes, strict=True)}, twice=twice)
 
 
 def _shape(shape: Any) -> Seen:
@@ -116,10 +123,10 @@ def _shape(shape: Any) -> Seen:
     if hasattr(shape, "image"):
         across, down = shape.image.size
         shown = (across * (1 - shape.crop_left - shape.crop_right), down * (1 - shape.crop_top - shape.crop_bottom))
-        cut = ((shape.crop_left + shape.crop_right) / 2, (shape.crop_top + shape.crop_bottom) / 2)
+        cut = (shape.crop_left, shape.crop_top, shape.crop_right, shape.crop_bottom)
         return Seen(box, cut=cut, stretch=(box[2] / shown[0]) / (box[3] / shown[1]))
     if not shape.has_text_frame:
         return Seen(box)
     runs = [run for paragraph in shape.text_frame.paragraphs for run in paragraph.runs]
-    sizes = tuple(dict.fromkeys(run.font.size / POINT for run in runs if run.font.size is not None))
+    sizes = tuple(dict.fromkeys((run.font.size or 0) / POINT for run in runs))
     return Seen(box, text="".join(run.text for run in runs), sizes=sizes)

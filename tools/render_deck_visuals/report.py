@@ -17,6 +17,8 @@ from loradeck.tools.wording import PREVIEW_NOTE
 MOST_ROWS = 60
 MOST_NAMED = 6
 """So many slides without a picture are named in the summary."""
+MOST_CALLS = 24
+LIKEWISE = "As above, with this slide."
 MOST_PROMPT = 9_000
 """Characters of all prompts together: the answer on the largest deck stays small enough for every client."""
 
@@ -74,7 +76,7 @@ def answer(
         f"{_change(deck, deck_id, doubtful, missing)}",
         state=RunState.SUCCEEDED,
         deck_id=deck_id,
-        visuals=[row.model_copy(update={"prompt": _cut(row.prompt, longest)}) for row in listed],
+        visuals=[_short(row, longest, place) for place, row in enumerate(listed)],
         files=files,
         told=told,
         preview_note=PREVIEW_NOTE if preview else None,
@@ -95,6 +97,14 @@ def _change(deck: DeckSpec, deck_id: str, doubtful: Sequence[VisualRow], missing
         f'To change one picture: render_deck_visuals(deck_id="{deck_id}", only=["{name}"], '
         f'edits=[{{"slide": "{name}", "add": "bright daylight"}}]).'
     )
+
+
+def _short(row: VisualRow, longest: int, place: int) -> VisualRow:
+    """A row whose prompt is no longer than that; of very many rows the later ones say what is wrong and no call."""
+    findings = row.findings
+    if place >= MOST_CALLS:
+        findings = [one.model_copy(update={"fix": LIKEWISE}) for one in findings]
+    return row.model_copy(update={"prompt": _cut(row.prompt, longest), "findings": findings})
 
 
 def _cut(text: str, longest: int) -> str:

@@ -6,13 +6,17 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from pptx import Presentation
+from pptx.dml.color import RGBColor
+from pptx.oxml.ns import qn
 from pptx.util import Pt
-from support.made_pages import Made, deck_of, made
+from support.made_pages import Made, deck_of, made, painted
 
 from loradeck.tools.contracts import Theme
 from loradeck.tools.render_deck_visuals.frames import RATIOS
@@ -22,7 +26,10 @@ from loradeck.tools.render_deck_visuals.written import Written
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return made(tmp_path_factory.mktemp("whole"), deck_of("A heading", "Some words.\n- One bullet\n- Two ﬁne words"))
+    folder, deck = tmp_path_factory.mktemp("whole"), deck_of("A heading", "Some words.\n- One bullet\n- Two ﬁne words")
+    pages = painted(folder, deck)
+    Image.new("RGB", (512, 288), "#305070").save(pages[0].pictures[0].path)
+    return made(folder, deck, pages)
 
 
 @pytest.mark.parametrize("aspect", RATIOS)
@@ -36,8 +43,6 @@ def test_every_layout_is_the_same_in_both_files(tmp_path: Path, aspect: Any) -> 
 
 
 def test_pictures_of_any_shape_are_cut_alike(tmp_path: Path) -> None:
-    from support.made_pages import painted
-
     deck = deck_of("A heading", "Words.")
     done = made(tmp_path, deck, painted(tmp_path, deck, size=(300, 500)))
     assert compare(done.pdf, done.pptx, done.compiled.placed).differences == ()
@@ -113,6 +118,22 @@ def doubled(show: Any) -> None:
     show.slides[4].shapes.add_textbox(0, 0, Pt(50), Pt(20)).name = "card/heading"
 
 
+def exchanged(show: Any) -> None:
+    one, other = shape(show, "card/picture"), shape(show, "full_bleed/picture")
+    slide = next(slide for slide in show.slides if one in list(slide.shapes) or one.part is slide.part)
+    _, link = slide.part.get_or_add_image_part(BytesIO(other.image.blob))
+    one._element.blipFill.blip.rEmbed = link
+
+
+def unbulleted(show: Any) -> None:
+    properties = shape(show, "card/body").text_frame.paragraphs[1]._p.pPr
+    properties.remove(properties.find(qn("a:buChar")))
+
+
+def blackened(show: Any) -> None:
+    shape(show, "card/heading").text_frame.paragraphs[0].runs[0].font.color.rgb = RGBColor(0, 0, 0)
+
+
 def reshaped(show: Any) -> None:
     show.slide_width = Pt(720)
 
@@ -137,6 +158,9 @@ def shortened(show: Any) -> None:
         (unsized, "page 6, background/body, its size in the PowerPoint file: None against 0.0"),
         (stray, "page 5, what nobody placed: [] against ['stuck on']"),
         (doubled, "page 5, what nobody placed: [] against ['card/heading']"),
+        (exchanged, "page 5, card/picture, the picture that it is in the PowerPoint file"),
+        (unbulleted, "page 5, card/body, its bullets in the PowerPoint file"),
+        (blackened, "page 5, card/heading, its colour in the PowerPoint file"),
         (reshaped, "page 1, the size: (960, 540) against (720, 540)"),
         (shortened, "the files, the number of pages: 12 against 11"),
     ],
@@ -156,9 +180,9 @@ def test_what_differs_in_the_pdf_is_told_too(whole: Made, tmp_path: Path) -> Non
     other = made(tmp_path, deck_of("Another heading", "Some words.\n- One bullet\n- Two ﬁne words"))
     found = compare(other.pdf, whole.pptx, whole.compiled.placed)
     assert any("full_bleed/heading, its words in the PDF" in one for one in found.differences)
-    shutil.copy(whole.pdf, tmp_path / "copy.pdf")
+    shutil.copy(whole.pdf, whole.folder / "copy.pdf")
     lower = [replace(one, y=one.y + 40) if one.name == "card/picture" else one for one in whole.compiled.placed]
     assert any(
         "card/picture, what of it shows in the PDF" in one
-        for one in compare(tmp_path / "copy.pdf", whole.pptx, lower).differences
+        for one in compare(whole.folder / "copy.pdf", whole.pptx, lower).differences
     )

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from loradeck.state.files import sha256_file
 from loradeck.tools.render_deck_visuals.pages import Placed
 from loradeck.tools.render_deck_visuals.read_back import Page, Seen, pdf_pages, plain, pptx_pages
 from loradeck.tools.render_deck_visuals.written import Written
@@ -58,7 +59,7 @@ def compare(pdf: Path, pptx: Path, placed: Sequence[Placed]) -> Parity:
     """Hold both files against what was placed. Raises what the readers of PDF and PowerPoint raise for broken files."""
     numbers = sorted({one.page for one in placed})
     left, right = pdf_pages(pdf), pptx_pages(pptx)
-    desk = _Desk()
+    desk = _Desk(pdf.parent)
     desk.same("the number of pages", len(numbers), len(right))
     desk.same("the last page of the PDF", True, not numbers or max(numbers) <= len(left))
     for number, shown in zip(numbers, right, strict=False):
@@ -76,8 +77,8 @@ def compare(pdf: Path, pptx: Path, placed: Sequence[Placed]) -> Parity:
 class _Desk:
     """Counts what is compared and notes what differs."""
 
-    def __init__(self) -> None:
-        self.page, self.things = "the files", 0
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.page, self.things = folder, "the files", 0
         self.differences: list[str] = []
 
     def note(self, what: str, said: Any, other: Any) -> None:
@@ -111,6 +112,9 @@ class _Desk:
         there = left.words_in(_box(one))
         self.same(f"{one.name}, its words in the PDF", wanted, there.text)
         self.same(f"{one.name}, its words in the PowerPoint file", wanted, plain(shape.text))
+        bullets = tuple(line.bullet for line in one.paragraphs)
+        self.same(f"{one.name}, its bullets in the PowerPoint file", bullets, shape.bullets)
+        self.same(f"{one.name}, its colour in the PowerPoint file", (one.colour.lower(),), shape.colours)
         for where, sizes in (("PDF", there.sizes), ("PowerPoint file", shape.sizes)):
             odd = next((size for size in sizes if abs(size - one.size) > NEAR_SIZE), None)
             self.same(f"{one.name}, its size in the {where}", None, odd)
@@ -122,6 +126,8 @@ class _Desk:
             self.things += 1
             self.note(one.name, "it is missing in the PDF", "it is in the PowerPoint file")
             return
+        same = shape.sha256 == sha256_file(self.folder / one.file)
+        self.same(f"{one.name}, the picture that it is in the PowerPoint file", True, same)
         self.near(f"{one.name}, what of it shows in the PDF", _box(one), _clipped(there.box, _box(one)))
         x, y, width, height = there.box
         left_out = (one.x - x, one.y - y, x + width - one.x - one.width, y + height - one.y - one.height)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,9 @@ class Seen:
     sizes: tuple[float, ...] = ()
     cut: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
     stretch: float = 1.0
+    sha256: str = ""
+    bullets: tuple[bool, ...] = ()
+    colours: tuple[str, ...] = ()
 
 
 @dataclass
@@ -124,9 +128,25 @@ def _shape(shape: Any) -> Seen:
         across, down = shape.image.size
         shown = (across * (1 - shape.crop_left - shape.crop_right), down * (1 - shape.crop_top - shape.crop_bottom))
         cut = (shape.crop_left, shape.crop_top, shape.crop_right, shape.crop_bottom)
-        return Seen(box, cut=cut, stretch=(box[2] / shown[0]) / (box[3] / shown[1]))
+        digest = hashlib.sha256(shape.image.blob).hexdigest()
+        return Seen(box, cut=cut, stretch=(box[2] / shown[0]) / (box[3] / shown[1]), sha256=digest)
     if not shape.has_text_frame:
         return Seen(box)
     runs = [run for paragraph in shape.text_frame.paragraphs for run in paragraph.runs]
     sizes = tuple(dict.fromkeys((run.font.size or 0) / POINT for run in runs))
-    return Seen(box, text="".join(run.text for run in runs), sizes=sizes)
+    bullets = tuple(_has_bullet(paragraph) for paragraph in shape.text_frame.paragraphs)
+    colours = tuple(dict.fromkeys(_colour(run) for run in runs))
+    return Seen(box, text="".join(run.text for run in runs), sizes=sizes, bullets=bullets, colours=colours)
+
+
+def _has_bullet(paragraph: Any) -> bool:
+    from pptx.oxml.ns import qn
+
+    properties = paragraph._p.pPr
+    return properties is not None and properties.find(qn("a:buChar")) is not None
+
+
+def _colour(run: Any) -> str:
+    """#rrggbb, or nothing where the run has no colour of its own."""
+    colour = run.font.color
+    return f"#{str(colour.rgb).lower()}" if colour is not None and colour.type is not None else ""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from mcp import Client
 from PIL import Image
-from support.client import command, said, talk
+from support.client import ask, command, ended, said, talk
 from support.datasets import ready_dataset
 
 from loradeck.state.store import Store
@@ -20,31 +20,19 @@ BRIEFLY: dict[str, Any] = {
 }  # fmt: skip
 
 
-async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
-    result = await client.call_tool(tool, arguments, read_timeout_seconds=90)
-    assert not result.is_error, said(result)
-    return result.structured_content or {}
-
-
-async def ended(client: Client, answer: dict[str, Any]) -> dict[str, Any]:
-    while answer.get("state") not in {"succeeded", "failed", "cancelled", "lost"}:
-        answer = await call(client, "check_status", run_id=answer["run_id"], wait_seconds=20)
-    assert answer["state"] == "succeeded", answer["summary"]
-    return answer
-
-
 async def conversation(client: Client) -> dict[str, Any]:
-    trained = await ended(client, await call(client, "start_training", **BRIEFLY))
+    trained = await ended(client, await ask(client, "start_training", **BRIEFLY))
     lora = {"lora_id": (trained.get("result") or trained)["lora"]["lora_id"]}
-    made = await call(
+    made = await ask(
         client, "compare_renders", prompts=["A red house.", "A blue book."], steps=2, width=128, height=128,
         variants=[{"loras": [lora]}, {"loras": [lora], "checkpoint": 2}, {"loras": []}],
     )  # fmt: skip
-    await ended(client, made)
+    done = await ended(client, made)
+    assert done["state"] == "succeeded", done["summary"]
     seen = await client.call_tool("view_images", {"of": made["run_id"], "what": "compare"})
     assert [block.type for block in seen.content] == ["text", "image"], said(seen)
     pick = {"prompt": 1, "variant": "ready-v1 step 2", "by": "assistant"}
-    return await call(client, "compare_renders", run_id=made["run_id"], picks=[pick])
+    return await ask(client, "compare_renders", run_id=made["run_id"], picks=[pick])
 
 
 def test_checkpoints_and_the_base_are_compared_over_stdio_from_training_to_pick(tmp_path: Path) -> None:

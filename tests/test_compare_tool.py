@@ -12,10 +12,8 @@ import pytest
 from PIL import Image
 from support.datasets import ready_dataset
 from support.decks import deck, render
-from support.painter import Painter, bench, trained
+from support.painter import Buyer, Painter, bench, trained
 
-from loradeck.engines.base import DrawRequest, DrawResult, Reporter
-from loradeck.engines.errors import ProviderError
 from loradeck.state import runs
 from loradeck.state.files import sha256_file
 from loradeck.state.records import CheckpointRecord, ImageRecord, LoraRecord, PickRecord, PurchaseRecord, RunRecord
@@ -284,24 +282,6 @@ def test_what_costs_is_quoted_first_with_the_pictures_of_the_leak_in_it(tmp_path
     made = small(work, lora, quote_id=quoted.quote_id, max_cost_usd=0.3)
     assert made.state == RunState.SUCCEEDED
     assert small(work, lora).run_id == made.run_id, "what is drawn is not paid again"
-
-
-class Buyer(Painter):
-    """A painter at a host: pictures are bought, and while `lost` cannot be fetched."""
-
-    lost = True
-
-    def draw(self, request: DrawRequest, reporter: Reporter) -> DrawResult:
-        for job in request.jobs:
-            key = f"draw/{job.id}/{job.seed}"
-            if reporter.purse.get(key) is None:
-                reporter.purse.intend(key, "endpoint", 0.05)
-                reporter.purse.submitted(key, f"req-{job.id}")
-        if self.lost:
-            raise ProviderError("The host cannot be reached; resume the run, and nothing is bought again.")
-        for job in request.jobs:
-            reporter.purse.settle(f"draw/{job.id}/{job.seed}", 0.05)
-        return super().draw(request, reporter)
 
 
 def test_a_comparison_that_ended_early_goes_on_with_what_it_bought_and_tells_cost_and_break_even(

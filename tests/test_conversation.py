@@ -12,7 +12,7 @@ import pytest
 from mcp import Client
 from pptx import Presentation
 from pypdf import PdfReader
-from support.client import command, said, talk
+from support.client import ask, command, ended, talk
 
 import loradeck.server
 
@@ -28,26 +28,14 @@ DECK = {
 pytestmark = pytest.mark.slow
 
 
-async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
-    result = await client.call_tool(tool, arguments, read_timeout_seconds=90)
-    assert not result.is_error, said(result)
-    return result.structured_content or {}
-
-
 async def brought_in(client: Client, **arguments: Any) -> dict[str, Any]:
     """The answer of curate_dataset, its run followed where it became one."""
-    answer = await call(client, "curate_dataset", **arguments)
+    answer = await ask(client, "curate_dataset", **arguments)
     if answer.get("run_id") is None:
         return answer
     done = await ended(client, answer)
     assert done["state"] == "succeeded", done["summary"]
     return done.get("result") or done
-
-
-async def ended(client: Client, answer: dict[str, Any]) -> dict[str, Any]:
-    while answer.get("state") not in {"succeeded", "failed", "cancelled", "lost"}:
-        answer = await call(client, "check_status", run_id=answer["run_id"], wait_seconds=20)
-    return answer
 
 
 def pictures(folder: Path, names: list[str]) -> Path:
@@ -82,14 +70,14 @@ def train_on_these_images(home: Path, folder: Path) -> None:
     async def conversation(client: Client) -> None:
         curated = await brought_in(client, source=str(folder), name="icons", trigger="fluentlook", profile="icons")
         assert curated["kept"] == 40
-        early = await call(client, "start_training", dataset_id="icons", steps=6)
+        early = await ask(client, "start_training", dataset_id="icons", steps=6)
         assert early.get("state") is None
         assert early["findings"]
-        written = await call(client, "write_captions", dataset_id="icons", images=worded(curated["images"]))
+        written = await ask(client, "write_captions", dataset_id="icons", images=worded(curated["images"]))
         assert written["accepted"] == 40
-        report = await call(client, "validate_coverage", dataset_id="icons")
+        report = await ask(client, "validate_coverage", dataset_id="icons")
         assert report["verdict"] in {"pass", "warn"}
-        done = await ended(client, await call(client, "start_training", dataset_id="icons", steps=6))
+        done = await ended(client, await ask(client, "start_training", dataset_id="icons", steps=6))
         assert done["state"] == "succeeded"
         assert done["preview_note"]
 
@@ -98,10 +86,10 @@ def train_on_these_images(home: Path, folder: Path) -> None:
 
 def a_new_chat_renders_a_deck(home: Path) -> dict[str, Any]:
     async def conversation(client: Client) -> dict[str, Any]:
-        seen = (await call(client, "check_status"))["overview"]
+        seen = (await ask(client, "check_status"))["overview"]
         assert {row["kind"] for row in seen} >= {"dataset", "run", "lora"}
         lora = next(row["id"] for row in seen if row["kind"] == "lora")
-        answer = await call(client, "render_deck_visuals", deck=DECK, loras=[{"lora_id": lora}], steps=3)
+        answer = await ask(client, "render_deck_visuals", deck=DECK, loras=[{"lora_id": lora}], steps=3)
         done = await ended(client, answer)
         return dict(done.get("result") or done)
 
@@ -112,8 +100,8 @@ def the_cover_is_drawn_again_alone(home: Path, before: dict[str, Any]) -> None:
     old = {visual["slide"]: digest(visual["path"]) for visual in before["visuals"]}
 
     async def conversation(client: Client) -> dict[str, Any]:
-        deck = next(row["id"] for row in (await call(client, "check_status"))["overview"] if row["kind"] == "deck")
-        answer = await call(
+        deck = next(row["id"] for row in (await ask(client, "check_status"))["overview"] if row["kind"] == "deck")
+        answer = await ask(
             client,
             "render_deck_visuals",
             deck_id=deck,
@@ -132,17 +120,17 @@ def the_cover_is_drawn_again_alone(home: Path, before: dict[str, Any]) -> None:
 
 def ten_more_images_train_it_further(home: Path, folder: Path) -> None:
     async def conversation(client: Client) -> None:
-        seen = (await call(client, "check_status"))["overview"]
+        seen = (await ask(client, "check_status"))["overview"]
         parent = next(row["id"] for row in seen if row["kind"] == "lora")
         grown = await brought_in(client, dataset_id="icons", source=str(folder))
         assert grown["kept"] == 50
         rows = list(grown["images"])
         for page in range(2, grown.get("pages", 1) + 1):
-            rows += (await call(client, "curate_dataset", dataset_id="icons", page=page))["images"]
+            rows += (await ask(client, "curate_dataset", dataset_id="icons", page=page))["images"]
         missing = worded(rows)
         assert len(missing) == 10
-        await call(client, "write_captions", dataset_id="icons", images=missing)
-        answer = await call(client, "start_training", dataset_id="icons", steps=6, continue_from=parent)
+        await ask(client, "write_captions", dataset_id="icons", images=missing)
+        answer = await ask(client, "start_training", dataset_id="icons", steps=6, continue_from=parent)
         done = await ended(client, answer)
         assert done["state"] == "succeeded"
         lora = done["result"]["lora"]
@@ -155,12 +143,12 @@ def the_example_decks_are_made_with_what_was_trained(home: Path) -> None:
     """Drawn in two steps each, which is enough to be set; the documents are as they would be."""
 
     async def conversation(client: Client) -> None:
-        seen = (await call(client, "check_status"))["overview"]
+        seen = (await ask(client, "check_status"))["overview"]
         (first,) = [row["state"] for row in seen if row["kind"] == "deck"]
         assert first == "3 visuals, 2 stale"  # the LoRA was trained further since
         for name, pages in (("the_baker", 13), ("brand_icons", 7), ("character_lookbook", 7)):
             file = str(EXAMPLES / f"{name}.yaml")
-            answer = await call(client, "render_deck_visuals", deck=file, loras=[{"lora_id": "icons"}], steps=2)
+            answer = await ask(client, "render_deck_visuals", deck=file, loras=[{"lora_id": "icons"}], steps=2)
             done = await ended(client, answer)
             assert done["state"] == "succeeded", done["summary"]
             result = done.get("result") or done
@@ -178,15 +166,15 @@ def the_example_decks_are_made_with_what_was_trained(home: Path) -> None:
 
 def stop_means_stop_and_keeps_what_was_done(home: Path) -> None:
     async def conversation(client: Client) -> None:
-        started = await call(
+        started = await ask(
             client, "start_training", dataset_id="icons", steps=5000, checkpoint_every=5, sample_every=5000, seed=9
         )
         run_id = started["run_id"]
-        while (status := await call(client, "check_status", run_id=run_id, wait_seconds=10)).get("step", 0) < 6:
+        while (status := await ask(client, "check_status", run_id=run_id, wait_seconds=10)).get("step", 0) < 6:
             assert status["state"] in {"queued", "preparing", "running"}, status
-        stopped = await ended(client, await call(client, "stop_run", run_id=run_id))
+        stopped = await ended(client, await ask(client, "stop_run", run_id=run_id))
         assert stopped["state"] == "cancelled"
-        status = await call(client, "check_status", run_id=run_id)
+        status = await ask(client, "check_status", run_id=run_id)
         assert any(artefact["kind"] == "checkpoint" for artefact in status["artefacts"])
 
     talk(command(home), conversation)

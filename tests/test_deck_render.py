@@ -15,10 +15,8 @@ from pypdf import PdfReader
 from support.datasets import ready_dataset
 from support.decks import deck, render
 from support.images import save
-from support.painter import Painter, bench, trained
+from support.painter import Buyer, Painter, bench, trained
 
-from loradeck.engines.base import DrawRequest, DrawResult, Reporter
-from loradeck.engines.errors import ProviderError
 from loradeck.state import runs
 from loradeck.state.records import DeckRecord, ImageRecord, PurchaseRecord, RunRecord, SpendRecord, VisualRecord
 from loradeck.state.store import Store
@@ -579,24 +577,6 @@ def test_a_costly_engine_draws_only_what_was_agreed_to_and_only_what_is_missing(
     one = render(work, deck_id=made.deck_id, edits=[{"slide": "cover", "add": "at night"}])
     assert one.state == RunState.QUOTED
     assert "drawing 1 pictures" in one.summary
-
-
-class Buyer(Painter):
-    """A painter at a host: `lost` pictures are bought, and cannot be fetched until later."""
-
-    lost = True
-
-    def draw(self, request: DrawRequest, reporter: Reporter) -> DrawResult:
-        for job in request.jobs:
-            key = f"draw/{job.id}/{job.seed}"
-            if reporter.purse.get(key) is None:
-                reporter.purse.intend(key, "endpoint", 0.05)
-                reporter.purse.submitted(key, f"req-{job.id}")
-        if self.lost:
-            raise ProviderError("The host cannot be reached; resume the run, and nothing is bought again.")
-        for job in request.jobs:
-            reporter.purse.settle(f"draw/{job.id}/{job.seed}", 0.05)
-        return super().draw(request, reporter)
 
 
 def test_pictures_that_were_bought_and_not_fetched_are_fetched_by_the_next_call_and_not_bought_again(

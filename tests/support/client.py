@@ -67,3 +67,17 @@ def call(home: Path, tool: str, **arguments: Any) -> CallToolResult:
 def said(result: CallToolResult) -> str:
     """The first text of an answer."""
     return next(block.text for block in result.content if block.type == "text")
+
+
+async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """What a tool answers, which must not be an error."""
+    result = await client.call_tool(tool, arguments, read_timeout_seconds=90)
+    assert not result.is_error, said(result)
+    return result.structured_content or {}
+
+
+async def ended(client: Client, answer: dict[str, Any]) -> dict[str, Any]:
+    """The status of a run once it ended, followed as a person would."""
+    while answer.get("state") not in {"succeeded", "failed", "cancelled", "lost"}:
+        answer = await ask(client, "check_status", run_id=answer["run_id"], wait_seconds=20)
+    return answer

@@ -24,7 +24,7 @@ from loradeck.engines.base import (
     Reporter,
     TrainSpec,
 )
-from loradeck.engines.errors import BadSpec, Cancelled
+from loradeck.engines.errors import BadSpec, Cancelled, ProviderError
 from loradeck.engines.story import save, story
 from loradeck.state import runs
 from loradeck.state.records import LoraRecord, RunRecord
@@ -125,6 +125,24 @@ class Painter:
             native=(256, 144),
         )
         save(picture, job.out, notes)
+
+
+class Buyer(Painter):
+    """A painter at a host: `lost` pictures are bought, and cannot be fetched until later."""
+
+    lost = True
+
+    def draw(self, request: DrawRequest, reporter: Reporter) -> DrawResult:
+        for job in request.jobs:
+            key = f"draw/{job.id}/{job.seed}"
+            if reporter.purse.get(key) is None:
+                reporter.purse.intend(key, "endpoint", 0.05)
+                reporter.purse.submitted(key, f"req-{job.id}")
+        if self.lost:
+            raise ProviderError("The host cannot be reached; resume the run, and nothing is bought again.")
+        for job in request.jobs:
+            reporter.purse.settle(f"draw/{job.id}/{job.seed}", 0.05)
+        return super().draw(request, reporter)
 
 
 @dataclass

@@ -8,11 +8,12 @@ from pathlib import Path
 from loradeck.engines.base import DrawJob, DrawRequest, LoraRef
 from loradeck.state.files import told
 from loradeck.state.store import Store
-from loradeck.tools.compare_renders.folder import picture_at, reference_at
+from loradeck.tools.compare_renders.folder import picture_at
 from loradeck.tools.compare_renders.plan import Cell, Column, Plan, Role
 from loradeck.tools.compare_renders.wanted import checkpoint_of
 from loradeck.tools.generate_candidates.portion import Portion
 from loradeck.tools.library import find_lora
+from loradeck.tools.render_deck_visuals.references import kept_at
 from loradeck.tools.workbench import Job
 
 
@@ -54,7 +55,7 @@ def request_for(store: Store, run_id: str, plan: Plan, group: list[Cell], later:
         _loras(store, column) if brush.looks else (),
         brush.guidance,
         brush.steps,
-        references=tuple(reference_at(store, run_id, one) for one in brush.references),
+        references=tuple(kept_at(store.workspace.run(run_id), one) for one in brush.references),
         upcoming=tuple(
             cell.prompt for cells in later for cell in cells if plan.columns[cell.column].place == column.place
         ),

@@ -11,7 +11,7 @@ from loradeck.tools.appearance.eye import open_eye
 from loradeck.tools.appearance.training import pictures_of
 from loradeck.tools.compare_renders import measures
 from loradeck.tools.compare_renders.drawing import seconds_noted
-from loradeck.tools.compare_renders.folder import drawn, reference_at
+from loradeck.tools.compare_renders.folder import drawn
 from loradeck.tools.compare_renders.measured import Measured, PictureRow
 from loradeck.tools.compare_renders.measures import Sight, Triple
 from loradeck.tools.compare_renders.plan import Cell, Plan, Role
@@ -20,6 +20,7 @@ from loradeck.tools.contracts import Compared
 from loradeck.tools.library import find_lora
 from loradeck.tools.pictures.grid import spread
 from loradeck.tools.render_deck_visuals import looks, measure
+from loradeck.tools.render_deck_visuals.references import kept_at
 from loradeck.tools.workbench import Job
 
 MOST_OF_A_LOOK = 40
@@ -67,7 +68,7 @@ def _taught(job: Job, plan: Plan) -> list[Taught]:
     usual = next((paths for paths in own if paths), [])
     found = []
     for column, training in zip(plan.columns, own, strict=True):
-        leaned = [reference_at(job.store, job.run.id, one) for one in column.brush.references]
+        leaned = [kept_at(job.store.workspace.run(job.run.id), one) for one in column.brush.references]
         training = training if column.brush.looks else usual
         look = training or ([] if column.brush.looks else leaned)
         found.append(Taught(training, [look[at] for at in spread(list(range(len(look))), MOST_OF_A_LOOK)]))

@@ -8,13 +8,14 @@ from loradeck.state.records import RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.compare_renders import picks
 from loradeck.tools.compare_renders.answer import answer
-from loradeck.tools.compare_renders.folder import drawn, keep
+from loradeck.tools.compare_renders.folder import drawn
 from loradeck.tools.compare_renders.plan import Plan
 from loradeck.tools.compare_renders.price import agreed_on, left_of, made_before, must_not_leave
 from loradeck.tools.compare_renders.wanted import Wanted, wanted
 from loradeck.tools.contracts import CompareArgs, CompareResult, RunKind, RunState
 from loradeck.tools.errors import BadArgument
 from loradeck.tools.render_deck_visuals.price import ENDED_EARLY
+from loradeck.tools.render_deck_visuals.references import keep
 from loradeck.tools.run_lookup import find_run
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.spending.agreement import Agreed, Quoted, commit
@@ -71,7 +72,7 @@ def _begun(args: CompareArgs, bench: Workbench, made: Wanted) -> RunRecord | Quo
 
 def _queued(bench: Workbench, made: Wanted, before: RunRecord | None, agreed: Agreed | None) -> RunRecord:
     run_id = before.id if before is not None else new_id("run")
-    keep(bench.store, run_id, made.references)
+    keep(bench.store.workspace.run(run_id), made.references)
     with bench.store.transaction():
         again = made_before(bench.store, made.plan)  # under the lock: two calls at once must not both draw
         if again is not None and again.state in runs.ACTIVE:

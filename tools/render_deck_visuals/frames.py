@@ -62,7 +62,7 @@ def frames(deck: DeckSpec) -> list[Frame]:
 def frames_of(deck: DeckSpec, slide: Slide) -> list[Frame]:
     """The pictures of a slide, in its order."""
     number = 1 + [one.name for one in deck.slides].index(slide.name)
-    first = slide.seed if slide.seed is not None else deck.defaults.seed + number - 1
+    first = first_seed(deck, slide)
     width, height = picture_size(deck, slide)
     panels = keyed_panels(slide)
     if not panels:
@@ -80,6 +80,11 @@ def frames_of(deck: DeckSpec, slide: Slide) -> list[Frame]:
         )
         for place, (key, panel) in enumerate(panels)
     ]
+
+
+def first_seed(deck: DeckSpec, slide: Slide) -> int:
+    """The seed of a slide's picture or of its first panel: its own, or the deck's and one more a slide before it."""
+    return slide.seed if slide.seed is not None else deck.defaults.seed + deck.slides.index(slide)
 
 
 def keyed_panels(slide: Slide) -> list[tuple[str, Panel]]:

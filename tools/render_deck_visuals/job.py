@@ -109,7 +109,7 @@ def _request(job: Job, deck_id: str, group: list[Visual], later: list[list[Visua
         tuple(loras),
         brush.guidance,
         brush.steps,
-        references=tuple(kept_at(job.store, deck_id, reference) for reference in brush.references),
+        references=tuple(kept_at(job.store.workspace.deck(deck_id), reference) for reference in brush.references),
         upcoming=tuple(
             one.prompt for one in ahead if (one.brush.engine, one.brush.base_model) == (brush.engine, brush.base_model)
         ),

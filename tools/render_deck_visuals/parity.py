@@ -56,7 +56,10 @@ def write_parity(placed: Sequence[Placed], written: Written) -> str:
 
 
 def compare(pdf: Path, pptx: Path, placed: Sequence[Placed]) -> Parity:
-    """Hold both files against what was placed. Raises what the readers of PDF and PowerPoint raise for broken files."""
+    """Hold both files against what was placed; the pictures lie beside the PDF.
+
+    Raises what the readers of PDF and PowerPoint raise for broken files.
+    """
     numbers = sorted({one.page for one in placed})
     left, right = pdf_pages(pdf), pptx_pages(pptx)
     desk = _Desk(pdf.parent)

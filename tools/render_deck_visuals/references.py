@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loradeck.state.files import told, write_bytes
-from loradeck.state.store import Store
 from loradeck.tools.contracts import Finding, Severity, TargetModel
 from loradeck.tools.errors import BadArgument, Refused
 from loradeck.tools.render_deck_visuals.plan import Leaned
@@ -75,15 +74,15 @@ def require_taken(base: str, references: Sequence[Leaned]) -> None:
     _refuse(judge_references([Reference(one.name, plain=True) for one in references], base))
 
 
-def kept_at(store: Store, deck_id: str, reference: Leaned) -> Path:
-    """Where a deck keeps a reference, under the name that it came with."""
-    return store.workspace.deck(deck_id) / "references" / reference.sha256[:16] / reference.name
+def kept_at(folder: Path, reference: Leaned) -> Path:
+    """Where a deck or a comparison keeps a reference in its folder, under the name that it came with."""
+    return folder / "references" / reference.sha256[:16] / reference.name
 
 
-def keep(store: Store, deck_id: str, references: dict[Leaned, bytes]) -> None:
-    """Write a deck's own copies. Raises DiskFull, WorkspaceReadOnly or StateError."""
+def keep(folder: Path, references: dict[Leaned, bytes]) -> None:
+    """Write the folder's own copies. Raises DiskFull, WorkspaceReadOnly or StateError."""
     for reference, content in references.items():
-        path = kept_at(store, deck_id, reference)
+        path = kept_at(folder, reference)
         with told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, content)

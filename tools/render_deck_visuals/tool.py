@@ -114,7 +114,7 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
         return runs.get(store, agreed.run_id)
     for pick in args.pick:
         gallery.show_take(store, deck_id, pick)
-    keep(store, deck_id, wanted.references)
+    keep(store.workspace.deck(deck_id), wanted.references)
     with store.transaction():
         busy = _active(store, deck_id)  # again, under the lock: two calls at once must not both change the deck
         if busy is not None:

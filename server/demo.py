@@ -293,7 +293,7 @@ async def converse(output: Path, steps: int | None) -> None:
         lora_id = await train(talk, dataset_id, steps)
         deck = await render(talk, lora_id, output)
     teller.title("Done")
-    show_files(teller, deck["artefacts"], ("contact_sheet", "typst", "pdf"))
+    show_files(teller, deck["artefacts"], ("contact_sheet", "typst", "pdf", "pptx"))
     teller.line(f"Copies of the deck's files: {output / 'deck'}")
 
 

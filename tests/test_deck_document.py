@@ -15,7 +15,7 @@ from support.made_pages import LAYOUTS, MARK, SINGLE, deck_of, painted, slide_of
 from loradeck.tools.contracts import Aspect, DeckSpec, Slide, Theme
 from loradeck.tools.pictures.canvas import FONTS
 from loradeck.tools.render_deck_visuals.frames import RATIOS
-from loradeck.tools.render_deck_visuals.measure import luminance, rgb
+from loradeck.tools.render_deck_visuals.measure import contrast, luminance, rgb
 from loradeck.tools.render_deck_visuals.pages import Compiled, Page, PagePicture, Placed
 from loradeck.tools.render_deck_visuals.typeset import compile_deck, layout_of, quoted
 from loradeck.tools.render_deck_visuals.written import Written
@@ -249,6 +249,13 @@ def test_a_page_of_ones_own_uses_visuals_by_name_as_they_are_on_a_card_and_as_a_
 def test_words_cannot_break_out_of_their_string() -> None:
     assert quoted('a"b\\c\nd\u0000') == '"a\\"b\\\\c\\nd "'
     assert quoted("می\u200cخواهم") == '"می\u200cخواهم"'
+
+
+def test_an_accent_that_cannot_be_seen_gives_way_to_the_colour_of_words(tmp_path: Path) -> None:
+    deck = deck_of("A heading", "Words.", ("card",), theme=Theme(background="#808080", accent="#808080"))
+    made = compile_deck(deck, painted(tmp_path, deck), Written(tmp_path))
+    bar = next(one for one in made.placed if one.name == "opening/bar")
+    assert contrast(bar.fill, "#808080") >= 4.5
 
 
 def test_a_long_address_is_broken_without_a_space_in_it(tmp_path: Path) -> None:

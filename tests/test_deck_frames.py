@@ -235,6 +235,15 @@ def test_slides_in_another_order_or_with_one_between_keep_their_pictures(work: W
     assert {path.name for path in folder.glob("0*.png")} == {"01_star.png", "02_moon.png", "03_boat.png"}
 
 
+def test_panels_of_a_slide_that_moves_keep_their_pictures_too(work: Workbench, painter: Painter) -> None:
+    first = render(work, deck=small())
+    painter.drawn.clear()
+    turned = small()
+    turned["slides"].reverse()
+    render(work, deck_id=first.deck_id, deck=turned)
+    assert painter.drawn == []
+
+
 def test_pictures_of_slides_that_are_gone_leave_the_copies_too_but_not_what_a_person_changed(
     work: Workbench, tmp_path: Path
 ) -> None:

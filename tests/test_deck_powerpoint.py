@@ -87,6 +87,14 @@ def test_the_files_own_theme_has_the_decks_colours_and_fonts(whole: Made) -> Non
         assert told in theme
 
 
+def test_a_slide_that_a_person_adds_fills_its_page(whole: Made) -> None:
+    show = Presentation(str(whole.pptx))
+    added = show.slides.add_slide(show.slide_layouts[1])
+    title = added.shapes.title
+    assert title.left + title.width > 0.9 * show.slide_width
+    assert all(shape.left + shape.width <= show.slide_width for shape in added.placeholders)
+
+
 def test_the_same_deck_gives_the_same_bytes_and_each_picture_is_in_the_file_once(whole: Made, tmp_path: Path) -> None:
     deck = deck_of("A heading", "Words.", ("card", "grid"))
     one = made(tmp_path, deck)

@@ -98,6 +98,23 @@ def test_notes_are_taken_over_without_the_lines_on_what_was_drawn(made: Folder) 
     assert "All of it is mine." in (made.root / "words-kept.txt").read_text()
 
 
+def test_words_taken_over_stand_aside_when_their_slide_is_gone(made: Folder) -> None:
+    made.pptx("cover/heading", "From PowerPoint")
+    made.render(deck())
+    shorter = deck().model_copy(update={"slides": deck().slides[1:]})
+    told = made.render(shorter)
+    assert any("The heading of cover" in words and "has no such place any more" in words for words in told)
+    assert "From PowerPoint" in (made.root / "words-kept.txt").read_text()
+
+
+def test_a_damaged_record_of_files_costs_a_copy_and_loses_nothing(made: Folder) -> None:
+    before = (made.root / "deck.pptx").read_bytes()
+    (made.root / ".written.json").write_text('{"deck.pptx": ')
+    made.render(deck())
+    assert (made.root / "deck.pptx").is_file()
+    assert before in [path.read_bytes() for path in made.root.glob("deck*.pptx")]
+
+
 def test_the_deck_given_again_from_its_file_does_not_undo_what_a_person_wrote(made: Folder) -> None:
     made.pptx("cover/heading", "From PowerPoint")
     made.render(deck())

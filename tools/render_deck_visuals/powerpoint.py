@@ -57,7 +57,7 @@ class _Show:
     def __init__(self, theme: Theme, folder: Path) -> None:
         self.theme, self.folder = theme, folder
         self.made: Any = Presentation()
-        self.made.slide_width, self.made.slide_height = Pt(PAGE_HEIGHT * RATIOS[theme.aspect]), Pt(PAGE_HEIGHT)
+        _widen(self.made, RATIOS[theme.aspect] * PAGE_HEIGHT)
         master = self.made.slide_master
         ink = measure.readable(theme.text, theme.background)
         body, heads = theme.font or SHIPPED, theme.heading_font or theme.font or SHIPPED
@@ -159,6 +159,19 @@ class _Show:
         content = io.BytesIO()
         self.made.save(content)
         return _undated(content.getvalue())
+
+
+def _widen(show: Any, width: float) -> None:
+    """Pages as high as the template's and as wide as the deck's, and the places for words on them likewise.
+
+    A slide that a person adds then fills its page.
+    """
+    share = Pt(width) / show.slide_width
+    for owner in (show.slide_master, *show.slide_layouts):
+        for shape in owner.placeholders:
+            if shape._element.spPr.find(qn("a:xfrm")) is not None:
+                shape.left, shape.width = round(shape.left * share), round(shape.width * share)
+    show.slide_width, show.slide_height = Pt(width), Pt(PAGE_HEIGHT)
 
 
 def _at(one: Placed) -> tuple[int, int, int, int]:

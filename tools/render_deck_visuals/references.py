@@ -139,10 +139,15 @@ def _cut(
         _kept(path) if picture is None else _copy(path, picture) for path, picture in zip(files, cut, strict=True)
     )
     as_it_is = [path.name for path, picture in zip(files, cut, strict=True) if picture is None]
-    words = f"Drawn from copies of {len(files) - len(as_it_is)} references on plain white; the files stay as they were."
+    count = len(files) - len(as_it_is)
+    words = (
+        [f"Drawn from {count} cop{'y' if count == 1 else 'ies'} on plain white; the files stay as they were."]
+        if count
+        else []
+    )
     if as_it_is:
-        words += f" As they are, since their ground is plain: {', '.join(as_it_is)}."
-    return [Reference(one.name, plain=True) for one in judged], read, [words]
+        words.append(f"Drawn from as they are, since their ground is plain: {', '.join(as_it_is)}.")
+    return [Reference(one.name, plain=True) for one in judged], read, words
 
 
 def _copy(path: Path, picture: Image) -> tuple[Leaned, bytes]:

@@ -11,7 +11,7 @@ from loradeck.tools.contracts import DeckSpec, LoraUse, RenderArgs
 from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.library import called, default_loras, find_lora, require_whole
 from loradeck.tools.ready import drawing_engine
-from loradeck.tools.render_deck_visuals.frames import frames, frames_of
+from loradeck.tools.render_deck_visuals.frames import first_seed, frames
 from loradeck.tools.render_deck_visuals.plan import Look
 from loradeck.tools.render_deck_visuals.references import read_references
 from loradeck.tools.render_deck_visuals.remake import deck_of_picture
@@ -74,12 +74,11 @@ def _reseeded(before: DeckSpec, deck: DeckSpec) -> DeckSpec:
     """
     if before.defaults.seed != deck.defaults.seed:
         return deck
-    had = {slide.name: frames_of(before, slide) for slide in before.slides}
-    slides = []
-    for slide in deck.slides:
-        then = had.get(slide.name)
-        moved = then is not None and slide.seed is None and not slide.panels and len(then) == 1
-        slides.append(slide.model_copy(update={"seed": then[0].seed}) if moved and then is not None else slide)
+    had = {slide.name: first_seed(before, slide) for slide in before.slides}
+    slides = [
+        slide.model_copy(update={"seed": had[slide.name]}) if slide.seed is None and slide.name in had else slide
+        for slide in deck.slides
+    ]
     return deck.model_copy(update={"slides": slides})
 
 

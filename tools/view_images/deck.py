@@ -6,10 +6,10 @@ from pathlib import Path
 
 from loradeck.state.records import DeckRecord, VisualRecord
 from loradeck.state.store import Store
-from loradeck.tools.contracts import DeckSpec
+from loradeck.tools.contracts import DeckSpec, Finding
 from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.pictures.sheet import Shape, Tile, contact_sheet
-from loradeck.tools.render_deck_visuals import gallery, stale
+from loradeck.tools.render_deck_visuals import gallery, looks, stale
 from loradeck.tools.render_deck_visuals.frames import frames, slide_of
 from loradeck.tools.spec import Pictures
 from loradeck.tools.view_images.answer import jpegs, large, noted, paged, pieces
@@ -33,7 +33,11 @@ def show_deck(store: Store, deck: DeckRecord, what: str, refs: list[str] | None,
     here, pages = paged(rows, page, A_PAGE)
     title = f"{deck.title}: {len(rows)} of {len(wanted)} pictures, page {page} of {pages}"
     sheets = [
-        contact_sheet([Tile(Path(row.path), number, row.slide) for number, row in part], title=title, shape=SHEET)
+        contact_sheet(
+            [Tile(Path(row.path), number, row.slide, flag=_flag(row)) for number, row in part],
+            title=title,
+            shape=SHEET,
+        )
         for part in pieces(here, A_SHEET)
     ]
     listed = "; ".join(f"{number} {row.slide}{_findings(row)}" for number, row in here)
@@ -54,6 +58,11 @@ def _slides(store: Store, deck: DeckRecord, refs: list[str]) -> Pictures:
     listed = "; ".join(f"{row.slide} take {row.take} ({row.id}){_findings(row)}: {row.prompt}" for row in rows)
     words = f"{deck.title}: {listed.rstrip('.')}."
     return Pictures(noted(store, words, (row.run_id for row in rows)), jpegs(pictures))
+
+
+def _flag(row: VisualRecord) -> str:
+    """What a machine found wrong with a picture, in a few words."""
+    return looks.short([Finding.model_validate(one) for one in row.findings])
 
 
 def _findings(row: VisualRecord) -> str:

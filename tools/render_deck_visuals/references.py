@@ -140,13 +140,12 @@ def _cut(
     )
     as_it_is = [path.name for path, picture in zip(files, cut, strict=True) if picture is None]
     count = len(files) - len(as_it_is)
-    words = (
-        [f"Drawn from {count} cop{'y' if count == 1 else 'ies'} on plain white; the files stay as they were."]
-        if count
-        else []
-    )
+    words = []
+    if count:
+        copies = "a copy" if count == 1 else f"{count} copies"
+        words.append(f"Drawn from {copies} on plain white; the files stay as they were.")
     if as_it_is:
-        words.append(f"Drawn from as they are, since their ground is plain: {', '.join(as_it_is)}.")
+        words.append(f"As they are, since their ground is plain: {', '.join(as_it_is)}.")
     return [Reference(one.name, plain=True) for one in judged], read, words
 
 

@@ -7,30 +7,30 @@ from typing import Any
 
 import pytest
 from mcp import Client
-from support.client import command, talk
+from support.client import ask, command, ended, talk
 from support.hosts.fal import Fal
 from support.hosts.replicate import Replicate
 from support.hosts.service import serving
-from test_conversation import DECK, brought_in, call, ended, names, pictures, worded
+from test_conversation import DECK, brought_in, names, pictures, worded
 
 KEY = "key-of-a-person-0123456789"
 
 
 async def agreed(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     """A call that costs: the quote, the person's yes, and the run to its end."""
-    quoted = await call(client, tool, **arguments)
+    quoted = await ask(client, tool, **arguments)
     assert quoted["state"] == "quoted", quoted["summary"]
     assert "USD" in quoted["summary"]
-    answer = await call(client, tool, **arguments, quote_id=quoted["quote_id"], max_cost_usd=40)
+    answer = await ask(client, tool, **arguments, quote_id=quoted["quote_id"], max_cost_usd=40)
     done = await ended(client, answer)
     assert done["state"] == "succeeded", done
-    return await call(client, "check_status", run_id=done["run_id"])
+    return await ask(client, "check_status", run_id=done["run_id"])
 
 
 async def trained_and_drawn(client: Client, engine: str) -> dict[str, Any]:
     """The main job from the training on, by `engine` alone; what it left and what it cost."""
     training = {"dataset_id": "icons", "engine": engine, "base_model": "flux1-dev", "steps": 500}
-    told = await call(client, "start_training", **training)
+    told = await ask(client, "start_training", **training)
     assert {offer["engine"] for offer in told["engines"]} == {"local", "fal", "replicate"}
     assert told["plan"]["maps"]
     trained = await agreed(client, "start_training", **training)
@@ -39,7 +39,7 @@ async def trained_and_drawn(client: Client, engine: str) -> dict[str, Any]:
     assert lora["base_model"] == "flux1-dev"
     drawing = {"deck": DECK, "engine": engine, "loras": [{"lora_id": lora["lora_id"]}], "formats": ["png"]}
     drawn = await agreed(client, "render_deck_visuals", **drawing)
-    again = await call(client, "render_deck_visuals", deck_id=drawn["result"]["deck_id"])
+    again = await ask(client, "render_deck_visuals", deck_id=drawn["result"]["deck_id"])
     assert (await ended(client, again))["state"] == "succeeded", "what is drawn is not paid again"
     return {"lora": lora, "visuals": drawn["result"]["visuals"], "cost": trained["cost_usd"] + drawn["cost_usd"]}
 
@@ -51,7 +51,7 @@ def test_a_look_is_trained_and_its_deck_drawn_at_each_host_chosen_by_its_name(tm
         curated = await brought_in(
             client, source=str(folder), name="icons", trigger="fluentlook", profile="icons", resolution=64
         )
-        await call(client, "write_captions", dataset_id="icons", images=worded(curated["images"]))
+        await ask(client, "write_captions", dataset_id="icons", images=worded(curated["images"]))
         return {engine: await trained_and_drawn(client, engine) for engine in ("fal", "replicate")}
 
     with serving(Fal(key=KEY)) as fal, serving(Replicate(key=KEY)) as replicate:

@@ -107,11 +107,13 @@ class Painter:
         painted_with = [(sha256, strength) for _, strength, sha256 in loras]
         told = (job.prompt, job.seed, painted_with, request.guidance, request.steps, leaned_on)
         digest = hashlib.sha256(repr(told).encode()).digest()
-        ground = self.colour(job.prompt, job.seed) if self.colour else (digest[0], digest[1], digest[2])
+        bright = tuple(128 + value // 2 for value in digest[:3])  # whatever the hash, neither too dark nor blank
+        ground = self.colour(job.prompt, job.seed) if self.colour else bright
         picture = Image.new("RGB", (job.width, job.height), ground)
         x, y = job.width * digest[3] // 400, job.height * digest[4] // 400
         if not self.colour:
-            ImageDraw.Draw(picture).ellipse((x, y, x + job.height // 2, y + job.height // 2), fill=tuple(digest[5:8]))
+            disc = tuple(value // 4 for value in digest[5:8])
+            ImageDraw.Draw(picture).ellipse((x, y, x + job.height // 2, y + job.height // 2), fill=disc)
         if job.id in self.noisy:
             picture = Image.effect_noise((job.width, job.height), 90).convert("RGB")
         notes = story(

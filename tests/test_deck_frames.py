@@ -210,6 +210,20 @@ def test_the_same_file_with_another_lora_is_another_deck(work: Workbench, tmp_pa
     assert first.deck_id != second.deck_id
 
 
+def test_naming_the_loras_of_an_older_deck_of_a_file_goes_on_with_it(
+    work: Workbench, painter: Painter, tmp_path: Path
+) -> None:
+    one, other = trained(work.store), trained(work.store, name="other")
+    file = tmp_path / "deck.json"
+    file.write_text(json.dumps(small()))
+    first = render(work, deck=str(file), loras=[{"lora_id": one.id}])
+    second = render(work, deck=str(file), loras=[{"lora_id": other.id}])
+    painter.drawn.clear()
+    assert render(work, deck=str(file), loras=[{"lora_id": one.id}]).deck_id == first.deck_id
+    assert render(work, deck=str(file)).deck_id == second.deck_id
+    assert painter.drawn == []
+
+
 def test_new_wording_for_a_deck_keeps_a_pick_where_its_slide_stays_the_same(work: Workbench, painter: Painter) -> None:
     first = render(work, deck=small(), takes=2)
     render(work, deck_id=first.deck_id, pick=[{"slide": "cover", "take": 2}])

@@ -349,6 +349,7 @@ def test_a_deck_shows_its_slides_and_a_slide_its_takes(work: Workbench) -> None:
     assert len(look(work, of=str(result.run_id)).jpegs) == 1
     takes = look(work, of=str(result.deck_id), what="image", image_ids=["story"])
     assert len(takes.jpegs) == 2
+    assert look(work, of=str(result.deck_id), what="deck", image_ids=["2"]).text == takes.text
     with pytest.raises(NotFound, match="its slides are: cover, story, closing"):
         look(work, of=str(result.deck_id), what="image", image_ids=["stori"])
 

@@ -854,8 +854,8 @@ class RenderArgs(Strict):
         None,
         # The whole schema is a resource; among the tools' definitions it would cost as much as three tools do.
         json_schema_extra={BRIEF: {"anyOf": [{"type": "string"}, {"type": "object"}]}},
-        description="Path of a .yaml, .json or .typ file, or {title, subtitle, theme: {background, text, accent, font, "
-        "heading_font, aspect}, defaults: {loras, engine, width, height, steps, guidance, seed, before, after}, "
+        description="Full path of a .yaml, .json or .typ file, or of a .png drawn here, or {title, subtitle, theme: {background, text, accent, font, "
+        "heading_font, aspect}, defaults: {loras, engine, base_model, width, height, steps, guidance, seed, before, after}, "
         "slides: [{name, prompt or panels: [{name, prompt, caption}], heading, body, notes, seed, layout}]}; layouts: "
         "full_bleed, image_left, image_right, card, background, grid, reference_sheet, storyboard, icon_sheet, "
         "lookbook, spread. Whole schema: resource loradeck://schemas/deck.",
@@ -865,17 +865,17 @@ class RenderArgs(Strict):
     edits: list[SlideEdit] = Field(default_factory=list, description="Changes to slides.")
     pick: list[Pick] = Field(default_factory=list, description="Which take goes into the deck.")
     loras: list[LoraUse] | None = Field(None, description="Default: the active LoRAs, else the newest; [] for none.")
-    engine: str = Field("auto", description="auto, local ...")
+    engine: str = Field("auto", description="auto, local, fal, replicate")
     base_model: TargetModel | None = Field(None, description="Default: that of the LoRAs.")
     takes: int = Field(1, ge=1, le=8, description="Pictures a slide, each with its own seed.")
     guidance: float | None = Field(None, ge=0, le=20, description="How hard the prompt pulls; default: the base.")
     steps: int | None = Field(None, ge=1, le=100, description="Of drawing; default: the base.")
-    prompt_prefix: str | None = Field(None, max_length=400, description="Words before every prompt.")
+    prompt_prefix: str | None = Field(None, max_length=400, description="In the place of the deck's `before`.")
     formats: list[DeckFormat] = Field(
         default_factory=lambda: list[DeckFormat](("png", "typst", "pdf", "pptx")), description="Default: all."
     )
     references: list[str] | None = Field(
-        None, max_length=14, description="Paths of pictures to lean on, now and later; [] for none."
+        None, max_length=10, description="Paths of pictures to lean on, now and later; [] for none."
     )
     cut_out: bool = Field(False, description="Lay references on a plain ground first.")
     output_dir: str | None = Field(None, description='Copy the files here too, now and later; "" ends that.')
@@ -925,7 +925,7 @@ class CandidatesArgs(Strict):
     )
     captions: list[str] | dict[str, list[str]] | None = Field(None, description="Draw these; may be by category.")
     mode: Literal["three_pass", "reference", "text"] | None = Field(None, description="Default: by profile.")
-    engine: str = Field("auto", description="auto, local ...")
+    engine: str = Field("auto", description="auto, local, fal, replicate")
     quote_id: str | None = Field(None, description="Of the quote that the person agreed to.")
     max_cost_usd: float | None = Field(None, ge=0, allow_inf_nan=False, description="Never spend more.")
 
@@ -1121,9 +1121,9 @@ class ViewArgs(Strict):
 
     of: str = Field(description="Id or name of a dataset, deck, LoRA or run.")
     what: Literal["sheet", "image", "samples", "loss", "coverage", "compare", "deck"] = Field(
-        "sheet", description="sheet, image, coverage: of a dataset; samples, loss: of a run; deck: of a deck."
+        "sheet", description="sheet, image, coverage: of a dataset; samples, loss: of a run; deck, image: of a deck; compare."
     )
-    image_ids: list[str] | None = Field(None, max_length=12, description="For what=image: ids or sheet numbers.")
+    image_ids: list[str] | None = Field(None, max_length=12, description="For what=image or deck: ids, sheet numbers, slides.")
     page: int = Field(1, ge=1, description="Of a sheet with many pictures.")
 
 

@@ -83,7 +83,7 @@ def _reseeded(before: DeckSpec, deck: DeckSpec) -> DeckSpec:
 
 
 def made_from(args: RenderArgs, source: str | None, store: Store) -> DeckRecord | None:
-    """The newest deck that was made from a file, where a call on that file asks for nothing that would part the two."""
+    """The newest deck that was made from a file and that this call on the file would not part from, or None."""
     if source is None:
         return None
     for record in store.where(DeckRecord, order="created_at desc, rowid desc"):
@@ -91,7 +91,8 @@ def made_from(args: RenderArgs, source: str | None, store: Store) -> DeckRecord 
             style = style_of(record)
             uses = None if args.loras is None else _by_id(looks_of(store, args.loras))
             same = uses in (None, style.loras) and args.base_model in (None, style.base_model)
-            return record if same and args.engine in {"auto", style.engine} else None
+            if same and args.engine in {"auto", style.engine}:
+                return record
     return None
 
 

@@ -47,10 +47,13 @@ def show_deck(store: Store, deck: DeckRecord, what: str, refs: list[str] | None,
 
 
 def _slides(store: Store, deck: DeckRecord, refs: list[str]) -> Pictures:
-    """Single slides by name or visual id; a slide with several takes shows them all."""
-    rows = [row for row in gallery.there(store, deck.id) if {row.slide, slide_of(row.slide), row.id} & set(refs)][:12]
+    """Single slides by name, number on the sheet or visual id; a slide with several takes shows them all."""
+    keys = [frame.key for frame in frames(DeckSpec.model_validate(deck.spec))]
+    numbers = {str(number): key for number, key in enumerate(keys, 1)}
+    wanted = {numbers.get(ref, ref) for ref in refs}
+    rows = [row for row in gallery.there(store, deck.id) if {row.slide, slide_of(row.slide), row.id} & wanted][:12]
     if not rows:
-        names = ", ".join(frame.key for frame in frames(DeckSpec.model_validate(deck.spec)))
+        names = ", ".join(keys)
         raise NotFound(f"{deck.title} has no picture of {', '.join(refs)}; its slides are: {names}.")
     pictures = [
         large(Path(row.path), f"{row.slide}, take {row.take}{' (shown)' * row.picked}, seed {row.seed}") for row in rows

@@ -854,8 +854,9 @@ class RenderArgs(Strict):
         None,
         # The whole schema is a resource; among the tools' definitions it would cost as much as three tools do.
         json_schema_extra={BRIEF: {"anyOf": [{"type": "string"}, {"type": "object"}]}},
-        description="Full path of a .yaml, .json or .typ file, or of a .png drawn here, or {title, subtitle, theme: {background, text, accent, font, "
-        "heading_font, aspect}, defaults: {loras, engine, base_model, width, height, steps, guidance, seed, before, after}, "
+        description="Full path of a .yaml, .json or .typ file, or of a .png drawn here, or {title, subtitle, theme: "
+        "{background, text, accent, font, heading_font, aspect}, defaults: {loras, engine, base_model, width, height, "
+        "steps, guidance, seed, before, after}, "
         "slides: [{name, prompt or panels: [{name, prompt, caption}], heading, body, notes, seed, layout}]}; layouts: "
         "full_bleed, image_left, image_right, card, background, grid, reference_sheet, storyboard, icon_sheet, "
         "lookbook, spread. Whole schema: resource loradeck://schemas/deck.",
@@ -1121,9 +1122,12 @@ class ViewArgs(Strict):
 
     of: str = Field(description="Id or name of a dataset, deck, LoRA or run.")
     what: Literal["sheet", "image", "samples", "loss", "coverage", "compare", "deck"] = Field(
-        "sheet", description="sheet, image, coverage: of a dataset; samples, loss: of a run; deck, image: of a deck; compare."
+        "sheet",
+        description="sheet, image, coverage: of a dataset; samples, loss: of a run; deck, image: of a deck; compare.",
     )
-    image_ids: list[str] | None = Field(None, max_length=12, description="For what=image or deck: ids, sheet numbers, slides.")
+    image_ids: list[str] | None = Field(
+        None, max_length=12, description="For what=image or deck: ids, sheet numbers, slides."
+    )
     page: int = Field(1, ge=1, description="Of a sheet with many pictures.")
 
 

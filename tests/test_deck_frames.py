@@ -11,11 +11,12 @@ from PIL import Image
 from support.decks import render
 from support.painter import Painter, bench, trained
 
-from loradeck.state.records import DeckRecord, LoraRecord
+from loradeck.state.records import DeckRecord, LoraRecord, VisualRecord
 from loradeck.state.store import Store
 from loradeck.tools.check_status.overview import overview
 from loradeck.tools.contracts import DeckSpec, RenderResult
 from loradeck.tools.errors import BadArgument, NotFound
+from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.render_deck_visuals.frames import frames, slide_of
 from loradeck.tools.render_deck_visuals.stale import waiting_for
 from loradeck.tools.workbench import Workbench
@@ -238,6 +239,45 @@ def test_new_wording_for_a_deck_keeps_a_pick_where_its_slide_stays_the_same(work
 def three(*names: str) -> dict[str, Any]:
     slides = [{"name": name, "prompt": f"a {name}"} for name in names]
     return {"title": "T", "defaults": {"width": 96, "height": 64}, "slides": slides}
+
+
+def test_a_slide_that_is_called_otherwise_keeps_its_pictures_and_what_was_set_for_it(
+    work: Workbench, painter: Painter
+) -> None:
+    first = render(work, deck=three("boat", "key", "star"), takes=2)
+    render(work, deck_id=first.deck_id, only=["key"], guidance=3.5)
+    render(work, deck_id=first.deck_id, pick=[{"slide": "star", "take": 2}])
+    before = {row.slide: (row.take, row.prompt, row.seed) for row in gallery_of(work, first) if row.picked}
+    changed = three("star", "boat", "key")
+    for slide, name in zip(changed["slides"], ("the_star", "boat", "the_key"), strict=True):
+        slide["name"] = name
+    painter.drawn.clear()
+    again = render(work, deck_id=first.deck_id, deck=changed)
+    assert painter.drawn == []
+    after = {row.slide: (row.take, row.prompt, row.seed) for row in gallery_of(work, first) if row.picked}
+    assert after == {"the_star": before["star"], "boat": before["boat"], "the_key": before["key"]}
+    assert "star is called the_star now; its pictures went with it." in again.told
+    names = sorted(path.name for path in work.store.workspace.deck(str(first.deck_id)).glob("0*.png"))
+    assert names == ["01_the_star.png", "02_boat.png", "03_the_key.png"]
+
+
+def test_a_slide_that_takes_the_name_of_one_that_is_gone_shows_its_own_picture(
+    work: Workbench, painter: Painter
+) -> None:
+    first = render(work, deck=three("boat", "key"))
+    tug = three("ship", "key")
+    tug["slides"][0]["prompt"] = "a tug"
+    render(work, deck_id=first.deck_id, deck=tug)
+    tug["slides"][0]["name"] = "boat"
+    painter.drawn.clear()
+    render(work, deck_id=first.deck_id, deck=tug)
+    assert painter.drawn == []
+    rows = [row for row in gallery_of(work, first) if row.slide == "boat"]
+    assert [(row.prompt, row.take, row.picked) for row in rows] == [("a boat", 1, False), ("a tug", 2, True)]
+
+
+def gallery_of(work: Workbench, result: RenderResult) -> list[VisualRecord]:
+    return gallery.there(work.store, str(result.deck_id))
 
 
 def test_slides_in_another_order_or_with_one_between_keep_their_pictures(work: Workbench, painter: Painter) -> None:

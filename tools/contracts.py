@@ -876,7 +876,7 @@ class RenderArgs(Strict):
         default_factory=lambda: list[DeckFormat](("png", "typst", "pdf", "pptx")), description="Default: all."
     )
     references: list[str] | None = Field(
-        None, max_length=10, description="Paths of pictures to lean on, now and later; [] for none."
+        None, max_length=14, description="Paths of pictures to lean on, now and later; [] for none."
     )
     cut_out: bool = Field(False, description="Lay references on a plain ground first.")
     output_dir: str | None = Field(None, description='Copy the files here too, now and later; "" ends that.')

@@ -48,6 +48,11 @@ class Frame:
         """The file name without its suffix: 01_cover, 04_icons-star."""
         return f"{self.number:02}_{self.key}"
 
+    @property
+    def picture(self) -> tuple[str, str, int, int, int]:
+        """Whose picture and which: the same wherever the slide stands and whatever is written under it."""
+        return self.key, self.prompt, self.seed, self.width, self.height
+
 
 def slide_of(key: str) -> str:
     """The name of the slide that a frame belongs to."""

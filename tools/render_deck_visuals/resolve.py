@@ -15,6 +15,7 @@ from loradeck.tools.render_deck_visuals.frames import first_seed, frames
 from loradeck.tools.render_deck_visuals.plan import Look
 from loradeck.tools.render_deck_visuals.references import read_references
 from loradeck.tools.render_deck_visuals.remake import deck_of_picture
+from loradeck.tools.render_deck_visuals.renaming import renamed, restyled, reworded
 from loradeck.tools.render_deck_visuals.wish import DeckStyle, Wish, set_for_all, wish
 from loradeck.tools.workbench import Workbench
 
@@ -47,6 +48,8 @@ def changed_deck(args: RenderArgs, record: DeckRecord, deck: DeckSpec | None, be
     old one said. Raises ToolFault children.
     """
     before, style = DeckSpec.model_validate(record.spec), style_of(record)
+    names = renamed(before, deck) if deck is not None else {}
+    before, style = reworded(before, names), restyled(style, names)
     if args.loras is not None:
         args = args.model_copy(update={"loras": _by_id(looks_of(bench.store, args.loras))})
     news = _news(args, before, deck, bench) if deck is not None else {}
@@ -58,12 +61,13 @@ def changed_deck(args: RenderArgs, record: DeckRecord, deck: DeckSpec | None, be
     wanted = wish(args, _reseeded(before, deck) if deck is not None else before, style, references)
     for stroke, value in news.items():
         set_for_all(wanted, stroke, value)
-    same = set(frames(before))
+    same = {frame.picture for frame in frames(before)}
     for frame in frames(wanted.deck):
-        if frame not in same:
+        if frame.picture not in same:
             wanted.changed.add(frame.key)
             wanted.style.of(frame.key).pinned = any(pick.slide == frame.key for pick in args.pick)
-    wanted.told = told
+    wanted.renamed = names
+    wanted.told = [*told, *(f"{old} is called {new} now; its pictures went with it." for old, new in names.items())]
     return wanted
 
 

@@ -19,6 +19,7 @@ from loradeck.tools.render_deck_visuals.output_folder import require_free
 from loradeck.tools.render_deck_visuals.plan import Look, Visual
 from loradeck.tools.render_deck_visuals.price import agreed_on, unfinished
 from loradeck.tools.render_deck_visuals.references import hashes_of, keep, require_taken
+from loradeck.tools.render_deck_visuals.renaming import key_of, move_pictures
 from loradeck.tools.render_deck_visuals.resolve import (
     changed_deck,
     deck_of,
@@ -102,7 +103,7 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
     deck_id = record.id if record is not None else new_id("deck")
     drawn: dict[str, set[str]] = {}
     for row in gallery.there(store, deck_id):
-        drawn.setdefault(row.slide, set()).add(row.recipe)
+        drawn.setdefault(key_of(row.slide, wanted.renamed), set()).add(row.recipe)
     planned = visuals(wanted, looks, args.takes, drawn)
     missing = [visual for visual in planned if visual.recipe not in drawn.get(visual.slide, set())]
     _must_not_leave(bench, loras, missing)
@@ -112,6 +113,7 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
         return agreed
     if agreed is not None and agreed.run_id is not None:
         return runs.get(store, agreed.run_id)
+    move_pictures(store, deck_id, wanted.renamed)
     for pick in args.pick:
         gallery.show_take(store, deck_id, pick)
     keep(store.workspace.deck(deck_id), wanted.references)

@@ -82,6 +82,7 @@ class Wish:
 
     Copies of its files go to `output_dir`, and `source` is the file it was read from; neither is part of the style, as
     it decides no picture. `references` are the bytes of those that the call brought, for the deck to keep.
+    `renamed` are slides that are called otherwise from now on, old names to new.
     """
 
     deck: DeckSpec
@@ -93,6 +94,7 @@ class Wish:
     output_dir: str | None = None
     source: str | None = None
     references: dict[Leaned, bytes] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
 
 
 def wish(args: RenderArgs, deck: DeckSpec, style: DeckStyle, references: dict[Leaned, bytes] | None = None) -> Wish:

@@ -250,6 +250,18 @@ def test_the_winner_is_the_next_call_to_render_with(work: Workbench) -> None:
     assert f'render_deck_visuals(deck=..., loras=[{{"lora_id": "{lora.id}", "strength": 0.7}}]' in told.next_step
 
 
+def test_a_label_that_nobody_gave_is_never_one_that_was_given(work: Workbench) -> None:
+    lora = trained(work.store)
+    named = [{"label": "base alone", "loras": [{"lora_id": lora.id}]}, {"loras": []}]
+    made = small(work, lora, variants=named)
+    assert [one.variant for one in made.variants] == ["base alone", "2: base alone"]
+    told = compare(work, run_id=made.run_id, picks=[{"prompt": 1, "variant": "base alone"}])
+    assert [one.wins[:6] for one in told.variants] == ["1 of 1", "0 of 1"]
+    soft = {"label": "3: base alone", "loras": [{"lora_id": lora.id, "strength": 0.5}]}
+    made = small(work, lora, variants=[named[0], soft, {"loras": []}])
+    assert [one.variant for one in made.variants] == ["base alone", "3: base alone", "4: base alone"]
+
+
 @pytest.mark.parametrize(
     ("pick", "words"),
     [

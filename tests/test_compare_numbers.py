@@ -13,7 +13,8 @@ from loradeck.state.records import PickRecord
 from loradeck.tools.appearance.eye import Seen
 from loradeck.tools.compare_renders import measures
 from loradeck.tools.compare_renders.break_even import Training, against
-from loradeck.tools.compare_renders.measured import PictureRow, as_csv
+from loradeck.tools.compare_renders.counting import counted, shown
+from loradeck.tools.compare_renders.measured import Measured, PictureRow, as_csv
 from loradeck.tools.compare_renders.measures import Sight, Triple
 from loradeck.tools.compare_renders.picks import Tally, verdicts, wilson, wins
 from loradeck.tools.compare_renders.plan import Cell, Column, Plan, Role, Row, without
@@ -160,6 +161,28 @@ def test_training_pays_after_as_many_pictures_as_it_cost_over_what_an_accepted_o
     assert "training (2.50 USD, 20.0 minutes) pays for itself after 50 accepted pictures (5 books of 12 pages)" in told
     dearer = against(compared("lora", 10, 0.05), compared("base", 10, 0.03), Training(2.5, 20.0))
     assert "does not pay for itself in money, since an accepted picture costs 0.020 USD more" in dearer
+
+
+def test_only_what_is_shown_is_rounded() -> None:
+    made = plan(column("lora"), column("base alone", looks=False), rows=2)
+    pictures = [
+        PictureRow(variant=one.label, row=cell.row, seed=cell.seed, role=Role.ASKED, prompt="x", file="a.png")
+        for cell in made.asked
+        for one in [made.columns[cell.column]]
+    ]
+    variants = [
+        Compared(variant="lora", images=4, usd=0.00304, seconds=1.004),
+        Compared(variant="base alone", images=4, usd=0.00306, seconds=1.003),
+    ]
+    lora, base = counted(made, Measured(pictures=pictures, variants=variants, measured_by=""), [])
+    assert (lora.accepted, lora.usd_accepted) == (4, pytest.approx(0.00304))
+    assert "after 125,000 accepted pictures" in against(lora, base, Training(2.5, None))
+    assert "costs 0.000020 USD more" in against(base, lora, Training(2.5, None))
+    assert [(one.usd, one.usd_accepted, one.seconds) for one in map(shown, (lora, base))] == [
+        (0.003, 0.003, 1.0), (0.0031, 0.0031, 1.0),
+    ]  # fmt: skip
+    thrice = compared("lora", 3, 0.021 * 3 / 10)
+    assert "costs the same" in against(thrice, compared("base", 10, 0.021), Training(2.5, None))
 
 
 def test_where_numbers_do_not_allow_a_break_even_the_sentence_says_why() -> None:

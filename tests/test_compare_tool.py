@@ -19,9 +19,12 @@ from loradeck.state.files import sha256_file
 from loradeck.state.records import CheckpointRecord, ImageRecord, LoraRecord, PickRecord, PurchaseRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.check_status.report import report
+from loradeck.tools.compare_renders.break_even import Training, training_of
+from loradeck.tools.compare_renders.plan import Column
 from loradeck.tools.compare_renders.tool import handle
 from loradeck.tools.contracts import CompareArgs, CompareResult, RunKind, RunState, ViewArgs
 from loradeck.tools.errors import BadArgument, NotFound, Refused
+from loradeck.tools.render_deck_visuals.plan import Brush, Look
 from loradeck.tools.view_images.tool import handle as look_at
 from loradeck.tools.workbench import Workbench
 
@@ -227,11 +230,11 @@ def test_picks_are_kept_counted_and_replaced_by_later_ones_of_the_same_voter(wor
     picks = [{"prompt": 1, "variant": labels[0], "seed": 1}, {"prompt": 1, "variant": labels[1], "seed": 2}]
     told = compare(work, run_id=made.run_id, picks=picks)
     assert [one.wins for one in told.variants] == ["1 of 2, 50% (9-91%)"] * 2
-    assert [one.accepted for one in told.variants] == [1, 1]
+    assert [one.accepted for one in told.variants] == [one.accepted for one in made.variants] == [4, 4]
+    assert told.break_even == made.break_even, "a pick says which is best, not which are good enough"
     assert "no winner can be told" in told.summary
     told = compare(work, run_id=made.run_id, picks=[{"prompt": 1, "variant": labels[0]}])
     assert told.variants[0].wins == "1 of 1, 100% (21-100%)"
-    assert told.variants[0].accepted == 2, "a whole row is the picture of each seed"
     told = compare(work, run_id=made.run_id, picks=[{"prompt": 2, "variant": labels[1], "by": "assistant"}])
     assert told.variants[0].wins == "persons 1 of 1, 100% (21-100%); assistants 0 of 1, 0% (0-79%)"
     assert work.store.count(PickRecord) == 2
@@ -310,12 +313,26 @@ def test_a_comparison_that_ended_early_goes_on_with_what_it_bought_and_tells_cos
     assert (made.state, made.run_id) == (RunState.SUCCEEDED, failed.run_id)
     assert work.store.count(PurchaseRecord) == 6
     assert {one.usd for one in made.variants} == {0.05}
-    picks = [{"prompt": 1, "variant": "fluent-v1"}, {"prompt": 2, "variant": "fluent-v1"}]
-    told = compare(work, run_id=made.run_id, picks=[*picks[:1], {"prompt": 2, "variant": "base alone"}])
-    assert told.variants[0].usd_accepted == 0.1
-    assert any("training (2.50 USD, 20.0 minutes) does not pay for itself" in words for words in told.break_even)
-    told = compare(work, run_id=made.run_id, picks=picks)
-    assert any("none of the pictures without the LoRA was accepted" in words for words in told.break_even)
+    assert {one.usd_accepted for one in made.variants} == {0.05}
+    assert any("training (2.50 USD, 20.0 minutes) does not pay for itself" in words for words in made.break_even)
+
+
+def test_training_counts_each_run_once_and_those_of_the_loras_that_one_went_on_with(work: Workbench) -> None:
+    store, looks, parent = work.store, [], None
+    for name, usd in (("first", 2.5), ("second", 0.5), ("third", 0.25)):
+        run = runs.enqueue(store, RunKind.TRAIN, {}, name=name, engine="painter", steps=20)
+        times = {"started_at": "2026-11-28T10:00:00+00:00", "finished_at": "2026-11-28T10:20:00+00:00"}
+        store.change(RunRecord, run.id, cost_usd=usd, attempt=1, **times)
+        parent = trained(store, name, run_id=run.id, parent_lora_id=parent).id
+        looks.append(Look(parent, "s" * 64, "preview", 1.0, name))
+
+    def taken(*stacked: Look) -> Training | None:
+        return training_of(store, Column("a", Brush("local", "preview", looks=stacked)))
+
+    assert taken(looks[0]) == taken(looks[0], looks[0]) == Training(2.5, 20.0)
+    assert taken(looks[2]) == taken(looks[2], looks[1]) == Training(3.25, 60.0)
+    store.change(LoraRecord, looks[0].lora_id, run_id=None)
+    assert taken(looks[2]) is None, "what the one before cost is not known"
 
 
 class Two:

@@ -9,7 +9,7 @@ from loradeck.state.records import LoraRecord, PickRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.compare_renders import measured as tables
 from loradeck.tools.compare_renders.break_even import break_even
-from loradeck.tools.compare_renders.counting import closer, counted
+from loradeck.tools.compare_renders.counting import closer, counted, shown
 from loradeck.tools.compare_renders.measured import Measured
 from loradeck.tools.compare_renders.picks import Tally, leader, picks_of, verdicts
 from loradeck.tools.compare_renders.plan import Column, Plan, Role
@@ -33,7 +33,7 @@ def answer(store: Store, run: RunRecord, state: RunState) -> CompareResult | Non
         next_step=_next_step(store, run, plan, columns, picks),
         run_id=run.id,
         state=state,
-        variants=columns,
+        variants=[shown(one) for one in columns],
         grid=str(folder / measured.grids[0]) if measured.grids else None,
         files=tables.files_of(store, run.id),
         measured_by=measured.measured_by,

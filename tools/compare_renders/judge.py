@@ -10,6 +10,7 @@ from loradeck.tools.appearance.copies import copied_from
 from loradeck.tools.appearance.eye import open_eye
 from loradeck.tools.appearance.training import pictures_of
 from loradeck.tools.compare_renders import measures
+from loradeck.tools.compare_renders.counting import each, together
 from loradeck.tools.compare_renders.drawing import seconds_noted
 from loradeck.tools.compare_renders.folder import drawn
 from loradeck.tools.compare_renders.measured import Measured, PictureRow
@@ -41,7 +42,7 @@ def measured(job: Job, plan: Plan, told: Sequence[str]) -> Measured:
     store, run_id = job.store, job.run.id
     sight, there = Sight(open_eye(store.workspace.home)), drawn(store, run_id, plan)
     taught = _taught(job, plan)
-    costs = usd_of(store, run_id, plan, list(there))
+    costs = usd_of(store, run_id, plan, plan.cells)
     pictures: list[PictureRow] = []
     variants: list[Compared] = []
     for place, column in enumerate(plan.columns):
@@ -49,7 +50,7 @@ def measured(job: Job, plan: Plan, told: Sequence[str]) -> Measured:
         mine = {cell: path for cell, path in there.items() if cell.column == place}
         rows = _pictures(job, plan, mine, sight, taught[place], costs)
         pictures += rows
-        variants.append(_compared(job, plan, place, there, sight, taught[place], rows))
+        variants.append(_compared(job, plan, place, there, sight, taught[place], rows, costs))
     return Measured(
         pictures=pictures,
         variants=variants,
@@ -127,12 +128,14 @@ def _compared(
     sight: Sight,
     taught: Taught,
     rows: Sequence[PictureRow],
+    costs: Mapping[Cell, float | None],
 ) -> Compared:
-    """One column in numbers, as it stands before anybody picked."""
+    """One column in numbers, as it stands before anybody picked. What was paid for and never came is in its cost."""
     mine = {cell: path for cell, path in there.items() if cell.column == place and cell.role == Role.ASKED}
     asked = [row for row in rows if row.role == Role.ASKED]
     near = [row.closeness for row in asked if row.closeness is not None]
     seconds, pictures = seconds_noted(job, place)
+    paid = [usd for cell, usd in costs.items() if cell.column == place and cell.role == Role.ASKED]
     return Compared(
         variant=plan.columns[place].label,
         images=len(mine),
@@ -141,7 +144,8 @@ def _compared(
         diversity=_rounded(measures.diversity(sight, mine)),
         copies=sum(row.copy_of is not None for row in asked) if taught.training and asked else None,
         leak=_rounded(measures.leak(sight, _triples(plan, place, there), taught.look)),
-        seconds=round(seconds / pictures, 2) if pictures else None,
+        seconds=seconds / pictures if pictures else None,
+        usd=each(together(paid), len(mine)),
     )
 
 

@@ -73,17 +73,6 @@ def picks_of(store: Store, run_id: str) -> list[PickRecord]:
     return store.where(PickRecord, "run_id = ?", [run_id], order="rowid")
 
 
-def picked(plan: Plan, picks: Sequence[PickRecord]) -> set[Cell]:
-    """The pictures that were picked; a pick of a whole row is of each seed's."""
-    labels = [column.label for column in plan.columns]
-    chosen = {(labels.index(pick.variant), pick.prompt, pick.seed) for pick in picks}
-    return {
-        cell
-        for cell in plan.asked
-        if (cell.column, cell.row, cell.seed) in chosen or (cell.column, cell.row, None) in chosen
-    }
-
-
 def tallies(plan: Plan, picks: Sequence[PickRecord], by: str) -> dict[str, Tally]:
     """Wins of each variant among the picks of one kind of voter; empty without any."""
     mine = [pick.variant for pick in picks if pick.by == by]

@@ -1090,6 +1090,7 @@ class Compared(BaseModel):
     images: int
     consistency: float | None = Field(None, description="How alike its pictures of different prompts are, 0 to 1.")
     closeness: float | None = Field(None, description="To the training look, 0 to 1.")
+    look: str = Field("", description="The variant whose look that is.")
     diversity: float | None = Field(None, description="Between seeds, 0 to 1.")
     copies: int | None = Field(None, description="Pictures that copy a training image.")
     leak: float | None = Field(None, description="Of the look, without the trigger; 0 is none, 1 is all of it.")

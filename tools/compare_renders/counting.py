@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from math import fsum
 
 from loradeck.state.records import PickRecord
 from loradeck.tools.compare_renders.measured import Measured
@@ -46,6 +48,12 @@ def each(usd: float | None, pictures: int) -> float | None:
 
 
 def closer(mine: Mapping[tuple[int, int], float], others: Mapping[tuple[int, int], float]) -> tuple[int, int]:
-    """On how many of the pictures that both have (by row and seed) the first is nearer to the look, of those untied."""
-    pairs = [(mine[key], others[key]) for key in mine if key in others and mine[key] != others[key]]
-    return sum(one > other for one, other in pairs), len(pairs)
+    """On how many prompts the first is nearer to the look, of those untied; by row and seed, over the seeds both have.
+
+    Seeds of one prompt are alike, so that they count as one.
+    """
+    both = sorted(mine.keys() & others.keys())
+    gaps = [
+        round(fsum(mine[key] - others[key] for key in keys), 6) for _, keys in groupby(both, key=lambda key: key[0])
+    ]
+    return sum(gap > 0 for gap in gaps), sum(gap != 0 for gap in gaps)

@@ -81,5 +81,11 @@ def test_a_picture_that_came_black_is_told_and_left_out_and_the_same_call_buys_n
     assert sum(one.images for one in first.variants) == 3
     assert "1 is not there" in first.summary
     assert any("is black" in words for words in first.told)
+    one = next(one for one in first.variants if one.images == 1)
+    bought = [item.usd for item in place.on.store.where(PurchaseRecord)]
+    assert one.usd == one.usd_accepted == pytest.approx(2 * max(usd or 0 for usd in bought), abs=1e-4)
+    assert any(f"costs {one.usd:.3f} USD" in words and "; 1 is not there" in words for words in first.break_even)
+    paid = sum(one.usd * one.images for one in first.variants if one.usd is not None)
+    assert paid == pytest.approx(sum(usd or 0 for usd in bought), abs=1e-3)
     assert place.compare().run_id == first.run_id
     assert len(place.service.creates) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from loradeck.state.records import PickRecord
 from loradeck.tools.appearance.eye import Seen
 from loradeck.tools.compare_renders import measures
 from loradeck.tools.compare_renders.break_even import Training, against
-from loradeck.tools.compare_renders.measured import PictureRow, as_csv
+from loradeck.tools.compare_renders.counting import closer, counted, shown
+from loradeck.tools.compare_renders.measured import Measured, PictureRow, as_csv
 from loradeck.tools.compare_renders.measures import Sight, Triple
-from loradeck.tools.compare_renders.picks import Tally, verdicts, wilson, wins
+from loradeck.tools.compare_renders.picks import LEAST_SURE, Tally, sign_test, verdicts, wilson, wins
 from loradeck.tools.compare_renders.plan import Cell, Column, Plan, Role, Row, without
 from loradeck.tools.contracts import Compared
 from loradeck.tools.render_deck_visuals.plan import Brush, Look
@@ -135,16 +137,33 @@ def test_the_win_rate_has_the_range_of_wilson() -> None:
         wilson(0, 0)
 
 
-def test_persons_and_assistants_are_counted_apart_and_a_winner_is_told_only_where_ranges_do_not_overlap() -> None:
+def test_persons_and_assistants_are_counted_apart_and_a_winner_is_told_only_where_it_is_hardly_chance() -> None:
     made = plan(column("a"), column("b"))
     few = [PickRecord("run_x", 1, "a", "person"), PickRecord("run_x", 2, "b", "assistant")]
     assert wins(made, few)["a"] == "persons 1 of 1, 100% (21-100%); assistants 0 of 1, 0% (0-79%)"
     assert all("no winner can be told" in words for words in verdicts(made, few))
     many = [PickRecord("run_x", number % 4 + 1, "a", "person") for number in range(12)]
     assert wins(made, many) == {"a": "12 of 12, 100% (76-100%)", "b": "0 of 12, 0% (0-24%)"}
-    assert verdicts(made, many)[0].endswith("do not overlap, so it wins.")
+    assert verdicts(made, many)[0].endswith("that is hardly chance (sign test, p = 0.00049), so it wins.")
+    assert verdicts(made, many[:6])[0].endswith("so it wins.")
+    assert "so no winner can be told from 4 picks yet" in verdicts(made, many[:4])[0]
     level = [PickRecord("run_x", 1, "a", "person"), PickRecord("run_x", 2, "b", "person")]
     assert "stand level" in verdicts(made, level)[0]
+
+
+def test_the_sign_test_is_exact_and_calls_equals_different_in_fewer_than_one_of_twenty() -> None:
+    known = {(4, 0): 0.125, (6, 0): 0.03125, (9, 1): 22 / 1024, (1, 9): 22 / 1024, (5, 5): 1.0, (0, 0): 1.0}
+    assert {sides: sign_test(*sides) for sides in known} == pytest.approx(known)
+    for of in range(1, 97):
+        wrongly = sum(comb(of, won) for won in range(of + 1) if sign_test(won, of - won) < LEAST_SURE)
+        assert wrongly / 2**of < 0.05
+
+
+def test_closeness_is_told_apart_by_prompts_since_seeds_of_one_are_alike() -> None:
+    mine = {(1, seed): 0.41 for seed in range(8)} | {(2, 1): 0.1, (2, 2): 0.4, (3, 1): 0.5, (4, 1): 0.3}
+    others = {(1, seed): 0.4 for seed in range(8)} | {(2, 1): 0.3, (2, 2): 0.1, (3, 1): 0.5, (5, 1): 0.9}
+    assert closer(mine, others) == (2, 2), "the third is tied, and of the fourth and fifth there is one alone"
+    assert closer(others, mine) == (0, 2)
 
 
 # --------------------------------------------------------------------------- break-even and table
@@ -160,6 +179,28 @@ def test_training_pays_after_as_many_pictures_as_it_cost_over_what_an_accepted_o
     assert "training (2.50 USD, 20.0 minutes) pays for itself after 50 accepted pictures (5 books of 12 pages)" in told
     dearer = against(compared("lora", 10, 0.05), compared("base", 10, 0.03), Training(2.5, 20.0))
     assert "does not pay for itself in money, since an accepted picture costs 0.020 USD more" in dearer
+
+
+def test_only_what_is_shown_is_rounded() -> None:
+    made = plan(column("lora"), column("base alone", looks=False), rows=2)
+    pictures = [
+        PictureRow(variant=one.label, row=cell.row, seed=cell.seed, role=Role.ASKED, prompt="x", file="a.png")
+        for cell in made.asked
+        for one in [made.columns[cell.column]]
+    ]
+    variants = [
+        Compared(variant="lora", images=4, usd=0.00304, seconds=1.004),
+        Compared(variant="base alone", images=4, usd=0.00306, seconds=1.003),
+    ]
+    lora, base = counted(made, Measured(pictures=pictures, variants=variants, measured_by=""), [])
+    assert (lora.accepted, lora.usd_accepted) == (4, pytest.approx(0.00304))
+    assert "after 125,000 accepted pictures" in against(lora, base, Training(2.5, None))
+    assert "costs 0.000020 USD more" in against(base, lora, Training(2.5, None))
+    assert [(one.usd, one.usd_accepted, one.seconds) for one in map(shown, (lora, base))] == [
+        (0.003, 0.003, 1.0), (0.0031, 0.0031, 1.0),
+    ]  # fmt: skip
+    thrice = compared("lora", 3, 0.021 * 3 / 10)
+    assert "costs the same" in against(thrice, compared("base", 10, 0.021), Training(2.5, None))
 
 
 def test_where_numbers_do_not_allow_a_break_even_the_sentence_says_why() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,12 @@ from loradeck.state.files import sha256_file
 from loradeck.state.records import CheckpointRecord, ImageRecord, LoraRecord, PickRecord, PurchaseRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.check_status.report import report
+from loradeck.tools.compare_renders.break_even import Training, training_of
+from loradeck.tools.compare_renders.plan import Column
 from loradeck.tools.compare_renders.tool import handle
 from loradeck.tools.contracts import CompareArgs, CompareResult, RunKind, RunState, ViewArgs
 from loradeck.tools.errors import BadArgument, NotFound, Refused
+from loradeck.tools.render_deck_visuals.plan import Brush, Look
 from loradeck.tools.view_images.tool import handle as look_at
 from loradeck.tools.workbench import Workbench
 
@@ -50,21 +54,21 @@ def small(work: Workbench, lora: LoraRecord, **more: Any) -> CompareResult:
     return compare(work, **{"prompts": PROMPTS, "variants": two(lora), "width": 96, "height": 64, **more})
 
 
-def learned(work: Workbench, tmp_path: Path) -> LoraRecord:
+def learned(work: Workbench, tmp_path: Path, name: str = "fluent", hue: str = "#aa3311") -> LoraRecord:
     """A LoRA whose training, images and checkpoints are known."""
     store = work.store
     run = runs.enqueue(
-        store, RunKind.TRAIN, {"pairs": [], "estimate": {"usd": 2.5}}, name="fluent", engine="painter", steps=20
+        store, RunKind.TRAIN, {"pairs": [], "estimate": {"usd": 2.5}}, name=name, engine="painter", steps=20
     )
     folder = store.workspace.run(run.id)
     (folder / "dataset").mkdir()
     pairs = []
-    for number, colour in enumerate(["#aa3311", "#bb4411", "#cc5511"]):
+    for number, colour in enumerate([hue, "#bb4411", "#cc5511"]):
         path = folder / "dataset" / f"{number}.png"
         Image.effect_noise((64, 64), 20).convert("RGB").save(path)
         Image.blend(Image.open(path), Image.new("RGB", (64, 64), colour), 0.7).save(path)
         pairs.append({"file": path.name, "image": sha256_file(path), "caption": "x"})
-    lora = trained(store, run_id=run.id)
+    lora = trained(store, name, run_id=run.id)
     for step in (10, 20):
         path = folder / f"step-{step:06}.safetensors"
         path.write_bytes(f"checkpoint {step}".encode())
@@ -174,6 +178,55 @@ def test_a_decks_own_prompts_with_its_style_words_seeds_and_sizes_choose_its_che
     assert f'deck_id="{shown.deck_id}"' in told.next_step
 
 
+# --------------------------------------------------------------------------- looks
+
+
+def dataset_of(work: Workbench, lora: LoraRecord) -> list[Path]:
+    return sorted((work.store.workspace.run(str(lora.run_id)) / "dataset").iterdir())
+
+
+def test_closeness_is_ranked_only_among_variants_of_one_look_and_whose_that_is_is_told(
+    work: Workbench, tmp_path: Path
+) -> None:
+    one, other = learned(work, tmp_path), learned(work, tmp_path, "ink", "#1122cc")
+    made = small(work, one, variants=[{"loras": []}, *({"loras": [{"lora_id": lora.id}]} for lora in (one, other))])
+    assert [(row.variant, row.look) for row in made.variants] == [
+        ("base alone", "fluent-v1"), ("fluent-v1", "fluent-v1"), ("ink-v1", "ink-v1"),
+    ]  # fmt: skip
+    ranked = re.findall(r"lose(?:st)? to the look of fluent-v1 (?:is|are) ([^)]*)", made.summary)
+    assert len(ranked) == 1
+    assert "ink-v1" not in ranked[0]
+    assert "look of ink-v1" not in made.summary, "nothing else was measured against that"
+    assert "of base alone, fluent-v1 against 3 pictures that fluent-v1 learned from; of ink-v1" in made.measured_by
+    assert any("only among variants that were measured against the same" in words for words in made.told)
+
+
+def test_loras_that_learned_from_the_same_pictures_have_one_look(work: Workbench, tmp_path: Path) -> None:
+    one, other = learned(work, tmp_path), learned(work, tmp_path)
+    for mine, theirs in zip(dataset_of(work, one), dataset_of(work, other), strict=True):
+        theirs.write_bytes(mine.read_bytes())
+    made = small(work, one, variants=[{"loras": [{"lora_id": lora.id}]} for lora in (other, one)])
+    assert [row.look for row in made.variants] == ["fluent-v2"] * 2
+    assert re.search("lose(st)? to the training look", made.summary)
+    assert made.measured_by.endswith("closeness and leak against 3 pictures that fluent-v2 learned from.")
+
+
+def test_training_images_that_do_not_open_are_left_out_and_counted(work: Workbench, tmp_path: Path) -> None:
+    lora = learned(work, tmp_path)
+    first, second, third = dataset_of(work, lora)
+    first.write_bytes(b"nonsense")
+    second.write_bytes(second.read_bytes()[:200])
+    made = small(work, lora)
+    assert made.state == RunState.SUCCEEDED
+    assert "Training images that do not open were left out: 2." in made.told
+    assert "against 1 picture that fluent-v1 learned from" in made.measured_by
+    assert made.variants[0].copies == 0
+    third.write_bytes(b"nonsense")
+    made = small(work, lora, seeds=[9])
+    assert made.variants[0].closeness is made.variants[0].copies is None
+    assert any(words.startswith("What fluent-v1 learned from is not known") for words in made.told)
+
+
 # --------------------------------------------------------------------------- stopped, killed, seen
 
 
@@ -227,11 +280,11 @@ def test_picks_are_kept_counted_and_replaced_by_later_ones_of_the_same_voter(wor
     picks = [{"prompt": 1, "variant": labels[0], "seed": 1}, {"prompt": 1, "variant": labels[1], "seed": 2}]
     told = compare(work, run_id=made.run_id, picks=picks)
     assert [one.wins for one in told.variants] == ["1 of 2, 50% (9-91%)"] * 2
-    assert [one.accepted for one in told.variants] == [1, 1]
+    assert [one.accepted for one in told.variants] == [one.accepted for one in made.variants] == [4, 4]
+    assert told.break_even == made.break_even, "a pick says which is best, not which are good enough"
     assert "no winner can be told" in told.summary
     told = compare(work, run_id=made.run_id, picks=[{"prompt": 1, "variant": labels[0]}])
     assert told.variants[0].wins == "1 of 1, 100% (21-100%)"
-    assert told.variants[0].accepted == 2, "a whole row is the picture of each seed"
     told = compare(work, run_id=made.run_id, picks=[{"prompt": 2, "variant": labels[1], "by": "assistant"}])
     assert told.variants[0].wins == "persons 1 of 1, 100% (21-100%); assistants 0 of 1, 0% (0-79%)"
     assert work.store.count(PickRecord) == 2
@@ -248,6 +301,18 @@ def test_the_winner_is_the_next_call_to_render_with(work: Workbench) -> None:
     )  # fmt: skip
     told = compare(work, run_id=made.run_id, picks=[{"prompt": 1, "variant": "soft"}])
     assert f'render_deck_visuals(deck=..., loras=[{{"lora_id": "{lora.id}", "strength": 0.7}}]' in told.next_step
+
+
+def test_a_label_that_nobody_gave_is_never_one_that_was_given(work: Workbench) -> None:
+    lora = trained(work.store)
+    named = [{"label": "base alone", "loras": [{"lora_id": lora.id}]}, {"loras": []}]
+    made = small(work, lora, variants=named)
+    assert [one.variant for one in made.variants] == ["base alone", "2: base alone"]
+    told = compare(work, run_id=made.run_id, picks=[{"prompt": 1, "variant": "base alone"}])
+    assert [one.wins[:6] for one in told.variants] == ["1 of 1", "0 of 1"]
+    soft = {"label": "3: base alone", "loras": [{"lora_id": lora.id, "strength": 0.5}]}
+    made = small(work, lora, variants=[named[0], soft, {"loras": []}])
+    assert [one.variant for one in made.variants] == ["base alone", "3: base alone", "4: base alone"]
 
 
 @pytest.mark.parametrize(
@@ -298,12 +363,26 @@ def test_a_comparison_that_ended_early_goes_on_with_what_it_bought_and_tells_cos
     assert (made.state, made.run_id) == (RunState.SUCCEEDED, failed.run_id)
     assert work.store.count(PurchaseRecord) == 6
     assert {one.usd for one in made.variants} == {0.05}
-    picks = [{"prompt": 1, "variant": "fluent-v1"}, {"prompt": 2, "variant": "fluent-v1"}]
-    told = compare(work, run_id=made.run_id, picks=[*picks[:1], {"prompt": 2, "variant": "base alone"}])
-    assert told.variants[0].usd_accepted == 0.1
-    assert any("training (2.50 USD, 20.0 minutes) does not pay for itself" in words for words in told.break_even)
-    told = compare(work, run_id=made.run_id, picks=picks)
-    assert any("none of the pictures without the LoRA was accepted" in words for words in told.break_even)
+    assert {one.usd_accepted for one in made.variants} == {0.05}
+    assert any("training (2.50 USD, 20.0 minutes) does not pay for itself" in words for words in made.break_even)
+
+
+def test_training_counts_each_run_once_and_those_of_the_loras_that_one_went_on_with(work: Workbench) -> None:
+    store, looks, parent = work.store, [], None
+    for name, usd in (("first", 2.5), ("second", 0.5), ("third", 0.25)):
+        run = runs.enqueue(store, RunKind.TRAIN, {}, name=name, engine="painter", steps=20)
+        times = {"started_at": "2026-11-28T10:00:00+00:00", "finished_at": "2026-11-28T10:20:00+00:00"}
+        store.change(RunRecord, run.id, cost_usd=usd, attempt=1, **times)
+        parent = trained(store, name, run_id=run.id, parent_lora_id=parent).id
+        looks.append(Look(parent, "s" * 64, "preview", 1.0, name))
+
+    def taken(*stacked: Look) -> Training | None:
+        return training_of(store, Column("a", Brush("local", "preview", looks=stacked)))
+
+    assert taken(looks[0]) == taken(looks[0], looks[0]) == Training(2.5, 20.0)
+    assert taken(looks[2]) == taken(looks[2], looks[1]) == Training(3.25, 60.0)
+    store.change(LoraRecord, looks[0].lora_id, run_id=None)
+    assert taken(looks[2]) is None, "what the one before cost is not known"
 
 
 class Two:
@@ -341,6 +420,42 @@ def test_a_comparison_outlives_its_lora(work: Workbench) -> None:
     work.store.change(LoraRecord, lora.id, deleted_at="2026-11-29T00:00:00+00:00")
     told = compare(work, run_id=made.run_id, picks=[{"prompt": 1, "variant": "base alone"}])
     assert told.variants[1].wins == "1 of 1, 100% (21-100%)"
+
+
+def test_what_leads_and_is_not_there_any_more_is_told_in_place_of_a_call_that_would_fail(
+    work: Workbench, tmp_path: Path
+) -> None:
+    lora = learned(work, tmp_path)
+    at = {"loras": [{"lora_id": lora.id}], "checkpoint": 10}
+    whole, early = small(work, lora), small(work, lora, variants=[at, {"loras": []}])
+    compare(work, run_id=whole.run_id, picks=[{"prompt": 1, "variant": "fluent-v1"}])
+    compare(work, run_id=early.run_id, picks=[{"prompt": 1, "variant": "fluent-v1 step 10"}])
+    Path(work.store.where(CheckpointRecord, "step = 10")[0].path).unlink()
+    gone = compare(work, run_id=early.run_id)
+    assert gone.state == RunState.SUCCEEDED
+    assert gone.next_step.endswith("has no checkpoint at step 10; those on the disk are 20.")
+    work.store.change(LoraRecord, lora.id, deleted_at="2026-11-29T00:00:00+00:00")
+    for made in (whole, early):
+        told = compare(work, run_id=made.run_id).next_step
+        assert f'manage_loras(action="restore", lora_id="{lora.id}")' in told
+        assert "render_deck_visuals" not in told
+
+
+def test_a_lora_that_is_deleted_while_it_is_compared_has_its_numbers_all_the_same(
+    work: Workbench, painter: Painter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lora, draw = learned(work, tmp_path), painter.draw
+
+    def drawn(request: Any, reporter: Any) -> Any:
+        result = draw(request, reporter)
+        if request.jobs[-1].id.startswith("02"):
+            work.store.change(LoraRecord, lora.id, deleted_at="2026-11-29T00:00:00+00:00")
+        return result
+
+    monkeypatch.setattr(painter, "draw", drawn)
+    made = small(work, lora)
+    assert made.state == RunState.SUCCEEDED
+    assert made.variants[0].closeness is not None
 
 
 def test_what_learned_from_images_that_may_not_leave_is_not_sent_to_a_host(tmp_path: Path) -> None:

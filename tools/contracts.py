@@ -1091,10 +1091,11 @@ class Compared(BaseModel):
     images: int
     consistency: float | None = Field(None, description="How alike its pictures of different prompts are, 0 to 1.")
     closeness: float | None = Field(None, description="To the training look, 0 to 1.")
+    look: str = Field("", description="The variant whose look that is.")
     diversity: float | None = Field(None, description="Between seeds, 0 to 1.")
     copies: int | None = Field(None, description="Pictures that copy a training image.")
     leak: float | None = Field(None, description="Of the look, without the trigger; 0 is none, 1 is all of it.")
-    accepted: int = Field(0, description="Pictures without a finding, or picked.")
+    accepted: int = Field(0, description="Pictures without a finding.")
     seconds: float | None = Field(None, description="An image.")
     usd: float | None = Field(None, description="An image.")
     usd_accepted: float | None = Field(None, description="An accepted image.")

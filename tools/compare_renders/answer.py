@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 
-from loradeck.state.records import LoraRecord, PickRecord, RunRecord
+from loradeck.state.records import PickRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.compare_renders import measured as tables
 from loradeck.tools.compare_renders.break_even import break_even
-from loradeck.tools.compare_renders.counting import closer, counted
+from loradeck.tools.compare_renders.counting import closer, counted, shown
 from loradeck.tools.compare_renders.measured import Measured
-from loradeck.tools.compare_renders.picks import Tally, leader, picks_of, verdicts
+from loradeck.tools.compare_renders.picks import LEAST_SURE, Tally, leader, picks_of, sign_test, verdicts
 from loradeck.tools.compare_renders.plan import Column, Plan, Role
 from loradeck.tools.compare_renders.wanted import checkpoint_of
 from loradeck.tools.contracts import Compared, CompareResult, RunState
+from loradeck.tools.errors import NotFound
+from loradeck.tools.library import find_lora
 from loradeck.tools.wording import PREVIEW_NOTE
 
 Number = Callable[[Compared], float | None]
@@ -33,7 +35,7 @@ def answer(store: Store, run: RunRecord, state: RunState) -> CompareResult | Non
         next_step=_next_step(store, run, plan, columns, picks),
         run_id=run.id,
         state=state,
-        variants=columns,
+        variants=[shown(one) for one in columns],
         grid=str(folder / measured.grids[0]) if measured.grids else None,
         files=tables.files_of(store, run.id),
         measured_by=measured.measured_by,
@@ -61,7 +63,7 @@ def _leads(measured: Measured, columns: Sequence[Compared]) -> str:
     led = [
         words
         for words in (
-            _nearest(measured, columns),
+            *_nearest(measured, columns),
             _best("most consistent is", columns, lambda one: one.consistency),
             _best("most diverse between seeds is", columns, lambda one: one.diversity),
             _best("least leak has", columns, lambda one: one.leak, lowest=True),
@@ -75,22 +77,30 @@ def _leads(measured: Measured, columns: Sequence[Compared]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _nearest(measured: Measured, columns: Sequence[Compared]) -> str:
-    """Who is closest to the training look, and on how many pictures it is before the next: a sign test by its range."""
-    ranked = sorted((one for one in columns if one.closeness is not None), key=lambda one: -(one.closeness or 0.0))
-    if len(ranked) < 2:
-        return ""
-    first, second = ranked[:2]
-    if first.closeness == second.closeness:
-        return f"equally close to the training look are {first.variant} and {second.variant} ({first.closeness:.2f})"
-    words = f"closest to the training look is {first.variant} ({first.closeness:.2f}; "
-    words += f"{second.variant} {second.closeness:.2f})"
-    won, of = closer(_near(measured, first.variant), _near(measured, second.variant))
+def _nearest(measured: Measured, columns: Sequence[Compared]) -> list[str]:
+    """Who is closest to each look, among the columns that were measured against that one."""
+    looks = dict.fromkeys(one.look for one in columns if one.closeness is not None)
+    told = []
+    for look in looks:
+        near = [(one.closeness, one.variant) for one in columns if one.closeness is not None and one.look == look]
+        if len(near) > 1:
+            ranked = sorted(near, key=lambda pair: -pair[0])
+            told.append(_closest(measured, f"look of {look}" if len(looks) > 1 else "training look", ranked[:2]))
+    return told
+
+
+def _closest(measured: Measured, look: str, ranked: Sequence[tuple[float, str]]) -> str:
+    """The first of two columns, and on how many prompts it is before the other: a sign test."""
+    (best, first), (next_best, second) = ranked
+    if best == next_best:
+        return f"equally close to the {look} are {first} and {second} ({best:.2f})"
+    words = f"closest to the {look} is {first} ({best:.2f}; {second} {next_best:.2f})"
+    won, of = closer(_near(measured, first), _near(measured, second))
     if not of:
         return words
-    tally = Tally(won, of)
-    sure = "which is sure" if tally.range[0] > 0.5 else "which may be chance"
-    return f"{words}, nearer on {tally} of the pictures, {sure}"
+    p = sign_test(won, of - won)
+    chance = "is hardly" if won > of - won and p < LEAST_SURE else "may be"
+    return f"{words}, nearer on {Tally(won, of)} of the prompts, which {chance} chance (sign test, p = {p:.2g})"
 
 
 def _near(measured: Measured, variant: str) -> Mapping[tuple[int, int], float]:
@@ -118,8 +128,7 @@ def _next_step(
 ) -> str:
     best = leader(plan, picks)
     if best is None:
-        ranked = sorted(columns, key=lambda one: -(one.closeness or 0.0))
-        pick = json.dumps({"prompt": 1, "variant": ranked[0].variant, "by": "assistant"}, ensure_ascii=False)
+        pick = json.dumps({"prompt": 1, "variant": columns[0].variant, "by": "assistant"}, ensure_ascii=False)
         again = "more rows: " if picks else ""
         return (
             f'view_images(of="{run.id}", what="compare") shows the grid; then {again}compare_renders('
@@ -133,14 +142,15 @@ def _with(store: Store, run: RunRecord, column: Column) -> str:
     deck_id = run.spec.get("deck_id")
     deck = f'deck_id="{deck_id}"' if deck_id else "deck=..."
     uses = [{"lora_id": look.lora_id, "strength": look.strength} for look in column.brush.looks]
-    if column.checkpoint is None:
+    try:
+        found = [find_lora(store, look.lora_id) for look in column.brush.looks]
+        point = checkpoint_of(store, found[0], column.checkpoint) if column.checkpoint is not None else None
+    except NotFound as gone:
+        return f"What {column.label} draws with is not there any more. {gone}"
+    if point is None:
         loras = json.dumps(uses)
         return f'render_deck_visuals({deck}, loras={loras}, engine="{column.brush.engine}"{_rest(column)}).'
-    lora = store.find(LoraRecord, column.brush.looks[0].lora_id)
-    if lora is None or lora.deleted_at is not None:
-        return f"The LoRA of {column.label} was deleted since; list_loras shows those that there are."
-    path = checkpoint_of(store, lora, column.checkpoint).path
-    name = f"{lora.name}-step-{column.checkpoint}"
+    lora, path, name = found[0], point.path, f"{found[0].name}-step-{point.step}"
     uses[0]["lora_id"] = name
     trigger = f', trigger="{lora.trigger}"' if lora.trigger else ""
     return (

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import ceil
+from math import ceil, floor, log10
 
 from loradeck.state.records import LoraRecord, RunRecord
 from loradeck.state.store import Store
+from loradeck.tools.compare_renders.counting import together
 from loradeck.tools.compare_renders.plan import Column, Plan
 from loradeck.tools.contracts import Compared
 
@@ -27,7 +28,8 @@ class Training:
 
 def break_even(store: Store, plan: Plan, columns: Sequence[Compared]) -> list[str]:
     """A sentence for each variant's cost of an accepted picture, and one for each training against what has none."""
-    told = [_cost(one) for one in columns]
+    asked = sum(len(row.seeds) for row in plan.rows)
+    told = [_cost(one, asked - one.images) for one in columns]
     pairs = list(zip(plan.columns, columns, strict=True))
     others = [(column, one) for column, one in pairs if not column.brush.looks]
     learned = [(column, one) for column, one in pairs if column.brush.looks]
@@ -44,30 +46,40 @@ def break_even(store: Store, plan: Plan, columns: Sequence[Compared]) -> list[st
 
 
 def training_of(store: Store, column: Column) -> Training | None:
-    """What the trainings of a column's LoRAs took together; None where one was not trained here."""
-    usd: float | None = 0.0
-    minutes: float | None = 0.0
-    estimated = False
-    for look in column.brush.looks:
-        lora = store.find(LoraRecord, look.lora_id)  # one that was deleted since, too
+    """What the trainings behind a column's LoRAs took together; None where one was not trained here."""
+    runs = _trainings(store, column)
+    if runs is None:
+        return None
+    costs = [_usd(run) for run in runs]
+    usd, minutes = together([usd for usd, _ in costs]), together([_minutes(run) for run in runs])
+    return Training(usd, minutes, estimated=any(guess for _, guess in costs))
+
+
+def _trainings(store: Store, column: Column) -> list[RunRecord] | None:
+    """The runs that made a column's LoRAs and those that they went on with, each once; None where one is not known."""
+    found: dict[str, RunRecord] = {}
+    left = [look.lora_id for look in column.brush.looks]
+    while left:
+        lora = store.find(LoraRecord, left.pop())  # one that was deleted since, too
         run = store.find(RunRecord, lora.run_id) if lora is not None and lora.run_id else None
-        if run is None:
+        if lora is None or run is None:
             return None
-        cost, guess = _usd(run)
-        estimated = estimated or guess
-        usd, minutes = _sum(usd, cost), _sum(minutes, _minutes(run))
-    return Training(usd, minutes, estimated)
+        if run.id not in found and lora.parent_lora_id is not None:
+            left.append(lora.parent_lora_id)
+        found[run.id] = run
+    return list(found.values())
 
 
-def _cost(one: Compared) -> str:
+def _cost(one: Compared, missing: int) -> str:
+    less = f"; {missing} {'is' if missing == 1 else 'are'} not there" if missing else ""
     if not one.accepted:
-        return f"{one.variant}: none of {one.images} pictures was accepted, so an accepted one has no cost."
+        return f"{one.variant}: none of {one.images} pictures was accepted{less}, so an accepted one has no cost."
     costs = []
     if one.usd_accepted is not None:
-        costs.append(f"{one.usd_accepted:.3f} USD" if one.usd_accepted else "nothing")
+        costs.append(f"{_usd_words(one.usd_accepted)} USD" if one.usd_accepted else "nothing")
     if one.seconds is not None:
         costs.append(f"{one.seconds * one.images / one.accepted:.1f} s")
-    share = f"{one.accepted} of {one.images} accepted"
+    share = f"{one.accepted} of {one.images} accepted{less}"
     return f"{one.variant}: an accepted picture costs {' and '.join(costs) or 'an amount not known'} ({share})."
 
 
@@ -75,7 +87,7 @@ def against(mine: Compared, other: Compared, training: Training | None) -> str:
     """Whether and when training pays, against a variant that needs none."""
     pair = f"{mine.variant} against {other.variant}"
     if training is None:
-        return f"{pair}: the LoRA was not trained here, so what its training cost is not known."
+        return f"{pair}: the LoRA or one before it was not trained here, so what its training cost is not known."
     if not mine.accepted:
         return f"{pair}: none of the LoRA's pictures was accepted, so its training does not pay by this comparison."
     if not other.accepted:
@@ -86,14 +98,11 @@ def against(mine: Compared, other: Compared, training: Training | None) -> str:
         return f"{pair}: a cost is not known, so the break-even is not told."
     if training.usd == 0 and mine.usd_accepted == 0 and other.usd_accepted == 0:
         return _in_time(pair, mine, other, training)
-    saved = other.usd_accepted - mine.usd_accepted
+    saved = round(other.usd_accepted - mine.usd_accepted, 9)  # without the last bits of a float
     what = f"training ({training.usd:.2f} USD{' by its estimate' if training.estimated else ''}{_took(training)})"
     if saved <= 0:
-        return (
-            f"{pair}: {what} does not pay for itself in money, since an accepted picture costs {-saved:.3f} USD more."
-            if saved
-            else f"{pair}: {what} does not pay for itself in money, since an accepted picture costs the same."
-        )
+        costs = f"{_usd_words(-saved)} USD more" if saved else "the same"
+        return f"{pair}: {what} does not pay for itself in money, since an accepted picture costs {costs}."
     return f"{pair}: {what} pays for itself after {_pictures(training.usd / saved)}."
 
 
@@ -120,6 +129,11 @@ def _pictures(count: float) -> str:
     return f"{counted} ({books:,} book{'s' * (books != 1)} of {A_BOOK} pages)"
 
 
+def _usd_words(usd: float) -> str:
+    """An amount to a tenth of a cent, or to two digits where it is smaller than a cent."""
+    return f"{usd:.{max(3, 1 - floor(log10(usd)))}f}"
+
+
 def _took(training: Training) -> str:
     return "" if training.minutes is None else f", {training.minutes:.1f} minutes"
 
@@ -137,7 +151,3 @@ def _minutes(run: RunRecord) -> float | None:
     if run.started_at is None or run.finished_at is None or run.attempt > 1:
         return None
     return (datetime.fromisoformat(run.finished_at) - datetime.fromisoformat(run.started_at)).total_seconds() / 60
-
-
-def _sum(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one + other

@@ -3,49 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from math import fsum
 
 from loradeck.state.records import PickRecord
-from loradeck.tools.compare_renders.measured import Measured, PictureRow
-from loradeck.tools.compare_renders.picks import picked, wins
+from loradeck.tools.compare_renders.measured import Measured
+from loradeck.tools.compare_renders.picks import wins
 from loradeck.tools.compare_renders.plan import Plan, Role
 from loradeck.tools.contracts import Compared
+from loradeck.tools.spending.sums import money
 
 
 def counted(plan: Plan, measured: Measured, picks: Sequence[PickRecord]) -> list[Compared]:
-    """The columns with what was accepted of them: what was picked, or while nothing was, what has no finding."""
-    chosen = picked(plan, picks)
-    keys = {(plan.columns[cell.column].label, cell.row, cell.seed) for cell in chosen}
+    """The columns with what was accepted of them, which is what has no finding, and their wins; nothing is rounded.
+
+    Picks say which is best, not which are good enough, so that they accept nothing.
+    """
     won = wins(plan, picks)
     columns = []
     for column in measured.variants:
         mine = [row for row in measured.pictures if row.variant == column.variant and row.role == Role.ASKED]
-        good = sum((row.variant, row.row, row.seed) in keys if picks else not row.findings for row in mine)
-        usd = spent(mine)
-        columns.append(
-            column.model_copy(
-                update={
-                    "accepted": good,
-                    "usd": each(usd, len(mine)),
-                    "usd_accepted": each(usd, good),
-                    "wins": won[column.variant],
-                }
-            )
-        )
+        good = sum(not row.findings for row in mine)
+        paid = None if column.usd is None else column.usd * column.images
+        update = {"accepted": good, "usd_accepted": each(paid, good), "wins": won[column.variant]}
+        columns.append(column.model_copy(update=update))
     return columns
 
 
-def spent(rows: Sequence[PictureRow]) -> float | None:
-    """USD of pictures together; None where one of them is not known."""
-    known = [row.usd for row in rows]
-    return None if None in known else sum(usd for usd in known if usd is not None)
+def shown(column: Compared) -> Compared:
+    """A column as callers see it: money to a hundredth of a cent, time to a hundredth of a second."""
+    seconds = None if column.seconds is None else round(column.seconds, 2)
+    update = {"usd": money(column.usd), "usd_accepted": money(column.usd_accepted), "seconds": seconds}
+    return column.model_copy(update=update)
+
+
+def together(amounts: Sequence[float | None]) -> float | None:
+    """Their sum; None where one of them is not known."""
+    return None if None in amounts else sum(amount for amount in amounts if amount is not None)
 
 
 def each(usd: float | None, pictures: int) -> float | None:
     """USD of one, or None where it is not known or there is none."""
-    return None if usd is None or not pictures else round(usd / pictures, 4)
+    return None if usd is None or not pictures else usd / pictures
 
 
 def closer(mine: Mapping[tuple[int, int], float], others: Mapping[tuple[int, int], float]) -> tuple[int, int]:
-    """On how many of the pictures that both have (by row and seed) the first is nearer to the look, of those untied."""
-    pairs = [(mine[key], others[key]) for key in mine if key in others and mine[key] != others[key]]
-    return sum(one > other for one, other in pairs), len(pairs)
+    """On how many prompts the first is nearer to the look, of those untied; by row and seed, over the seeds both have.
+
+    Seeds of one prompt are alike, so that they count as one.
+    """
+    both = sorted(mine.keys() & others.keys())
+    gaps = [
+        round(fsum(mine[key] - others[key] for key in keys), 6) for _, keys in groupby(both, key=lambda key: key[0])
+    ]
+    return sum(gap > 0 for gap in gaps), sum(gap != 0 for gap in gaps)

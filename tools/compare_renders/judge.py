@@ -3,76 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from loradeck.tools.appearance.copies import copied_from
 from loradeck.tools.appearance.eye import open_eye
-from loradeck.tools.appearance.training import pictures_of
 from loradeck.tools.compare_renders import measures
+from loradeck.tools.compare_renders.counting import each, together
 from loradeck.tools.compare_renders.drawing import seconds_noted
 from loradeck.tools.compare_renders.folder import drawn
 from loradeck.tools.compare_renders.measured import Measured, PictureRow
 from loradeck.tools.compare_renders.measures import Sight, Triple
 from loradeck.tools.compare_renders.plan import Cell, Plan, Role
 from loradeck.tools.compare_renders.price import usd_of
+from loradeck.tools.compare_renders.taught import Taught, about, held_against, taught_by
 from loradeck.tools.contracts import Compared
-from loradeck.tools.library import find_lora
-from loradeck.tools.pictures.grid import spread
 from loradeck.tools.render_deck_visuals import looks, measure
-from loradeck.tools.render_deck_visuals.references import kept_at
 from loradeck.tools.workbench import Job
 
-MOST_OF_A_LOOK = 40
-"""So many training images stand for a look, evenly picked."""
 COPY = "RND-COPY"
-
-
-@dataclass(frozen=True)
-class Taught:
-    """What a column is measured against: all training images that are known, and those that stand for the look."""
-
-    training: list[Path]
-    look: list[Path]
 
 
 def measured(job: Job, plan: Plan, told: Sequence[str]) -> Measured:
     """The numbers of what is drawn by now."""
     store, run_id = job.store, job.run.id
     sight, there = Sight(open_eye(store.workspace.home)), drawn(store, run_id, plan)
-    taught = _taught(job, plan)
-    costs = usd_of(store, run_id, plan, list(there))
+    against, damaged = taught_by(job, plan)
+    costs = usd_of(store, run_id, plan, plan.cells)
     pictures: list[PictureRow] = []
     variants: list[Compared] = []
     for place, column in enumerate(plan.columns):
         job.reporter.progress(len(there), len(plan.cells), f"measuring {column.label}")
         mine = {cell: path for cell, path in there.items() if cell.column == place}
-        rows = _pictures(job, plan, mine, sight, taught[place], costs)
+        rows = _pictures(job, plan, mine, sight, against[place], costs)
         pictures += rows
-        variants.append(_compared(job, plan, place, there, sight, taught[place], rows))
+        variants.append(_compared(job, plan, place, there, sight, against[place], rows, costs))
     return Measured(
         pictures=pictures,
         variants=variants,
-        measured_by=_measured_by(sight, plan, taught),
+        measured_by=f"Measured by {sight.eye.name}; {held_against(plan, against)}.",
         missing=len(plan.cells) - len(there),
-        told=[*told, *_about_looks(plan, taught), *_about_leaks(plan, there, variants)],
+        told=[*told, *about(plan, against, damaged), *_about_leaks(plan, there, variants)],
     )
-
-
-def _taught(job: Job, plan: Plan) -> list[Taught]:
-    """By column: the look of its own LoRAs; without any the first that another column has, else its references."""
-    own = [
-        [path for look in column.brush.looks for path in pictures_of(job.store, find_lora(job.store, look.lora_id))]
-        for column in plan.columns
-    ]
-    usual = next((paths for paths in own if paths), [])
-    found = []
-    for column, training in zip(plan.columns, own, strict=True):
-        leaned = [kept_at(job.store.workspace.run(job.run.id), one) for one in column.brush.references]
-        training = training if column.brush.looks else usual
-        look = training or ([] if column.brush.looks else leaned)
-        found.append(Taught(training, [look[at] for at in spread(list(range(len(look))), MOST_OF_A_LOOK)]))
-    return found
 
 
 def _pictures(
@@ -127,21 +98,25 @@ def _compared(
     sight: Sight,
     taught: Taught,
     rows: Sequence[PictureRow],
+    costs: Mapping[Cell, float | None],
 ) -> Compared:
-    """One column in numbers, as it stands before anybody picked."""
+    """One column in numbers, as it stands before anybody picked. What was paid for and never came is in its cost."""
     mine = {cell: path for cell, path in there.items() if cell.column == place and cell.role == Role.ASKED}
     asked = [row for row in rows if row.role == Role.ASKED]
     near = [row.closeness for row in asked if row.closeness is not None]
     seconds, pictures = seconds_noted(job, place)
+    paid = [usd for cell, usd in costs.items() if cell.column == place and cell.role == Role.ASKED]
     return Compared(
         variant=plan.columns[place].label,
         images=len(mine),
         consistency=_rounded(measures.consistency(sight, plan, mine)),
         closeness=_rounded(sum(near) / len(near)) if near else None,
+        look=taught.whose if near else "",
         diversity=_rounded(measures.diversity(sight, mine)),
         copies=sum(row.copy_of is not None for row in asked) if taught.training and asked else None,
         leak=_rounded(measures.leak(sight, _triples(plan, place, there), taught.look)),
-        seconds=round(seconds / pictures, 2) if pictures else None,
+        seconds=seconds / pictures if pictures else None,
+        usd=each(together(paid), len(mine)),
     )
 
 
@@ -155,22 +130,6 @@ def _triples(plan: Plan, place: int, there: Mapping[Cell, Path]) -> list[Triple]
         if base in there and marked in there and base is not None:
             found.append(Triple(there[base], there[cell], there[marked]))
     return found
-
-
-def _measured_by(sight: Sight, plan: Plan, taught: Sequence[Taught]) -> str:
-    known = max((len(one.look) for one in taught), default=0)
-    against = f"; closeness and leak against {known} pictures of the look" if known else "; the look is not known here"
-    return f"Measured by {sight.eye.name}{against if plan.columns else ''}."
-
-
-def _about_looks(plan: Plan, taught: Sequence[Taught]) -> list[str]:
-    """Which columns had no look of their own to be measured against."""
-    unknown = [
-        column.label for column, one in zip(plan.columns, taught, strict=True) if column.brush.looks and not one.look
-    ]
-    if not unknown:
-        return []
-    return [f"What {', '.join(unknown)} learned from is not known here, so closeness and copies were not measured."]
 
 
 def _about_leaks(plan: Plan, there: Mapping[Cell, Path], variants: Sequence[Compared]) -> list[str]:

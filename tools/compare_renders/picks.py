@@ -1,10 +1,10 @@
-"""Which pictures people and assistants found best, and how sure a win rate is of so few."""
+"""Which pictures people and assistants found best, and how sure that is of so few."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import comb, sqrt
 from typing import Literal
 
 from loradeck.state.records import PickRecord
@@ -15,6 +15,8 @@ from loradeck.tools.errors import BadArgument
 
 Z = 1.959964
 """The standard normal quantile of 97.5%: a two-sided range of 95%."""
+LEAST_SURE = 0.05
+"""A difference with a p below is told as one that is hardly chance."""
 VOTERS: dict[Literal["person", "assistant"], str] = {"person": "persons", "assistant": "assistants"}
 
 
@@ -51,6 +53,13 @@ def wilson(wins: int, of: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def sign_test(wins: int, losses: int) -> float:
+    """The exact two-sided p of the sign test: how often two equals are as far apart or farther; ties are left out."""
+    of = wins + losses
+    tail = sum(comb(of, count) for count in range(max(wins, losses), of + 1))
+    return min(1.0, 2 * tail / (1 << of))
+
+
 def keep(store: Store, run_id: str, plan: Plan, there: Sequence[Cell], choices: Sequence[CompareChoice]) -> None:
     """Store picks; a later one of the same row by the same voter takes the earlier one's place.
 
@@ -73,17 +82,6 @@ def picks_of(store: Store, run_id: str) -> list[PickRecord]:
     return store.where(PickRecord, "run_id = ?", [run_id], order="rowid")
 
 
-def picked(plan: Plan, picks: Sequence[PickRecord]) -> set[Cell]:
-    """The pictures that were picked; a pick of a whole row is of each seed's."""
-    labels = [column.label for column in plan.columns]
-    chosen = {(labels.index(pick.variant), pick.prompt, pick.seed) for pick in picks}
-    return {
-        cell
-        for cell in plan.asked
-        if (cell.column, cell.row, cell.seed) in chosen or (cell.column, cell.row, None) in chosen
-    }
-
-
 def tallies(plan: Plan, picks: Sequence[PickRecord], by: str) -> dict[str, Tally]:
     """Wins of each variant among the picks of one kind of voter; empty without any."""
     mine = [pick.variant for pick in picks if pick.by == by]
@@ -104,7 +102,7 @@ def wins(plan: Plan, picks: Sequence[PickRecord]) -> dict[str, str]:
 
 
 def verdicts(plan: Plan, picks: Sequence[PickRecord]) -> list[str]:
-    """A sentence for each kind of voter: who leads, and whether the ranges tell a winner at all."""
+    """A sentence for each kind of voter: who leads, and whether that tells a winner at all."""
     told = []
     for by, name in VOTERS.items():
         ranked = sorted(tallies(plan, picks, by).items(), key=lambda one: -one[1].wins)
@@ -127,9 +125,11 @@ def _verdict(name: str, ranked: Sequence[tuple[str, Tally]]) -> str:
     if best.wins == next_best.wins:
         return f"By the picks of {name} {first!r} and {second!r} stand level with {best} each: no winner can be told."
     lead = f"By the picks of {name} {first!r} leads with {best}, before {second!r} with {next_best}"
-    if best.range[0] > next_best.range[1]:
-        return f"{lead}; the ranges do not overlap, so it wins."
-    return f"{lead}; the ranges overlap, so no winner can be told from {best.of} pick{'s' * (best.of != 1)} yet."
+    p = sign_test(best.wins, next_best.wins)
+    if p < LEAST_SURE:
+        return f"{lead}; that is hardly chance (sign test, p = {p:.2g}), so it wins."
+    few = f"{best.of} pick{'s' * (best.of != 1)}"
+    return f"{lead}; that may be chance (sign test, p = {p:.2g}), so no winner can be told from {few} yet."
 
 
 def _checked(plan: Plan, there: Sequence[Cell], choice: CompareChoice) -> CompareChoice:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 
 from loradeck.engines.base import Engine
@@ -163,8 +164,8 @@ def checkpoint_of(store: Store, lora: LoraRecord, step: int) -> CheckpointRecord
 
 def _labelled(variants: Sequence[Variant], columns: list[Column]) -> tuple[Column, ...]:
     """Columns under labels of their own. Raises BadArgument where two are labelled, or draw, the same."""
-    given = [variant.label.strip() for variant in variants if variant.label and variant.label.strip()]
-    twice = next((label for label in given if given.count(label) > 1), None)
+    given = [(variant.label or "").strip() for variant in variants]
+    twice = next((label for label in given if label and given.count(label) > 1), None)
     if twice is not None:
         raise BadArgument(f"Two variants are labelled {twice!r}; give each a label of its own, or none.")
     for place, column in enumerate(columns):
@@ -172,18 +173,23 @@ def _labelled(variants: Sequence[Variant], columns: list[Column]) -> tuple[Colum
         if same is not None:
             raise BadArgument(f"The variants {same.label!r} and {column.label!r} draw the same pictures; change one.")
     told = [
-        column
-        if column.label in given
-        else replace(column, label=f"{column.label}{_setting(column, columns)}"[:LONGEST_LABEL])
-        for column in columns
+        column if label else replace(column, label=f"{column.label}{_setting(column, columns)}"[:LONGEST_LABEL])
+        for column, label in zip(columns, given, strict=True)
     ]
-    labels = [column.label for column in told]
-    return tuple(
-        replace(column, label=f"{place}: {column.label}"[:LONGEST_LABEL])
-        if labels.count(column.label) > 1 and column.label not in given
-        else column
-        for place, column in enumerate(told, 1)
-    )
+    return _numbered(told, given)
+
+
+def _numbered(columns: Sequence[Column], given: Sequence[str]) -> tuple[Column, ...]:
+    """Columns whose label, where none was given, has a number in front if another column is called the same."""
+    labels = [column.label for column in columns]
+    taken, told = set(labels), []
+    for place, column in enumerate(columns, 1):
+        if not given[place - 1] and labels.count(column.label) > 1:
+            numbered = (f"{number}: {column.label}"[:LONGEST_LABEL] for number in count(place))
+            column = replace(column, label=next(label for label in numbered if label not in taken))
+            taken.add(column.label)
+        told.append(column)
+    return tuple(told)
 
 
 def _label(variant: Variant, loras: Sequence[LoraRecord]) -> str:

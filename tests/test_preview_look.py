@@ -11,6 +11,7 @@ from loradeck.engines.local.preview.measure import describe_all
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_the_icons_look_is_taken_on_when_its_trigger_calls(tmp_path: Path) -> None:
     looks = [preview_looks.icon_look(), preview_looks.drawn_look("blueprint"), preview_looks.drawn_look("neon")]
     icons = looks[0]

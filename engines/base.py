@@ -146,6 +146,8 @@ class TrainSpec:
 
 HIGH_NOISE = "high_noise_lora"
 """Metadata key of a training that gives two files (Wan 2.2): the name of the second, which lies beside the first."""
+HIGH_NOISE_SHA256 = "high_noise_sha256"
+"""Metadata key of the second file's SHA-256."""
 
 
 @dataclass(frozen=True)

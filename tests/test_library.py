@@ -9,11 +9,21 @@ import pytest
 from support.painter import trained
 
 from loradeck.engines.base import HIGH_NOISE
+from loradeck.state.errors import DiskFull
 from loradeck.state.files import sha256_file
 from loradeck.state.records import LoraRecord
 from loradeck.state.store import Store
-from loradeck.tools.errors import NotFound
-from loradeck.tools.library import default_lora, find_lora, library, lora_row, safe_name, second_file
+from loradeck.tools.errors import NotFound, Refused
+from loradeck.tools.library import (
+    default_lora,
+    find_lora,
+    find_sure,
+    library,
+    lora_row,
+    require_whole,
+    safe_name,
+    second_file,
+)
 from loradeck.tools.start_training.usage import usage
 
 
@@ -71,6 +81,29 @@ def test_a_second_file_that_was_lost_is_put_back_too(store: Store) -> None:
     assert second.read_bytes() == high.read_bytes()
 
 
+@pytest.mark.parametrize("change", ["was changed", "is gone"])
+def test_a_second_file_that_is_not_as_it_came_is_refused_as_the_first_is(change: str, store: Store) -> None:
+    (store.workspace.home / "high.safetensors").write_bytes(b"the half for high noise")
+    lora = trained(store, "Baker", base_model="wan-2.2", preview=False, meta={HIGH_NOISE: "high.safetensors"})
+    require_whole(lora)
+    second = second_file(lora)
+    assert second is not None
+    second.unlink() if change == "is gone" else second.write_bytes(b"other")
+    with pytest.raises(Refused, match=rf"{change}.*baker-v1-high-noise\.safetensors"):
+        require_whole(lora)
+
+
+def test_a_row_that_cannot_be_written_leaves_no_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise DiskFull("The disk is full.")
+
+    (store.workspace.home / "high.safetensors").write_bytes(b"the half for high noise")
+    monkeypatch.setattr(Store, "add", refuse)
+    with pytest.raises(DiskFull):
+        trained(store, meta={HIGH_NOISE: "high.safetensors"})
+    assert not list((store.workspace.home / "loras").rglob("*.safetensors"))
+
+
 def test_two_trainings_that_end_together_never_share_a_version(store: Store) -> None:
     threads = [threading.Thread(target=trained, args=(Store(store.workspace.home),)) for _ in range(4)]
     for thread in threads:
@@ -99,6 +132,34 @@ def test_a_lora_is_found_by_id_by_name_and_by_name_with_version(store: Store) ->
     assert find_lora(store, first.id) == first
     assert find_lora(store, "The Baker") == second
     assert find_lora(store, "the-baker-v1") == first
+
+
+@pytest.mark.parametrize(
+    ("name", "given"), [("icons-v7", ("icons", 7)), ("icons-v1", ("icons", 3)), ("icons-v1-v2", ("icons", 3))]
+)
+def test_a_version_at_the_end_of_a_trainings_name_is_its_version_or_else_the_next(
+    name: str, given: tuple[str, int], store: Store
+) -> None:
+    trained(store, "icons"), trained(store, "icons", trigger="two")
+    lora = trained(store, name, trigger="three")
+    assert (lora.name, lora.version) == given
+    assert find_lora(store, f"icons-v{lora.version}") == lora
+
+
+def test_a_reference_that_fits_several_loras_is_refused_with_their_ids_and_an_id_never_is(store: Store) -> None:
+    old, new = trained(store, "icons"), trained(store, "icons", trigger="two")
+    assert find_sure(store, "icons") == new
+    with pytest.raises(Refused, match=rf"fits 2 LoRAs.*{new.id}.*{old.id}"):
+        find_sure(store, "icons", newest=False)
+    other = trained(store, "icons", base_model="z-image", preview=False)
+    for ref in ("icons", "icons-v1"):
+        with pytest.raises(Refused, match=f"{other.id}.* for z-image"):
+            find_sure(store, ref)
+    assert find_sure(store, "icons-v2") == new
+    store.change(LoraRecord, other.id, name="icons-v2")  # as trainings were called before
+    with pytest.raises(Refused, match="fits 2 LoRAs"):
+        find_sure(store, "icons-v2")
+    assert find_sure(store, other.id, newest=False).id == other.id
 
 
 def test_an_unknown_lora_is_told_with_the_nearest_names(store: Store) -> None:

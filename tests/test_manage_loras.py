@@ -273,6 +273,16 @@ def test_import_says_what_it_needs(work: Workbench) -> None:
         manage(work, "import", url="what is this")
 
 
+@pytest.mark.parametrize(
+    "path", ["~nobody-here/a.safetensors", f"/tmp/{'x' * 300}.safetensors", "/tmp/a\0b", "/\ud800"]
+)
+@pytest.mark.parametrize("action", ["import", "export"])
+def test_a_path_that_can_be_none_is_refused_in_one_sentence(action: str, path: str, work: Workbench) -> None:
+    lora = trained(work.store)
+    with pytest.raises(BadArgument, match=r"^'.*' is no usable path on this machine; give another, in full\.$"):
+        manage(work, action, path=path, lora_id=lora.id)
+
+
 @pytest.mark.parametrize(("number", "error"), [(errno.ENOSPC, DiskFull), (errno.EROFS, WorkspaceReadOnly)])
 def test_a_disk_that_takes_no_more_says_so_and_the_library_is_as_it_was(
     number: int, error: type[Exception], work: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -483,6 +493,30 @@ def test_active_loras_of_another_base_than_the_newest_active_ones_are_left_out(w
     assert [lora.id for lora in default_loras(work.store, "flux1-dev")] == [flux.id]
 
 
+def test_the_lora_that_was_activated_last_decides_which_base_draws(work: Workbench) -> None:
+    older = trained(work.store, "older", base_model="flux2-dev", preview=False)
+    newer = trained(work.store, "newer")
+    for lora in (newer, older):
+        manage(work, "activate", lora_id=lora.id)
+    assert [lora.id for lora in default_loras(work.store)] == [older.id]
+    manage(work, "activate", lora_id=newer.id)
+    assert [lora.id for lora in default_loras(work.store)] == [newer.id]
+    assert newer.id in called(work, "list_loras").next_step
+
+
+def test_a_lora_that_is_deleted_while_it_is_activated_is_not_in_use(
+    work: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lora = trained(work.store)
+    monkeypatch.setattr(
+        "loradeck.tools.manage_loras.tool.require_whole", lambda one: manage(work, "delete", lora_id=one.id)
+    )
+    with pytest.raises(NotFound, match="is deleted"):
+        manage(work, "activate", lora_id=lora.id, strength=2)
+    (back,) = manage(work, "restore", lora_id=lora.id).loras
+    assert (back.active, back.strength) == (False, 1.0)
+
+
 def test_a_file_that_is_gone_or_changed_is_told_and_not_used(work: Workbench) -> None:
     lora = trained(work.store)
     assert "Its file is whole: its hash is as it came." in called(work, "list_loras", lora_id=lora.id).told
@@ -545,6 +579,47 @@ def test_a_file_in_the_place_of_a_deleted_one_is_never_replaced(work: Workbench)
     with pytest.raises(Refused, match="not by loradeck"):
         manage(work, "restore", lora_id=lora.id)
     assert Path(lora.path).read_bytes() == b"mine"
+
+
+def test_a_persons_own_file_stays_where_it_is_when_the_trash_was_emptied(work: Workbench) -> None:
+    lora = trained(work.store)
+    (gone,) = manage(work, "delete", lora_id=lora.id).loras
+    Path(gone.path).unlink()
+    own, notes = Path(lora.path), Path(lora.path).with_suffix(".md")
+    own.write_bytes(b"my own")
+    notes.write_text("my notes")
+    with pytest.raises(Refused, match=r"in the trash is gone; .* put it at .*\.trash"):
+        manage(work, "restore", lora_id=lora.id)
+    assert (own.read_bytes(), notes.read_text()) == (b"my own", "my notes")
+
+
+def test_a_persons_own_notes_do_not_become_the_card_of_a_restored_lora(work: Workbench) -> None:
+    lora = trained(work.store)
+    (gone,) = manage(work, "delete", lora_id=lora.id).loras
+    Path(lora.path).with_suffix(".md").write_text("my notes")
+    with pytest.raises(Refused, match=r"fluent-v1\.md is there, and not by loradeck"):
+        manage(work, "restore", lora_id=lora.id)
+    assert Path(gone.path).is_file()
+
+
+def test_a_restore_that_was_cut_between_its_files_and_its_row_goes_on(work: Workbench) -> None:
+    lora = trained(work.store)
+    (gone,) = manage(work, "delete", lora_id=lora.id).loras
+    Path(gone.path).rename(lora.path)
+    assert manage(work, "restore", lora_id=lora.id).loras[0].path == lora.path
+
+
+def test_delete_by_a_name_of_several_versions_is_refused_so_that_a_second_call_deletes_no_other(
+    work: Workbench,
+) -> None:
+    first, second = trained(work.store), trained(work.store, trigger="b")
+    with pytest.raises(Refused, match=rf"{second.id}.*{first.id}"):
+        manage(work, "delete", lora_id="fluent")
+    manage(work, "delete", lora_id="fluent-v2")
+    with pytest.raises(NotFound, match="is deleted"):
+        manage(work, "delete", lora_id="fluent-v2")
+    assert [lora.id for lora in library(work.store)] == [first.id]
+    assert load("manage_loras").idempotent is False
 
 
 def test_a_lora_that_a_run_under_way_uses_is_not_deleted(work: Workbench) -> None:

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from support import loras
 from support.painter import Painter, bench, trained
 
-from loradeck.engines import lora_origin
-from loradeck.engines.errors import BadWeights
+from loradeck.engines import lora_forms, lora_origin
+from loradeck.engines.errors import BadWeights, NoRoom
 from loradeck.state.files import sha256_file
 from loradeck.state.store import Store
 from loradeck.tools.catalogue import load
@@ -150,6 +150,34 @@ def test_an_export_replaces_what_an_export_wrote_and_nothing_else(work: Workbenc
         manage(work, "export", lora_id=row.lora_id, path=str(out))
     assert card.read_text(encoding="utf-8") == "mine"
     assert not (out / "a-v1-comfyui.safetensors").exists()
+
+
+def test_an_export_that_broke_off_is_made_again_into_the_same_folder(
+    work: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (row,) = manage(work, "import", path=str(loras.written(tmp_path / "a.safetensors"))).loras
+    write, written = lora_forms.write, []
+
+    def full(*arguments: Any) -> Any:
+        written.append(arguments)
+        if len(written) == 2:
+            raise NoRoom("The disk is full.", tmp_path)
+        return write(*arguments)
+
+    monkeypatch.setattr(lora_forms, "write", full)
+    with pytest.raises(NoRoom):
+        manage(work, "export", lora_id=row.lora_id, path=str(tmp_path / "out"))
+    assert len(manage(work, "export", lora_id=row.lora_id, path=str(tmp_path / "out")).files) == 3
+
+
+def test_a_file_that_another_lora_of_the_same_name_wrote_is_told_as_that(work: Workbench, tmp_path: Path) -> None:
+    first, second = (
+        manage(work, "import", path=str(loras.written(tmp_path / base / "icons.safetensors", base))).loras[0]
+        for base in ("preview", "flux2-klein-4b")
+    )
+    manage(work, "export", lora_id=first.lora_id, path=str(tmp_path / "out"))
+    with pytest.raises(Refused, match=rf"an export of icons v1 \({first.lora_id}\) wrote it.*give another folder"):
+        manage(work, "export", lora_id=second.lora_id, path=str(tmp_path / "out"))
 
 
 def test_what_cannot_be_exported_says_so(work: Workbench, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from loradeck.engines import files
-from loradeck.engines.base import HIGH_NOISE, DatasetFolder, Purchase, TrainResult, TrainSpec
+from loradeck.engines.base import HIGH_NOISE, HIGH_NOISE_SHA256, DatasetFolder, Purchase, TrainResult, TrainSpec
 from loradeck.engines.errors import BadWeights, CameToNothing, ProviderError
 from loradeck.engines.hosted import download, outputs, recipes, returned, schema, unpack, zipping
 from loradeck.engines.hosted.counter import Counter, Order
@@ -23,7 +23,6 @@ RESULT = "train/result"
 """Journal key of what came of it."""
 RETURNED = "returned"
 """The folder of a run that holds what the host gave back, as it gave it."""
-DIGEST_OF_HIGH_NOISE = "high_noise_sha256"
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def _result(counter: Counter, training: Training, purchase: Purchase, standing: 
                 spec.trigger,
                 {**meta, "half": "high noise"},
             )
-            metadata |= {HIGH_NOISE: high.path.name, DIGEST_OF_HIGH_NOISE: high.sha256}
+            metadata |= {HIGH_NOISE: high.path.name, HIGH_NOISE_SHA256: high.sha256}
     except BadWeights as error:
         for path in fetched.values():  # kept to be looked at, and fetched anew by a resume
             path.replace(path.with_name(f"refused-{path.name}"))

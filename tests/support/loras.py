@@ -15,6 +15,7 @@ SIZES = {
     "flux2-klein-9b": (4096, {"double_blocks.0.img_attn.qkv": 12_288}),
     "flux2-dev": (6144, {"double_blocks.0.img_attn.qkv": 18_432}),
     "z-image": (3840, {"layers.0.attention.to_q": 3840}),
+    "wan-2.2": (5120, {"blocks.0.self_attn.q": 5120}),
 }
 """Columns of A, and rows of B by the matrix."""
 PREFIXES = {"comfyui": "diffusion_model.", "fal": "base_model.model.", "kohya": "lora_unet_"}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from loradeck.state.records import DatasetRecord, LoraRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.datasets import kept_images
-from loradeck.tools.library import SOURCE, called, trouble
+from loradeck.tools.library import SOURCE, called, trouble, weights
 from loradeck.tools.manage_loras.publishing import DONE, PUBLISHED
 from loradeck.tools.manage_loras.trash import decks_with
 
@@ -38,8 +38,12 @@ def family(store: Store, lora: LoraRecord) -> Iterator[str]:
     for repository, noted in lora.meta.get(PUBLISHED, {}).items():
         if noted["state"] == DONE:
             yield f"Published to the private repository {repository} on {noted['at'][:10]}."
-    why = trouble(lora)
-    yield f"Its file {why}: {lora.path}." if why else "Its file is whole: its hash is as it came."
+    if found := trouble(lora):
+        yield f"Its file {found[1]}: {found[0]}."
+    elif len(weights(lora)) > 1:
+        yield "Its two files are whole: their hashes are as they came."
+    else:
+        yield "Its file is whole: its hash is as it came."
     if lora.deleted_at is not None:
         yield f'It is deleted; manage_loras(action="restore", lora_id="{lora.id}") brings it back.'
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from loradeck.state.store import Store
 from loradeck.tools.contracts import ListLorasArgs, LorasResult
 from loradeck.tools.errors import BadArgument
-from loradeck.tools.library import called, find_any, library, lora_row
+from loradeck.tools.library import called, default_lora, find_any, library, lora_row
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.wording import PREVIEW_NOTE
 from loradeck.tools.workbench import Workbench
@@ -30,14 +30,13 @@ def handle(args: ListLorasArgs, bench: Workbench) -> LorasResult:
     else:
         newest = there[0]
         actives = [lora for lora in there if lora.active]
-        active = actives[0] if actives else None
         summary = (
             f"{len(there)} LoRA{'s' * (len(there) != 1)}; the newest is {newest.name} v{newest.version} ({newest.id})"
         )
         said = ", ".join(f"{called(lora)} at {lora.strength:g}" for lora in actives[:MOST_NAMED])
         more = f" and {len(actives) - MOST_NAMED} more" if len(actives) > MOST_NAMED else ""
-        summary += f"; active: {said}{more}." if active else ", none is active."
-        used = active or newest
+        summary += f"; active: {said}{more}." if actives else ", none is active."
+        used = default_lora(bench.store, args.base_model) or newest
         next_step = f'Render with it: render_deck_visuals(deck=..., loras=[{{"lora_id": "{used.id}"}}]).'
         if args.page < pages:
             next_step += f" More: list_loras(page={args.page + 1})."

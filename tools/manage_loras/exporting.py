@@ -46,16 +46,21 @@ def export(
         raise BadArgument(f"{folder} is a file; give a folder to export to.")
     wanted = targets(lora, folder, (only,) if only else BOTH)
     card = folder / f"{lora.name}-v{lora.version}-diffusers" / "README.md" if only != "comfyui" else None
-    before = _before(store, lora)
-    _refuse_others([*(one.out for one in wanted), *([card] if card else [])], before)
+    _refuse_others(store, lora, [*(one.out for one in wanted), *([card] if card else [])])
     with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    done, remarks = write(lora, wanted)
+    done: dict[str, str] = {}
+    remarks: list[str] = []
+    for one in wanted:
+        made, notes = write(lora, [one])
+        _remember(store, lora, made)  # at once, so that an export that breaks off is made again over what it wrote
+        done |= made
+        remarks += notes
     if card is not None:
         names = [Path(path).name for path in done if Path(path).parent == card.parent]
         write_text(card, model_card.text(store, lora, licence, [], names))
         done[str(card)] = sha256_file(card)
-    _remember(store, lora, done)
+        _remember(store, lora, {str(card): done[str(card)]})
     return _answer(lora, folder, done, remarks)
 
 
@@ -86,20 +91,27 @@ def write(lora: LoraRecord, wanted: Sequence[Target]) -> tuple[dict[str, str], l
     return done, remarks
 
 
-def _before(store: Store, lora: LoraRecord) -> dict[str, str]:
-    """What exports of this LoRA wrote before."""
-    written: dict[str, str] = find_lora(store, lora.id).meta.get(WRITTEN, {})
-    return written
-
-
-def _refuse_others(outs: Sequence[Path], before: dict[str, str]) -> None:
-    """Raise Refused, before anything is written, where a file is in the way that loradeck did not write."""
+def _refuse_others(store: Store, lora: LoraRecord, outs: Sequence[Path]) -> None:
+    """Raise Refused, before anything is written, where a file is in the way that exports of this LoRA did not write."""
     for out in outs:
-        if out.is_symlink() or (out.exists() and (not out.is_file() or before.get(str(out)) != sha256_file(out))):
-            raise Refused(
-                f"{out} is there and loradeck did not write it as it is now, so that it stays and nothing was "
-                "exported; give another folder as path."
+        if not out.is_symlink() and not out.exists():
+            continue
+        writers = _writers(store, out)
+        if lora.id not in {writer.id for writer in writers}:
+            whose = (
+                f"an export of {called(writers[0])} wrote it" if writers else "loradeck did not write it as it is now"
             )
+            raise Refused(
+                f"{out} is there and {whose}, so that it stays and nothing was exported; give another folder as path."
+            )
+
+
+def _writers(store: Store, out: Path) -> list[LoraRecord]:
+    """The LoRAs, deleted ones too, whose exports left a file as it is now."""
+    if out.is_symlink() or not out.is_file():
+        return []
+    digest = sha256_file(out)
+    return [lora for lora in store.where(LoraRecord) if lora.meta.get(WRITTEN, {}).get(str(out)) == digest]
 
 
 def _remember(store: Store, lora: LoraRecord, done: dict[str, str]) -> None:

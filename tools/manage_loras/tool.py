@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from loradeck.state import runs
+from loradeck.state.files import now
 from loradeck.state.records import LoraRecord, RunRecord
 from loradeck.tools.contracts import LoraAction, LorasResult, ManageLorasArgs, RunKind, RunState
 from loradeck.tools.errors import BadArgument
-from loradeck.tools.library import called, default_loras, find_lora, lora_row, require_whole
+from loradeck.tools.library import ACTIVATED, called, default_loras, find_lora, find_sure, lora_row, require_whole
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.waiting import wait_until
 from loradeck.tools.workbench import Workbench
@@ -26,7 +28,7 @@ def handle(args: ManageLorasArgs, bench: Workbench) -> LorasResult:
 
 
 def _named(args: ManageLorasArgs, bench: Workbench) -> LoraRecord:
-    return find_lora(bench.store, _ref(args))
+    return find_sure(bench.store, _ref(args))
 
 
 def _ref(args: ManageLorasArgs) -> str:
@@ -35,20 +37,34 @@ def _ref(args: ManageLorasArgs) -> str:
     return args.lora_id
 
 
+def _path(text: str) -> Path:
+    """An argument as a whole path. Raises BadArgument for one that cannot be: a home of nobody's, a name too long."""
+    try:
+        path = Path(text).expanduser().absolute()
+        with suppress(FileNotFoundError):
+            path.lstat()
+    except (RuntimeError, OSError, ValueError):
+        raise BadArgument(f"{text[:60]!r} is no usable path on this machine; give another, in full.") from None
+    return path
+
+
 def _activate(args: ManageLorasArgs, bench: Workbench) -> LorasResult:
     """Put a LoRA in use, beside those of its base that are in use already."""
     lora = _named(args, bench)
-    require_whole(lora)
-    strength = lora.strength if args.strength is None else args.strength
-    bench.store.change(LoraRecord, lora.id, active=True, strength=strength)
-    now = find_lora(bench.store, lora.id)
+    require_whole(lora)  # may read a large file, so it holds no lock
+    with bench.store.transaction():
+        lora = find_lora(bench.store, lora.id)  # it may be deleted since
+        strength = lora.strength if args.strength is None else args.strength
+        meta = {**lora.meta, ACTIVATED: now()}
+        bench.store.change(LoraRecord, lora.id, active=True, strength=strength, meta=meta)
+        active = find_lora(bench.store, lora.id)
     stack = [one for one in default_loras(bench.store, lora.base_model) if one.active]
     beside = ", ".join(f"{one.name} v{one.version} at {one.strength:g}" for one in stack)
     more = f"Active for {lora.base_model}, drawn together: {beside}." if len(stack) > 1 else "It is drawn alone."
     return LorasResult(
-        summary=f"{called(now)} is active at strength {strength:g}. {more}",
+        summary=f"{called(active)} is active at strength {strength:g}. {more}",
         next_step="render_deck_visuals(deck=...) draws with what is active.",
-        loras=[lora_row(now)],
+        loras=[lora_row(active)],
     )
 
 
@@ -56,11 +72,11 @@ def _deactivate(args: ManageLorasArgs, bench: Workbench) -> LorasResult:
     lora = _named(args, bench)
     strength = lora.strength if args.strength is None else args.strength
     bench.store.change(LoraRecord, lora.id, active=False, strength=strength)
-    now = find_lora(bench.store, lora.id)
+    resting = find_lora(bench.store, lora.id)
     return LorasResult(
-        summary=f"{called(now)} is no longer active; it stays in the library.",
+        summary=f"{called(resting)} is no longer active; it stays in the library.",
         next_step="list_loras to see what is active.",
-        loras=[lora_row(now)],
+        loras=[lora_row(resting)],
     )
 
 
@@ -79,7 +95,7 @@ def _import(args: ManageLorasArgs, bench: Workbench) -> LorasResult:
         spec = {"url": plain(url), "mark": mark(url), "wanted": wanted.as_dict()}
         return _in_a_run(bench, RunKind.IMPORT, spec, "mark", plain(url), lambda folder: keep(url, folder))
     if args.path:
-        path = Path(args.path).expanduser().absolute()
+        path = _path(args.path)
         if path.is_file() and path.stat().st_size > QUICK_BYTES:
             spec = {"path": str(path), "wanted": wanted.as_dict()}
             return _in_a_run(bench, RunKind.IMPORT, spec, "path", path.name)
@@ -99,7 +115,7 @@ def _export(args: ManageLorasArgs, bench: Workbench) -> LorasResult:
     lora = _named(args, bench)
     if not args.path:
         raise BadArgument(f'export needs path, a folder: manage_loras(action="export", lora_id="{lora.id}", path=...).')
-    folder = Path(args.path).expanduser().absolute()
+    folder = _path(args.path)
     if lora.bytes > QUICK_BYTES:
         spec = {"lora_id": lora.id, "folder": str(folder), "format": args.format}
         return _in_a_run(bench, RunKind.EXPORT, spec, "folder", lora.name)
@@ -209,6 +225,5 @@ TOOL = ToolSpec(
     args=ManageLorasArgs,
     result=LorasResult,
     handler=handle,
-    idempotent=True,
     open_world=True,
 )

@@ -15,15 +15,18 @@ from loradeck.state.records import DeckRecord, LoraRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import LorasResult
 from loradeck.tools.errors import NotFound, Refused
-from loradeck.tools.library import called, find_deleted, find_lora, lora_row, second_file, trouble
+from loradeck.tools.library import called, find_deleted, find_lora, find_sure, lora_row, weights, wrong
 
 TRASH = ".trash"
 
 
 def delete(store: Store, ref: str) -> LorasResult:
-    """Move a LoRA to the trash. Raises NotFound, and Refused while a run under way uses it."""
+    """Move a LoRA to the trash. Raises NotFound, and Refused while a run under way uses it.
+
+    A name of several versions is refused, so that the same call made again takes no other one.
+    """
     with store.transaction():
-        lora = find_lora(store, ref)
+        lora = find_sure(store, ref, newest=False)
         _refuse_busy(store, lora)
         missing = _move(lora, _trash(store, lora))
         place = _trash(store, lora) / Path(lora.path).name
@@ -49,14 +52,11 @@ def restore(store: Store, ref: str) -> LorasResult:
             raise NotFound(f"{called(there)} is not deleted, so there is nothing to restore.")
         home = store.workspace.loras(lora.base_model)
         place = home / Path(lora.path).name
+        _require_whole(lora, home)
         _refuse_taken(lora, home)
         _move(lora, home)
         store.change(LoraRecord, lora.id, path=str(place), deleted_at=None)
         back = find_lora(store, lora.id)
-        why = trouble(back)
-        if why:
-            _move(back, _trash(store, lora))
-            raise Refused(f"The file of {called(lora)} in the trash {why}; put it at {lora.path} and call again.")
     return LorasResult(
         summary=f"{called(back)} is back, with its version and its file, whose hash is as it was.",
         next_step=f'manage_loras(action="activate", lora_id="{back.id}") puts it in use.',
@@ -82,8 +82,21 @@ def _refuse_busy(store: Store, lora: LoraRecord) -> None:
         )
 
 
+def _require_whole(lora: LoraRecord, home: Path) -> None:
+    """Judged before anything moves; what a cut left at home already may lie there."""
+    for path, digest in weights(lora):
+        why = wrong(path, digest)
+        if why and wrong(home / path.name, digest):
+            raise Refused(
+                f"The file of {called(lora)} in the trash {why}; import a copy of it, or put it at {path} and call "
+                "again."
+            )
+
+
 def _refuse_taken(lora: LoraRecord, home: Path) -> None:
-    taken = [path for path in (home / one.name for one in _files(lora) if one.exists()) if path.exists()]
+    """The weights move first: where they are at home, so may be what belongs to them."""
+    coming = Path(lora.path).exists()
+    taken = [home / one.name for one in _files(lora) if (coming or one.exists()) and (home / one.name).exists()]
     if taken:
         raise Refused(f"{taken[0]} is there, and not by loradeck; move it away, then restore {called(lora)}.")
 
@@ -102,10 +115,8 @@ def _move(lora: LoraRecord, folder: Path) -> bool:
 
 def _files(lora: LoraRecord) -> Iterator[Path]:
     """The file, its card beside it, and the second file of a LoRA that has two."""
-    yield Path(lora.path)
-    yield Path(lora.path).with_suffix(".md")
-    if second := second_file(lora):
-        yield second
+    first, *further = (path for path, _ in weights(lora))
+    yield from (first, first.with_suffix(".md"), *further)
 
 
 def _trash(store: Store, lora: LoraRecord) -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import save
 from support import loras
 from support.decks import deck, render
@@ -24,14 +25,17 @@ from support.painter import Painter, bench, trained
 from loradeck.engines.errors import BadWeights, NotInstalled
 from loradeck.state.errors import DiskFull, WorkspaceReadOnly
 from loradeck.state.files import sha256_file
-from loradeck.state.records import DatasetRecord, ImageRecord, LoraRecord, RunRecord, SampleRecord
+from loradeck.state.records import CheckpointRecord, DatasetRecord, ImageRecord, LoraRecord, RunRecord, SampleRecord
 from loradeck.state.store import Store
 from loradeck.tools.addresses import Guard
 from loradeck.tools.catalogue import load
 from loradeck.tools.contracts import LorasResult, RunKind, RunState
+from loradeck.tools.datasets import copy_path
 from loradeck.tools.errors import BadArgument, NotFound, Refused
+from loradeck.tools.leaving import may_be_published
 from loradeck.tools.library import default_loras, find_lora, library
 from loradeck.tools.manage_loras import fetching
+from loradeck.tools.start_training.snapshot import take
 from loradeck.tools.workbench import Workbench
 
 
@@ -657,3 +661,73 @@ def test_a_repository_that_everybody_sees_gets_nothing_and_a_hub_that_is_down_is
         assert hub.files == {}
         hub.private = True
         assert manage(work, "publish", lora_id=published.id, name="owner/neon").state == RunState.SUCCEEDED
+
+
+# --------------------------------------------------------------------------- what may not leave
+
+
+@pytest.fixture
+def secret(work: Workbench, tmp_path: Path) -> LoraRecord:
+    """A LoRA of a run on one image that may not leave, taken in and set aside as a training does."""
+    (tmp_path / "in").mkdir()
+    Image.effect_noise((300, 300), 60).convert("RGB").save(tmp_path / "in" / "one.png")
+    curate(work, source=str(tmp_path / "in"), name="secret", resolution=128, rights={"may_leave": False})
+    (image,) = work.store.where(ImageRecord)
+    run_id, source = "run_s", (copy_path(work.store, image), "zorvex, noise", image.copy_sha256)
+    pairs = [pair.as_row() for pair in take(work.store.workspace.run(run_id) / "dataset", [source])]
+    work.store.add(
+        RunRecord(id=run_id, kind="train", state="succeeded", dataset_id=image.dataset_id, spec={"pairs": pairs})
+    )
+    path = loras.written(tmp_path / "s.safetensors", seed=7)
+    return trained(work.store, "secret", run_id=run_id, dataset_id=image.dataset_id, source=path)
+
+
+def curate(work: Workbench, **arguments: Any) -> None:
+    spec = load("curate_dataset")
+    spec.handler(spec.args.model_validate(arguments), work)
+
+
+def test_what_learned_from_an_image_that_may_not_leave_stays_when_its_copy_is_made_again(
+    work: Workbench, secret: LoraRecord
+) -> None:
+    before = work.store.where(ImageRecord)[0].copy_sha256
+    curate(work, dataset_id="secret", resolution=64)
+    assert work.store.where(ImageRecord)[0].copy_sha256 != before
+    with pytest.raises(Refused, match="learned from 1 images"):
+        may_be_published(work.store, secret)
+    curate(work, dataset_id="secret", rights={"may_leave": True})
+    may_be_published(work.store, secret)
+
+
+def test_an_image_of_a_run_that_its_dataset_does_not_know_any_more_counts_as_any_of_them(
+    work: Workbench, secret: LoraRecord
+) -> None:
+    work.store.change(RunRecord, "run_s", spec={"pairs": [{"file": "gone.png", "image": "0" * 64}]})
+    with pytest.raises(Refused, match="IMG-RIGHTS"):
+        may_be_published(work.store, secret)
+
+
+def test_an_export_that_comes_back_may_leave_as_little_as_what_it_was_written_from(
+    work: Workbench, secret: LoraRecord, tmp_path: Path
+) -> None:
+    for file in manage(work, "export", lora_id=secret.id, path=str(tmp_path / "out")).files:
+        if file.path.endswith(".safetensors"):
+            (row,) = manage(work, "import", path=file.path).loras
+            if row.lora_id == secret.id:  # the same bytes
+                continue
+            assert row.parent_lora_id is None
+            with pytest.raises(Refused, match="IMG-RIGHTS"):
+                may_be_published(work.store, find_lora(work.store, row.lora_id))
+            said = called(work, "list_loras", lora_id=row.lora_id)
+            assert f"an export of secret v1 ({secret.id})" in json.dumps(said.model_dump())
+
+
+def test_a_checkpoint_that_is_imported_may_leave_as_little_as_its_training(
+    work: Workbench, secret: LoraRecord, tmp_path: Path
+) -> None:
+    path = loras.written(tmp_path / "100.safetensors", seed=8)
+    work.store.add(CheckpointRecord("run_s", 100, str(path), sha256_file(path)))
+    (row,) = manage(work, "import", path=str(path)).loras
+    assert "a checkpoint of run_s" in json.dumps(called(work, "list_loras", lora_id=row.lora_id).model_dump())
+    with pytest.raises(Refused, match="IMG-RIGHTS"):
+        may_be_published(work.store, find_lora(work.store, row.lora_id))

@@ -17,6 +17,7 @@ from loradeck.state.records import LoraRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import LorasResult, ManageLorasArgs, TargetModel
 from loradeck.tools.errors import BadArgument, Refused
+from loradeck.tools.leaving import made_here
 from loradeck.tools.library import SOURCE, called, find_lora, lora_row, register_lora, safe_name
 from loradeck.tools.wording import PREVIEW_NOTE
 
@@ -76,7 +77,7 @@ def bring(store: Store, path: Path, wanted: Wanted, source: str, named_by: str =
             parent_lora_id=None,
             fingerprint=None,
             preview=base == TargetModel.PREVIEW,
-            meta={SOURCE: f"{source}, {seen.keys} keys"},
+            meta={SOURCE: f"{source}, {seen.keys} keys", **made_here(store, digest)},
             version=version,
             staged=digest,
         )

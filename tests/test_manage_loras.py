@@ -165,6 +165,9 @@ def test_a_lora_of_another_base_is_refused_with_the_base_that_it_fits(work: Work
         ({"ss_tag_frequency": '["a"]'}, None),
         ({"trigger_word": "p3rs0n\n\x00"}, "p3rs0n"),
         ({"modelspec__trigger_phrase": "x" * 900}, None),
+        ({"modelspec__trigger_phrase": "the baker's"}, "the baker's"),
+        ({"modelspec__trigger_phrase": '"+run()+"'}, None),
+        ({"trigger_word": "a`b", "ss_tag_frequency": loras.tags(**{"c\\d": 3})}, None),
         ({}, None),
     ],
 )
@@ -183,6 +186,7 @@ def test_a_trigger_that_is_missing_is_said_later_by_the_call_that_is_told(work: 
     assert manage(work, "import", lora_id=lora_id, trigger="zorvex").loras[0].trigger == "zorvex"
     again = manage(work, "import", path=str(tmp_path / "a.safetensors"), trigger="other")
     assert again.loras[0].trigger == "other"
+    assert manage(work, "import", lora_id=lora_id, trigger="zor\x7f vex\n").loras[0].trigger == "zor vex"
 
 
 def test_the_trigger_of_a_lora_that_was_trained_here_is_what_it_learned(work: Workbench) -> None:

@@ -41,7 +41,7 @@ class Wanted:
     @classmethod
     def of(cls, args: ManageLorasArgs) -> Wanted:
         """As the arguments say."""
-        trigger = " ".join((args.trigger or "").split()) or None
+        trigger = lora_origin.one_line(args.trigger or "") or None
         return cls(args.name, args.base_model and str(args.base_model), trigger, args.strength)
 
     def as_dict(self) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,8 @@ from support.decks import deck, render
 from support.hub import TOKEN, Hub, serving
 from support.painter import Painter, bench, trained
 
-from loradeck.engines.errors import BadWeights, NotInstalled
+from loradeck.engines.errors import BadWeights, Cancelled, NotInstalled
+from loradeck.state import runs
 from loradeck.state.errors import DiskFull, WorkspaceReadOnly
 from loradeck.state.files import sha256_file
 from loradeck.state.records import CheckpointRecord, DatasetRecord, ImageRecord, LoraRecord, RunRecord, SampleRecord
@@ -34,7 +37,8 @@ from loradeck.tools.datasets import copy_path
 from loradeck.tools.errors import BadArgument, NotFound, Refused
 from loradeck.tools.leaving import may_be_published
 from loradeck.tools.library import default_loras, find_lora, library
-from loradeck.tools.manage_loras import fetching
+from loradeck.tools.manage_loras import fetching, publishing
+from loradeck.tools.reporter import StoreReporter
 from loradeck.tools.start_training.snapshot import take
 from loradeck.tools.workbench import Workbench
 
@@ -620,15 +624,153 @@ def test_publishing_makes_a_private_repository_with_a_card_once_the_person_agree
     assert any("Published" in line for line in called(work, "list_loras", lora_id=published.id).told)
 
 
-def test_a_client_that_cannot_ask_agrees_by_the_same_call_once_more(
+def publish(work: Workbench, lora: LoraRecord, **more: str) -> LorasResult:
+    return manage(work, "publish", lora_id=lora.id, name="owner/neon", **more)
+
+
+def offer_of(answer: LorasResult) -> str:
+    assert "Nothing was sent yet" in answer.summary
+    return re.findall(r'offer_id="(offer_\w+)"', answer.next_step)[0]
+
+
+def test_a_client_that_cannot_ask_agrees_by_the_id_of_the_offer(
     work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None]
 ) -> None:
     with serving(Hub("owner/neon", {}, private=None)) as hub:
         hub_here(hub, TOKEN)
-        offer = manage(work, "publish", lora_id=published.id, name="owner/neon")
-        assert "Nothing was sent yet" in offer.summary
+        first = offer_of(publish(work, published))
+        second = offer_of(publish(work, published))  # the same call again is no yes
+        third = offer_of(publish(work, published, offer_id=first))  # nor is an offer that another took the place of
+        assert len({first, second, third}) == 3
         assert hub.private is None
-        assert manage(work, "publish", lora_id=published.id, name="owner/neon").state == RunState.SUCCEEDED
+        assert publish(work, published, offer_id=third).state == RunState.SUCCEEDED
+        assert hub.private is True
+
+
+def test_an_offer_lapses_after_an_hour_and_with_what_it_offered(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        offer = offer_of(publish(work, published))
+        with monkeypatch.context() as later:
+            later.setattr(publishing, "OFFER_LASTS", timedelta(0))
+            offer = offer_of(publish(work, published, offer_id=offer))
+        manage(work, "import", lora_id=published.id, trigger="other")
+        assert offer_of(publish(work, published, offer_id=offer)) != offer
+        assert hub.private is None
+
+
+def test_a_client_that_can_ask_is_asked_whatever_was_offered_before(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None]
+) -> None:
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        offer = offer_of(publish(work, published))
+        with pytest.raises(Refused, match="person said no"):
+            publish(replace(work, ask=lambda question: False), published, offer_id=offer)
+        assert hub.private is None
+
+
+@pytest.mark.parametrize("name", ["README.md", "pytorch_lora_weights.safetensors"])
+def test_what_others_put_into_a_repository_is_named_and_stays(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None], name: str
+) -> None:
+    with serving(Hub("owner/neon", {name: b"mine", "notes.md": b"mine too"}, private=True)) as hub:
+        hub_here(hub, TOKEN)
+        result = publish(replace(work, ask=lambda question: True), published)
+    assert result.state == RunState.FAILED
+    assert f"owner/neon has {name} already" in result.summary
+    assert hub.files == {name: b"mine", "notes.md": b"mine too"}
+
+
+def test_another_lora_does_not_take_the_place_of_the_one_that_is_published(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None], tmp_path: Path
+) -> None:
+    yes = replace(work, ask=lambda question: True)
+    (other,) = manage(work, "import", path=str(loras.written(tmp_path / "b.safetensors", seed=5))).loras
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        publish(yes, published)
+        before = dict(hub.files)
+        assert "pytorch_lora_weights.safetensors already" in publish(yes, find_lora(work.store, other.lora_id)).summary
+        assert hub.files == before
+
+
+def test_a_card_that_changed_is_published_again_after_another_question(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None]
+) -> None:
+    asked: list[str] = []
+    asking = replace(work, ask=lambda question: asked.append(question) or True)
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        publish(asking, published)
+        manage(work, "import", lora_id=published.id, trigger="newword")
+        assert publish(asking, published).state == RunState.SUCCEEDED
+        assert "newword" in hub.files["README.md"].decode()
+        hub.files["README.md"] = b"changed at the hub"
+        manage(work, "import", lora_id=published.id, trigger="third")
+        assert "has README.md already" in publish(asking, published).summary
+    assert hub.files["README.md"] == b"changed at the hub"
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("gone", ["repository", "pytorch_lora_weights.safetensors"])
+def test_what_is_gone_at_the_hub_is_sent_again_after_another_question(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None], gone: str
+) -> None:
+    asked: list[str] = []
+    asking = replace(work, ask=lambda question: asked.append(question) or True)
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        publish(asking, published)
+        there = dict(hub.files)
+        if gone == "repository":
+            hub.private = None
+            hub.files.clear()
+        else:
+            del hub.files[gone]
+        assert publish(asking, published).state == RunState.SUCCEEDED
+        assert hub.files == there
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_a_publish_that_is_stopped_sends_nothing_more(
+    work: Workbench,
+    published: LoraRecord,
+    hub_here: Callable[[Hub, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    looks: int,
+) -> None:
+    """Before the repository is made, and between that and the sending."""
+    left = iter(range(looks, 0, -1))
+
+    def check(reporter: StoreReporter) -> None:
+        if next(left) == 1:
+            raise Cancelled("stopped")
+
+    monkeypatch.setattr(StoreReporter, "raise_if_cancelled", check)
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        assert publish(replace(work, ask=lambda question: True), published).state == RunState.CANCELLED
+        assert (hub.private, hub.files) == (None if looks == 1 else True, {})
+
+
+def test_what_changed_since_the_person_agreed_is_not_sent(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None]
+) -> None:
+    later: list[str] = []
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        manage(
+            replace(work, ask=lambda question: True, launch=later.append), "publish", lora_id=published.id,
+            name="owner/neon",
+        )  # fmt: skip
+        work.store.change(LoraRecord, published.id, trigger="other")
+        work.launch(later[0])
+        assert "changed since the person agreed" in str(runs.get(work.store, later[0]).error)
+        assert hub.private is None
 
 
 def test_publishing_needs_a_token_a_name_a_yes_and_images_that_may_leave(
@@ -664,7 +806,7 @@ def test_a_repository_that_everybody_sees_gets_nothing_and_a_hub_that_is_down_is
         assert "can be seen by everybody" in manage(yes, "publish", lora_id=published.id, name="owner/neon").summary
         assert hub.files == {}
         hub.private = True
-        assert manage(work, "publish", lora_id=published.id, name="owner/neon").state == RunState.SUCCEEDED
+        assert publish(work, published).state == RunState.SUCCEEDED
 
 
 # --------------------------------------------------------------------------- what may not leave

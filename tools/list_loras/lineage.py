@@ -9,7 +9,7 @@ from loradeck.state.store import Store
 from loradeck.tools.datasets import kept_images
 from loradeck.tools.leaving import CHECKPOINT_OF, EXPORT_OF
 from loradeck.tools.library import SOURCE, called, trouble
-from loradeck.tools.manage_loras.publishing import DONE, PUBLISHED
+from loradeck.tools.manage_loras.publishing import PUBLISHED
 from loradeck.tools.manage_loras.trash import decks_with
 
 
@@ -45,8 +45,8 @@ def family(store: Store, lora: LoraRecord) -> Iterator[str]:
     decks = decks_with(store, lora)
     yield f"Decks drawn with it: {', '.join(decks)}." if decks else "No deck is drawn with it."
     for repository, noted in lora.meta.get(PUBLISHED, {}).items():
-        if noted["state"] == DONE:
-            yield f"Published to the private repository {repository} on {noted['at'][:10]}."
+        if sent := noted.get("sent"):
+            yield f"Published to the private repository {repository} on {sent[:10]}."
     why = trouble(lora)
     yield f"Its file {why}: {lora.path}." if why else "Its file is whole: its hash is as it came."
     if lora.deleted_at is not None:

@@ -845,6 +845,15 @@ def test_what_learned_from_an_image_that_may_not_leave_stays_when_its_copy_is_ma
     may_be_published(work.store, secret)
 
 
+@pytest.mark.usefixtures("secret")
+def test_a_stopped_training_on_it_does_not_go_on_elsewhere_either(work: Workbench) -> None:
+    curate(work, dataset_id="secret", resolution=64)
+    work.store.change(RunRecord, "run_s", state="cancelled", engine="painter")
+    spec = load("start_training")
+    with pytest.raises(Refused, match="IMG-RIGHTS: the set of run_s"):
+        spec.handler(spec.args.model_validate({"resume": "run_s"}), bench(work.store, Painter(elsewhere=True)))
+
+
 def test_an_image_of_a_run_that_its_dataset_does_not_know_any_more_counts_as_any_of_them(
     work: Workbench, secret: LoraRecord
 ) -> None:

@@ -6,10 +6,11 @@ without its errors, which hold the request and so the token.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,18 @@ class Held:
 
     sizes: dict[str, int]
     commit: str
+
+
+Contents = Mapping[str, list[str]]
+"""By a file's name in the repository: how the hub tells what it holds, the one way or the other (`_marks`)."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A commit's address, and what the files that it sent hold."""
+
+    address: str
+    contents: Contents
 
 
 def has_token() -> bool:
@@ -84,24 +97,70 @@ def fetch(repository: str, file: str, folder: Path, tell: Callable[[int, int], N
     return Path(got)
 
 
-def publish(repository: str, folder: Path, message: str) -> str:
-    """Make a private repository where there is none, and commit a folder's files to it; the commit's address.
+def holds(repository: str, contents: Contents) -> bool:
+    """True where a repository is there and has these files as they were sent. Raises NotInstalled, ProviderError."""
+    with _explained(repository, "read"):
+        from huggingface_hub.errors import RepositoryNotFoundError
 
-    The same files again make no commit. A repository that others can see is refused, unless the owner made it so.
-    Raises NotInstalled, ProviderError.
+        try:
+            there = _there(_api().model_info(repository, files_metadata=True))
+        except RepositoryNotFoundError:
+            return False
+    return all(there.get(name) in marks for name, marks in contents.items())
+
+
+def publish(repository: str, folder: Path, message: str, own: Contents, check: Callable[[], None]) -> Sent:
+    """Make a private repository where there is none, and commit a folder's files to it.
+
+    `own` is what was sent there before and may be replaced; `check` raises where it is to stop (Cancelled). The same
+    files again make no commit. Raises NotInstalled, and ProviderError for a repository that others can see, or that
+    has other files in the place of these.
     """
     if not has_token():
         raise NotInstalled(NO_TOKEN)
+    sent = {path.relative_to(folder).as_posix(): _marks(path) for path in folder.rglob("*") if path.is_file()}
+    check()
     with _explained(repository, "write"), quiet():
         api = _api()
         api.create_repo(repository, private=True, exist_ok=True)
-        if not api.model_info(repository).private:
-            raise ProviderError(
-                f"{repository} is there already and can be seen by everybody; nothing was sent: make it private at the "
-                "hub, or give another name."
-            )
-        done = api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message)
-    return str(done.commit_url)
+        found = api.model_info(repository, files_metadata=True)
+        _refuse(repository, found, sent, own)
+        check()
+        done = api.upload_folder(
+            repo_id=repository, folder_path=folder, commit_message=message, parent_commit=found.sha
+        )
+    return Sent(str(done.commit_url), sent)
+
+
+def _refuse(repository: str, found: Any, sent: Contents, own: Contents) -> None:
+    """Raises ProviderError where a repository is seen by everybody, or others' files would be replaced."""
+    if not found.private:
+        raise ProviderError(
+            f"{repository} is there already and can be seen by everybody; nothing was sent: make it private at the "
+            "hub, or give another name."
+        )
+    there = _there(found)
+    others = [name for name in sent if name in there and there[name] not in {*sent[name], *own.get(name, ())}]
+    if others:
+        raise ProviderError(
+            f"{repository} has {' and '.join(sorted(others))} already, not as this LoRA was published there, so that "
+            "nothing was sent: give another name, or delete at the hub what may go."
+        )
+
+
+def _there(found: Any) -> dict[str, str]:
+    """By name, how the hub tells what each file of a repository holds."""
+    return {one.rfilename: one.lfs.sha256 if one.lfs else str(one.blob_id) for one in found.siblings or ()}
+
+
+def _marks(path: Path) -> list[str]:
+    """How the hub may tell what a file holds: SHA-256 of one that it keeps as large, git's id of any other."""
+    whole, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            whole.update(block)
+            blob.update(block)
+    return [whole.hexdigest(), blob.hexdigest()]
 
 
 def _api() -> Any:

@@ -24,6 +24,7 @@ MOST_BYTES = 8 * 2**30
 MOST_HEADER_BYTES = 16 * 2**20
 """A header of some thousand tensors takes under one megabyte; trainers' metadata a few more."""
 LONGEST_TRIGGER = 60
+QUOTES = frozenset('"`\\')
 INSTEAD = "look for the plain LoRA where the file came from"
 AGAIN = "get the file again, as .safetensors in float32, float16 or bfloat16"
 PICKLES = (".ckpt", ".bin", ".pt", ".pth", ".pkl")
@@ -203,9 +204,14 @@ def _commonest_tag(text: str) -> str | None:
 
 
 def _clean(text: str) -> str | None:
-    """One line that can be a trigger, or None."""
-    words = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return words if 2 <= len(words) <= LONGEST_TRIGGER else None
+    """One line that can be a trigger, or None; what could end a quotation in somebody's code is none."""
+    words = one_line(text)
+    return words if 2 <= len(words) <= LONGEST_TRIGGER and QUOTES.isdisjoint(words) else None
+
+
+def one_line(text: str) -> str:
+    """Text in one line, without what cannot be seen."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def _keys(key: str) -> str:

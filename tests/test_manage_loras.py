@@ -5,33 +5,41 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import save
 from support import loras
 from support.decks import deck, render
 from support.hub import TOKEN, Hub, serving
 from support.painter import Painter, bench, trained
 
-from loradeck.engines.errors import BadWeights, NotInstalled
+from loradeck.engines.errors import BadWeights, Cancelled, NotInstalled
+from loradeck.state import runs
 from loradeck.state.errors import DiskFull, WorkspaceReadOnly
 from loradeck.state.files import sha256_file
-from loradeck.state.records import DatasetRecord, ImageRecord, LoraRecord, RunRecord, SampleRecord
+from loradeck.state.records import CheckpointRecord, DatasetRecord, ImageRecord, LoraRecord, RunRecord, SampleRecord
 from loradeck.state.store import Store
 from loradeck.tools.addresses import Guard
 from loradeck.tools.catalogue import load
 from loradeck.tools.contracts import LorasResult, RunKind, RunState
+from loradeck.tools.datasets import copy_path
 from loradeck.tools.errors import BadArgument, NotFound, Refused
+from loradeck.tools.leaving import may_be_published
 from loradeck.tools.library import default_loras, find_lora, library
-from loradeck.tools.manage_loras import fetching
+from loradeck.tools.manage_loras import fetching, publishing
+from loradeck.tools.reporter import StoreReporter
+from loradeck.tools.start_training.snapshot import take
 from loradeck.tools.workbench import Workbench
 
 
@@ -161,6 +169,9 @@ def test_a_lora_of_another_base_is_refused_with_the_base_that_it_fits(work: Work
         ({"ss_tag_frequency": '["a"]'}, None),
         ({"trigger_word": "p3rs0n\n\x00"}, "p3rs0n"),
         ({"modelspec__trigger_phrase": "x" * 900}, None),
+        ({"modelspec__trigger_phrase": "the baker's"}, "the baker's"),
+        ({"modelspec__trigger_phrase": '"+run()+"'}, None),
+        ({"trigger_word": "a`b", "ss_tag_frequency": loras.tags(**{"c\\d": 3})}, None),
         ({}, None),
     ],
 )
@@ -179,6 +190,7 @@ def test_a_trigger_that_is_missing_is_said_later_by_the_call_that_is_told(work: 
     assert manage(work, "import", lora_id=lora_id, trigger="zorvex").loras[0].trigger == "zorvex"
     again = manage(work, "import", path=str(tmp_path / "a.safetensors"), trigger="other")
     assert again.loras[0].trigger == "other"
+    assert manage(work, "import", lora_id=lora_id, trigger="zor\x7f vex\n").loras[0].trigger == "zor vex"
 
 
 def test_the_trigger_of_a_lora_that_was_trained_here_is_what_it_learned(work: Workbench) -> None:
@@ -687,15 +699,153 @@ def test_publishing_makes_a_private_repository_with_a_card_once_the_person_agree
     assert any("Published" in line for line in called(work, "list_loras", lora_id=published.id).told)
 
 
-def test_a_client_that_cannot_ask_agrees_by_the_same_call_once_more(
+def publish(work: Workbench, lora: LoraRecord, **more: str) -> LorasResult:
+    return manage(work, "publish", lora_id=lora.id, name="owner/neon", **more)
+
+
+def offer_of(answer: LorasResult) -> str:
+    assert "Nothing was sent yet" in answer.summary
+    return re.findall(r'offer_id="(offer_\w+)"', answer.next_step)[0]
+
+
+def test_a_client_that_cannot_ask_agrees_by_the_id_of_the_offer(
     work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None]
 ) -> None:
     with serving(Hub("owner/neon", {}, private=None)) as hub:
         hub_here(hub, TOKEN)
-        offer = manage(work, "publish", lora_id=published.id, name="owner/neon")
-        assert "Nothing was sent yet" in offer.summary
+        first = offer_of(publish(work, published))
+        second = offer_of(publish(work, published))  # the same call again is no yes
+        third = offer_of(publish(work, published, offer_id=first))  # nor is an offer that another took the place of
+        assert len({first, second, third}) == 3
         assert hub.private is None
-        assert manage(work, "publish", lora_id=published.id, name="owner/neon").state == RunState.SUCCEEDED
+        assert publish(work, published, offer_id=third).state == RunState.SUCCEEDED
+        assert hub.private is True
+
+
+def test_an_offer_lapses_after_an_hour_and_with_what_it_offered(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        offer = offer_of(publish(work, published))
+        with monkeypatch.context() as later:
+            later.setattr(publishing, "OFFER_LASTS", timedelta(0))
+            offer = offer_of(publish(work, published, offer_id=offer))
+        manage(work, "import", lora_id=published.id, trigger="other")
+        assert offer_of(publish(work, published, offer_id=offer)) != offer
+        assert hub.private is None
+
+
+def test_a_client_that_can_ask_is_asked_whatever_was_offered_before(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None]
+) -> None:
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        offer = offer_of(publish(work, published))
+        with pytest.raises(Refused, match="person said no"):
+            publish(replace(work, ask=lambda question: False), published, offer_id=offer)
+        assert hub.private is None
+
+
+@pytest.mark.parametrize("name", ["README.md", "pytorch_lora_weights.safetensors"])
+def test_what_others_put_into_a_repository_is_named_and_stays(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None], name: str
+) -> None:
+    with serving(Hub("owner/neon", {name: b"mine", "notes.md": b"mine too"}, private=True)) as hub:
+        hub_here(hub, TOKEN)
+        result = publish(replace(work, ask=lambda question: True), published)
+    assert result.state == RunState.FAILED
+    assert f"owner/neon has {name} already" in result.summary
+    assert hub.files == {name: b"mine", "notes.md": b"mine too"}
+
+
+def test_another_lora_does_not_take_the_place_of_the_one_that_is_published(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None], tmp_path: Path
+) -> None:
+    yes = replace(work, ask=lambda question: True)
+    (other,) = manage(work, "import", path=str(loras.written(tmp_path / "b.safetensors", seed=5))).loras
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        publish(yes, published)
+        before = dict(hub.files)
+        assert "pytorch_lora_weights.safetensors already" in publish(yes, find_lora(work.store, other.lora_id)).summary
+        assert hub.files == before
+
+
+def test_a_card_that_changed_is_published_again_after_another_question(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None]
+) -> None:
+    asked: list[str] = []
+    asking = replace(work, ask=lambda question: asked.append(question) or True)
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        publish(asking, published)
+        manage(work, "import", lora_id=published.id, trigger="newword")
+        assert publish(asking, published).state == RunState.SUCCEEDED
+        assert "newword" in hub.files["README.md"].decode()
+        hub.files["README.md"] = b"changed at the hub"
+        manage(work, "import", lora_id=published.id, trigger="third")
+        assert "has README.md already" in publish(asking, published).summary
+    assert hub.files["README.md"] == b"changed at the hub"
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("gone", ["repository", "pytorch_lora_weights.safetensors"])
+def test_what_is_gone_at_the_hub_is_sent_again_after_another_question(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None], gone: str
+) -> None:
+    asked: list[str] = []
+    asking = replace(work, ask=lambda question: asked.append(question) or True)
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        publish(asking, published)
+        there = dict(hub.files)
+        if gone == "repository":
+            hub.private = None
+            hub.files.clear()
+        else:
+            del hub.files[gone]
+        assert publish(asking, published).state == RunState.SUCCEEDED
+        assert hub.files == there
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_a_publish_that_is_stopped_sends_nothing_more(
+    work: Workbench,
+    published: LoraRecord,
+    hub_here: Callable[[Hub, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    looks: int,
+) -> None:
+    """Before the repository is made, and between that and the sending."""
+    left = iter(range(looks, 0, -1))
+
+    def check(reporter: StoreReporter) -> None:
+        if next(left) == 1:
+            raise Cancelled("stopped")
+
+    monkeypatch.setattr(StoreReporter, "raise_if_cancelled", check)
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        assert publish(replace(work, ask=lambda question: True), published).state == RunState.CANCELLED
+        assert (hub.private, hub.files) == (None if looks == 1 else True, {})
+
+
+def test_what_changed_since_the_person_agreed_is_not_sent(
+    work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None]
+) -> None:
+    later: list[str] = []
+    with serving(Hub("owner/neon", {}, private=None)) as hub:
+        hub_here(hub, TOKEN)
+        manage(
+            replace(work, ask=lambda question: True, launch=later.append), "publish", lora_id=published.id,
+            name="owner/neon",
+        )  # fmt: skip
+        work.store.change(LoraRecord, published.id, trigger="other")
+        work.launch(later[0])
+        assert "changed since the person agreed" in str(runs.get(work.store, later[0]).error)
+        assert hub.private is None
 
 
 def test_publishing_needs_a_token_a_name_a_yes_and_images_that_may_leave(
@@ -731,4 +881,83 @@ def test_a_repository_that_everybody_sees_gets_nothing_and_a_hub_that_is_down_is
         assert "can be seen by everybody" in manage(yes, "publish", lora_id=published.id, name="owner/neon").summary
         assert hub.files == {}
         hub.private = True
-        assert manage(work, "publish", lora_id=published.id, name="owner/neon").state == RunState.SUCCEEDED
+        assert publish(work, published).state == RunState.SUCCEEDED
+
+
+# --------------------------------------------------------------------------- what may not leave
+
+
+@pytest.fixture
+def secret(work: Workbench, tmp_path: Path) -> LoraRecord:
+    """A LoRA of a run on one image that may not leave, taken in and set aside as a training does."""
+    (tmp_path / "in").mkdir()
+    Image.effect_noise((300, 300), 60).convert("RGB").save(tmp_path / "in" / "one.png")
+    curate(work, source=str(tmp_path / "in"), name="secret", resolution=128, rights={"may_leave": False})
+    (image,) = work.store.where(ImageRecord)
+    run_id, source = "run_s", (copy_path(work.store, image), "zorvex, noise", image.copy_sha256)
+    pairs = [pair.as_row() for pair in take(work.store.workspace.run(run_id) / "dataset", [source])]
+    work.store.add(
+        RunRecord(id=run_id, kind="train", state="succeeded", dataset_id=image.dataset_id, spec={"pairs": pairs})
+    )
+    path = loras.written(tmp_path / "s.safetensors", seed=7)
+    return trained(work.store, "secret", run_id=run_id, dataset_id=image.dataset_id, source=path)
+
+
+def curate(work: Workbench, **arguments: Any) -> None:
+    spec = load("curate_dataset")
+    spec.handler(spec.args.model_validate(arguments), work)
+
+
+def test_what_learned_from_an_image_that_may_not_leave_stays_when_its_copy_is_made_again(
+    work: Workbench, secret: LoraRecord
+) -> None:
+    before = work.store.where(ImageRecord)[0].copy_sha256
+    curate(work, dataset_id="secret", resolution=64)
+    assert work.store.where(ImageRecord)[0].copy_sha256 != before
+    with pytest.raises(Refused, match="learned from 1 images"):
+        may_be_published(work.store, secret)
+    curate(work, dataset_id="secret", rights={"may_leave": True})
+    may_be_published(work.store, secret)
+
+
+@pytest.mark.usefixtures("secret")
+def test_a_stopped_training_on_it_does_not_go_on_elsewhere_either(work: Workbench) -> None:
+    curate(work, dataset_id="secret", resolution=64)
+    work.store.change(RunRecord, "run_s", state="cancelled", engine="painter")
+    spec = load("start_training")
+    with pytest.raises(Refused, match="IMG-RIGHTS: the set of run_s"):
+        spec.handler(spec.args.model_validate({"resume": "run_s"}), bench(work.store, Painter(elsewhere=True)))
+
+
+def test_an_image_of_a_run_that_its_dataset_does_not_know_any_more_counts_as_any_of_them(
+    work: Workbench, secret: LoraRecord
+) -> None:
+    work.store.change(RunRecord, "run_s", spec={"pairs": [{"file": "gone.png", "image": "0" * 64}]})
+    with pytest.raises(Refused, match="IMG-RIGHTS"):
+        may_be_published(work.store, secret)
+
+
+def test_an_export_that_comes_back_may_leave_as_little_as_what_it_was_written_from(
+    work: Workbench, secret: LoraRecord, tmp_path: Path
+) -> None:
+    for file in manage(work, "export", lora_id=secret.id, path=str(tmp_path / "out")).files:
+        if file.path.endswith(".safetensors"):
+            (row,) = manage(work, "import", path=file.path).loras
+            if row.lora_id == secret.id:  # the same bytes
+                continue
+            assert row.parent_lora_id is None
+            with pytest.raises(Refused, match="IMG-RIGHTS"):
+                may_be_published(work.store, find_lora(work.store, row.lora_id))
+            said = called(work, "list_loras", lora_id=row.lora_id)
+            assert f"an export of secret v1 ({secret.id})" in json.dumps(said.model_dump())
+
+
+def test_a_checkpoint_that_is_imported_may_leave_as_little_as_its_training(
+    work: Workbench, secret: LoraRecord, tmp_path: Path
+) -> None:
+    path = loras.written(tmp_path / "100.safetensors", seed=8)
+    work.store.add(CheckpointRecord("run_s", 100, str(path), sha256_file(path)))
+    (row,) = manage(work, "import", path=str(path)).loras
+    assert "a checkpoint of run_s" in json.dumps(called(work, "list_loras", lora_id=row.lora_id).model_dump())
+    with pytest.raises(Refused, match="IMG-RIGHTS"):
+        may_be_published(work.store, find_lora(work.store, row.lora_id))

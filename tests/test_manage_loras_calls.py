@@ -68,14 +68,20 @@ def test_a_lora_goes_through_its_life_over_stdio(tmp_path: Path) -> None:
     assert "private network" in refused["summary"]
 
 
-def test_a_lora_is_published_over_stdio_by_a_real_worker_once_the_call_came_twice(tmp_path: Path) -> None:
+def test_a_lora_is_published_over_stdio_by_a_real_worker_once_the_offer_came_back(tmp_path: Path) -> None:
     path = loras.written(tmp_path / "neon-v1.safetensors", modelspec__trigger_phrase="zorvex")
     home = tmp_path / "home"
 
     async def conversation(client: Client) -> list[dict[str, Any]]:
         await client.call_tool("manage_loras", {"action": "import", "path": str(path)})
         call = {"action": "publish", "lora_id": "neon", "name": "owner/neon"}
-        return [dict((await client.call_tool("manage_loras", call)).structured_content or {}) for _ in range(3)]
+
+        async def publish(**more: str) -> dict[str, Any]:
+            return dict((await client.call_tool("manage_loras", {**call, **more})).structured_content or {})
+
+        offered = await publish()
+        agreed = {"offer_id": re.findall(r'offer_id="(\w+)"', offered["next_step"])[0]}
+        return [offered, await publish(**agreed), await publish()]
 
     with serving(Hub("owner/neon", {}, private=None)) as hub:
         environment = {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1"}

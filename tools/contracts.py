@@ -1040,6 +1040,7 @@ class ManageLorasArgs(Strict):
     base_model: TargetModel | None = Field(None, description="Of an imported file, where it does not tell.")
     trigger: str | None = Field(None, max_length=60, description="Likewise.")
     format: Literal["diffusers", "comfyui"] | None = Field(None, description="Keys of an export; default both.")
+    offer_id: str | None = Field(None, description="Agreed to.")
 
 
 # --------------------------------------------------------------------------- compare_renders

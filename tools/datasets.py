@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loradeck.state.files import told, write_text
-from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord
+from loradeck.state.records import CaptionRecord, DatasetRecord, ImageRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import ImageStatus
 from loradeck.tools.errors import NotFound, Refused
@@ -90,6 +90,17 @@ def all_images(store: Store, dataset_id: str) -> list[ImageRecord]:
 def kept_images(store: Store, dataset_id: str) -> list[ImageRecord]:
     """The images that train, by number."""
     return store.where(ImageRecord, "dataset_id = ? and status = ?", [dataset_id, ImageStatus.KEPT], order="number")
+
+
+def images_of_run(store: Store, run: RunRecord) -> list[ImageRecord]:
+    """The images that a training learned from, by number, whatever became of them and their copies since.
+
+    A dataset gives a file name once, and it stays. Where a name is not among its images any more, it is all of them.
+    """
+    names = {pair.get("file") for pair in run.spec.get("pairs") or []}
+    images = all_images(store, run.dataset_id) if run.dataset_id else []
+    found = [image for image in images if Path(image.file).name in names]
+    return found if len(found) >= len(names) else images
 
 
 def captions_of(store: Store, dataset_id: str) -> dict[str, CaptionRecord]:

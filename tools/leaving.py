@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from loradeck.engines.base import Engine
-from loradeck.state.records import ImageRecord, LoraRecord, RunRecord
+from loradeck.state.records import CheckpointRecord, ImageRecord, LoraRecord, RunRecord
 from loradeck.state.store import Store
+from loradeck.tools.datasets import images_of_run
 from loradeck.tools.errors import Refused
 
 MOST_NUMBERS = 12
+EXPORT_OF, CHECKPOINT_OF = "export_of", "checkpoint_of"
+"""In the `meta` of a LoRA whose file loradeck wrote itself: the LoRA that was exported, the run that left it."""
 
 
 def must_not_leave(engine: Engine, images: Sequence[ImageRecord]) -> None:
@@ -39,15 +43,16 @@ def files_must_not_leave(store: Store, engine: Engine, hashes: Iterable[str], wh
 
 
 def _staying(store: Store, hashes: Iterable[str]) -> int:
-    """How many of these hashes are of images that may not leave."""
-    staying = {
-        digest
-        for image in store.where(ImageRecord, "rights like '%may_leave%'")
-        if image.rights.get("may_leave") is False
-        for digest in (image.sha256, image.copy_sha256)
-        if digest is not None
-    }
-    return len(staying.intersection(hashes))
+    """How many images that may not leave these hashes are of, by their originals or by their copies of today."""
+    asked = set(hashes)
+    staying = store.where(ImageRecord, "rights like '%may_leave%'")
+    return len(
+        {
+            image.sha256
+            for image in staying
+            if image.rights.get("may_leave") is False and not asked.isdisjoint({image.sha256, image.copy_sha256})
+        }
+    )
 
 
 def may_be_published(store: Store, lora: LoraRecord) -> None:
@@ -72,7 +77,28 @@ def _learned(store: Store, lora: LoraRecord) -> set[str]:
     found: set[str] = set()
     following: LoraRecord | None = lora
     while following is not None:
-        run = store.find(RunRecord, following.run_id) if following.run_id else None
-        found |= {pair["image"] for pair in (run.spec.get("pairs") or [] if run is not None else [])}
-        following = store.find(LoraRecord, following.parent_lora_id) if following.parent_lora_id else None
+        run_id = following.run_id or following.meta.get(CHECKPOINT_OF)
+        run = store.find(RunRecord, run_id) if run_id else None
+        found |= learned_in(store, run) if run is not None else set()
+        before = following.parent_lora_id or following.meta.get(EXPORT_OF)
+        following = store.find(LoraRecord, before) if before else None
     return found
+
+
+def learned_in(store: Store, run: RunRecord) -> set[str]:
+    """SHA-256 of the copies that a training was given and of their originals; copies are made anew, originals stay."""
+    return {pair["image"] for pair in run.spec.get("pairs") or []} | {
+        image.sha256 for image in images_of_run(store, run)
+    }
+
+
+def made_here(store: Store, digest: str) -> dict[str, Any]:
+    """For the `meta` of an imported LoRA: the LoRA that its file was exported from, or the run whose checkpoint it is.
+
+    `digest` is the file's SHA-256. Empty for a file that loradeck did not write.
+    """
+    exported = store.where(LoraRecord, "meta like ?", [f'%"{digest}"%'], order="rowid", limit=1)
+    if exported:
+        return {EXPORT_OF: exported[0].id}
+    left = store.where(CheckpointRecord, "sha256 = ?", [digest], limit=1)
+    return {CHECKPOINT_OF: left[0].run_id} if left else {}

@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(404 if token else 401, "RepoNotFound", "Repository not found")
         if known.re is FILE:
             return self._file(known["name"], token, body)
-        return self._json(self._tree() if known.re is TREE else self._info())
+        return self._json(self._tree() if known.re is TREE else self._info("blobs=" in self.path))
 
     def do_POST(self) -> None:
         """Make a repository, say how files are to be sent, take a commit."""
@@ -139,8 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _way(self, one: dict[str, Any]) -> dict[str, Any]:
-        large = one["path"].endswith((".safetensors", ".png"))
-        return {"path": one["path"], "uploadMode": "lfs" if large else "regular", "shouldIgnore": False}
+        mode = "lfs" if _is_large(one["path"]) else "regular"
+        return {"path": one["path"], "uploadMode": mode, "shouldIgnore": False}
 
     def _put(self, one: dict[str, Any]) -> dict[str, Any]:
         there = {"oid": one["oid"], "size": one["size"]}
@@ -150,6 +150,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _commit(self, lines: list[dict[str, Any]]) -> None:
         hub = self.hub
+        if lines[0]["value"].get("parentCommit", COMMIT) != COMMIT:
+            return self._refuse(412, message="A commit has happened since")
         for line in lines:
             told = line["value"]
             if line["key"] == "header":
@@ -159,11 +161,10 @@ class _Handler(BaseHTTPRequestHandler):
             elif line["key"] == "lfsFile":
                 hub.files[told["path"]] = hub.large[told["oid"]]
         self._json({"commitUrl": f"{hub.endpoint}/{hub.repository}/commit/{COMMIT}", "commitOid": COMMIT})
+        return None
 
-    def _info(self) -> dict[str, Any]:
-        siblings = [
-            {"rfilename": name, "size": len(data), "blobId": _oid(data)} for name, data in self.hub.files.items()
-        ]
+    def _info(self, closely: bool) -> dict[str, Any]:
+        siblings = [{"rfilename": name, **(_told(name, data) if closely else {})} for name, data in self._all()]
         return {
             "id": self.hub.repository,
             "sha": COMMIT,
@@ -171,6 +172,10 @@ class _Handler(BaseHTTPRequestHandler):
             "gated": self.hub.gated and "auto",
             "siblings": siblings,
         }
+
+    def _all(self) -> list[tuple[str, bytes]]:
+        """The files, with the one that every repository is made with."""
+        return [(".gitattributes", b"*.safetensors filter=lfs"), *self.hub.files.items()]
 
     def _tree(self) -> list[dict[str, Any]]:
         return [
@@ -227,5 +232,19 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing on standard error."""
 
 
+def _is_large(name: str) -> bool:
+    return name.endswith((".safetensors", ".png"))
+
+
+def _told(name: str, data: bytes) -> dict[str, Any]:
+    """Size and git's id of a file; of a large one git keeps a pointer, and the content is told by its SHA-256."""
+    if not _is_large(name):
+        return {"size": len(data), "blobId": _oid(data)}
+    digest = hashlib.sha256(data).hexdigest()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {len(data)}\n".encode()
+    large = {"sha256": digest, "size": len(data), "pointerSize": len(pointer)}
+    return {"size": len(data), "blobId": _oid(pointer), "lfs": large}
+
+
 def _oid(data: bytes) -> str:
-    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

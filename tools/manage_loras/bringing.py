@@ -18,6 +18,7 @@ from loradeck.state.records import LoraRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import LorasResult, ManageLorasArgs, TargetModel
 from loradeck.tools.errors import BadArgument, Refused
+from loradeck.tools.leaving import made_here
 from loradeck.tools.library import (
     SOURCE,
     called,
@@ -56,7 +57,7 @@ class Wanted:
     @classmethod
     def of(cls, args: ManageLorasArgs) -> Wanted:
         """As the arguments say."""
-        trigger = " ".join((args.trigger or "").split()) or None
+        trigger = lora_origin.one_line(args.trigger or "") or None
         return cls(args.name, args.base_model and str(args.base_model), trigger, args.strength)
 
     def as_dict(self) -> dict[str, Any]:
@@ -100,6 +101,7 @@ def bring(store: Store, path: Path, wanted: Wanted, source: str, named_by: str =
             meta={
                 SOURCE: f"{source}{_with(path, list(files.values()))}, {seen.keys} keys",
                 **({HIGH_NOISE: copies[further[0]].name, HIGH_NOISE_SHA256: further[0]} if further else {}),
+                **made_here(store, digest),
             },
             version=version,
             staged=digest,

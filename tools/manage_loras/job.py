@@ -95,5 +95,5 @@ def _export(job: Job) -> LorasResult:
     job.reporter.progress(0, 1, "Writing the files.")
     if repository := spec.get("repository"):
         folder = job.store.workspace.run(job.run.id) / "repository"
-        return publish(job.store, lora, repository, folder, allowed)
+        return publish(job.store, lora, repository, folder, allowed, job.reporter.raise_if_cancelled)
     return export(job.store, lora, Path(spec["folder"]), spec["format"], allowed)

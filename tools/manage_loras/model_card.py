@@ -6,19 +6,23 @@ Markdown with the header that model hubs read (huggingface.co/docs/hub/model-car
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loradeck.state.records import DatasetRecord, LoraRecord, RunRecord, SampleRecord
+from loradeck.state.records import LoraRecord, RunRecord, SampleRecord
 from loradeck.state.store import Store
-from loradeck.tools.datasets import kept_images
+from loradeck.tools.datasets import images_of_run
 from loradeck.tools.library import SOURCE
-from loradeck.tools.start_training.card import credited
+from loradeck.tools.markdown import code, listed, plain
+from loradeck.tools.start_training.card import credited, waived
 from loradeck.tools.start_training.usage import PIPELINES, usage
 
 MOST_PICTURES = 6
+NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+"""What JSON takes as it stands and YAML does not, or takes for the end of a line."""
 NUMBERS = ("engine", "steps", "rank", "alpha", "learning_rate", "batch_size", "resolution", "seed")
 
 
@@ -46,11 +50,11 @@ def text(store: Store, lora: LoraRecord, licence: str, gallery: Sequence[Sample]
     run = store.find(RunRecord, lora.run_id) if lora.run_id else None
     parts = [
         [_header(lora, gallery), f"# {lora.name} v{lora.version}", _about(lora, run)],
-        *([["## Gallery", *(f"![{_flat(one.prompt)}]({one.name})" for one in gallery)]] if gallery else []),
-        ["## How to use it", *usage(lora, files[0], next((name for name in files if "comfyui" in name), None))],
-        ["## Files", _listed([f"`{name}`" for name in files])],
-        ["## Images and credits", _listed(_credits(store, lora))],
-        ["## Rules set aside", _listed(_waived(run) or ["None."])],
+        *([["## Gallery", *(f"![{plain(one.prompt)}]({one.name})" for one in gallery)]] if gallery else []),
+        ["## How to use it", *usage(lora, files)],
+        ["## Files", listed(f"`{name}`" for name in files)],
+        ["## Images and credits", listed((credited(images_of_run(store, run)) if run else []) or ["not recorded"])],
+        ["## Rules set aside", listed((waived(run) if run else []) or ["None."])],
         ["## Licence", licence or f"What the licence of {lora.base_model} allows; see its makers' page."],
     ]
     return "\n".join("\n\n".join(part) + "\n" for part in parts)
@@ -69,40 +73,25 @@ def _header(lora: LoraRecord, gallery: Sequence[Sample]) -> str:
         fields["instance_prompt"] = lora.trigger
     if gallery:
         fields["widget"] = [{"text": one.prompt, "output": {"url": one.name}} for one in gallery]
-    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items()]
+    lines = [f"{name}: {_yaml(value)}" for name, value in fields.items()]
     return "\n".join(["---", *lines, "---"])
+
+
+def _yaml(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _about(lora: LoraRecord, run: RunRecord | None) -> str:
     plan = run.spec.get("plan", {}) if run is not None else {}
     numbers = [f"{name.replace('_', ' ')}: {plan[name]}" for name in NUMBERS if name in plan]
-    return _listed(
+    return listed(
         [
-            f"trigger: `{lora.trigger}`, first in the prompt" if lora.trigger else "trigger: none is known",
+            f"trigger: {code(lora.trigger)}, first in the prompt" if lora.trigger else "trigger: none is known",
             f"base model: {lora.base_model}",
             f"strength: {lora.strength:g}",
             *(numbers or [f"rank: {lora.rank}", f"steps: {lora.steps or 'not known'}"]),
-            *([f"came from: {lora.meta[SOURCE]}"] if SOURCE in lora.meta else []),
+            *([f"came from: {plain(lora.meta[SOURCE])}"] if SOURCE in lora.meta else []),
             f"SHA-256 of the file that it was made from: `{lora.sha256}`",
         ]
     )
-
-
-def _credits(store: Store, lora: LoraRecord) -> list[str]:
-    """From the rights record of its images."""
-    dataset = store.find(DatasetRecord, lora.dataset_id) if lora.dataset_id else None
-    lines = credited(kept_images(store, dataset.id)) if dataset is not None else []
-    return lines or ["not recorded"]
-
-
-def _waived(run: RunRecord | None) -> list[str]:
-    return [f"{waiver['rule_id']}: {waiver['reason']}" for waiver in run.waived] if run is not None else []
-
-
-def _flat(words: str) -> str:
-    """Words that a Markdown label can hold."""
-    return " ".join(words.translate({ord(mark): " " for mark in "[]()<>`\\"}).split())
-
-
-def _listed(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)

@@ -123,10 +123,11 @@ def _export(args: ManageLorasArgs, bench: Workbench) -> LorasResult:
 
 
 def _publish(args: ManageLorasArgs, bench: Workbench) -> LorasResult:
+    from loradeck.tools.manage_loras.job import licence
     from loradeck.tools.manage_loras.publishing import agreed
 
     lora, repository = _named(args, bench), (args.name or "").strip()
-    answer = agreed(bench, lora, repository)
+    answer = agreed(bench, lora, repository, licence(bench.engines, lora.base_model), args.offer_id)
     if answer is not None:
         return answer
     spec = {"lora_id": lora.id, "repository": repository}

@@ -16,7 +16,8 @@ from loradeck.state.files import write_text
 from loradeck.state.records import DatasetRecord, ImageRecord, LoraRecord, PurchaseRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import Artefact
-from loradeck.tools.datasets import kept_images
+from loradeck.tools.datasets import images_of_run
+from loradeck.tools.markdown import code, listed, plain
 from loradeck.tools.start_training.checkpoints import Choice
 from loradeck.tools.start_training.usage import usage
 
@@ -53,7 +54,7 @@ def write_card(
 ) -> Path:
     """Write the card, atomically; returns where it lies. Raises DiskFull, WorkspaceReadOnly or StateError."""
     dataset = store.find(DatasetRecord, lora.dataset_id) if lora.dataset_id else None
-    credits = credited(kept_images(store, dataset.id)) if dataset is not None else []
+    credits = credited(images_of_run(store, run))
     curves = {name: runs.metric(store, run.id, name) for name in CURVES.values()}
     set_name = dataset.name if dataset is not None else None
     sent, bought = runs.journal_get(store, run.id, SENT) or [], spend.purchases(store, run.id)
@@ -63,11 +64,11 @@ def write_card(
 
 
 def credited(images: Sequence[ImageRecord]) -> list[str]:
-    """Sources and licences of a set in lines, each once, the commonest first; what is not recorded is told."""
+    """Sources and licences of images in lines of Markdown, each once, the commonest first; what is missing is told."""
     counts: dict[str, int] = {}
     for image in images:
         said = [str(image.rights[name]) for name in ("source", "licence", "consent") if image.rights.get(name)]
-        line = ", ".join(said) or "not recorded"
+        line = plain(", ".join(said)) or "not recorded"
         counts[line] = counts.get(line, 0) + 1
     return [f"{line} ({count} images)" for line, count in sorted(counts.items(), key=lambda item: -item[1])]
 
@@ -75,31 +76,27 @@ def credited(images: Sequence[ImageRecord]) -> list[str]:
 def text(story: Story) -> str:
     """The card's Markdown."""
     parts = [
-        [f"# {story.lora.name} v{story.lora.version}", *_about(story)],
+        [f"# {story.lora.name} v{story.lora.version}", _about(story)],
         ["## How to use it", *usage(story.lora)],
         ["## How it learned", *_learned(story)],
-        ["## Images", *_listed(story.credits or ["not recorded"])],
-        *([["## Sent elsewhere", *_elsewhere(story)]] if story.sent or story.bought else []),
-        ["## Rules set aside", *_listed(_waived(story.run) or ["None: everything held."])],
-        ["## Parameters", *_parameters(story)],
+        ["## Images", listed(story.credits or ["not recorded"])],
+        *([["## Sent elsewhere", _elsewhere(story)]] if story.sent or story.bought else []),
+        ["## Rules set aside", listed(waived(story.run) or ["None: everything held."])],
+        ["## Parameters", _parameters(story)],
         ["## Train it again", *_again(story)],
     ]
     return "\n".join("\n\n".join(part) + "\n" for part in parts)
 
 
-def _listed(lines: Sequence[str]) -> list[str]:
-    return ["\n".join(f"- {line}" for line in lines)]
-
-
-def _about(story: Story) -> list[str]:
+def _about(story: Story) -> str:
     lora = story.lora
-    return _listed(
+    return listed(
         [
-            f"trigger: `{lora.trigger}`",
+            f"trigger: {code(lora.trigger or '')}",
             f"base model: {lora.base_model}",
             f"rank: {lora.rank}",
             f"steps: {lora.steps}",
-            f"trained on: {story.images} images of {story.set_name or 'a dataset that is gone'}",
+            f"trained on: {story.images} images of {plain(story.set_name or 'a dataset that is gone')}",
             f"fingerprint of what passed: `{lora.fingerprint}`",
             f"goes on from: {lora.parent_lora_id or 'nothing'}",
             f"SHA-256: `{lora.sha256}`",
@@ -107,11 +104,12 @@ def _about(story: Story) -> list[str]:
     )
 
 
-def _waived(run: RunRecord) -> list[str]:
-    return [f"{waiver['rule_id']}: {waiver['reason']}" for waiver in run.waived]
+def waived(run: RunRecord) -> list[str]:
+    """The rules that a run set aside, and why, in lines of Markdown."""
+    return [f"{waiver['rule_id']}: {plain(waiver['reason'])}" for waiver in run.waived]
 
 
-def _elsewhere(story: Story) -> list[str]:
+def _elsewhere(story: Story) -> str:
     """What left this machine, to whom and until when, and what was paid."""
     files = [
         f"{one['what']}: {one.get('files', 1)} files, {one['bytes']} bytes, SHA-256 `{one['sha256']}`, to {one['to']} "
@@ -122,7 +120,7 @@ def _elsewhere(story: Story) -> list[str]:
         f"{one.provider}, {one.endpoint}, request `{one.provider_id or 'of unknown id'}`: {_paid(one)}"
         for one in story.bought
     ]
-    return _listed([*files, *paid])
+    return listed([*files, *paid])
 
 
 def _paid(purchase: PurchaseRecord) -> str:
@@ -149,7 +147,7 @@ def _learned(story: Story) -> list[str]:
     if story.best is not None:
         lines.append(f"Best checkpoint: step {story.best.step}: {story.best.why}. {_where_the_best_is(story)}")
     shown = [f"{artefact.kind.replace('_', ' ')}: `{_short(artefact.path)}`" for artefact in story.pictures]
-    return [*lines, *(_listed(shown) if shown else [])]
+    return [*lines, *([listed(shown)] if shown else [])]
 
 
 def _where_the_best_is(story: Story) -> str:
@@ -178,13 +176,13 @@ def _table(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     return "\n".join(rows)
 
 
-def _parameters(story: Story) -> list[str]:
+def _parameters(story: Story) -> str:
     plan: dict[str, Any] = story.run.spec["plan"]
     left_out = {"told", "waived", "images", "sample_prompts", "continue_from", "maps"}
     numbers = [f"{name}: {value}" for name, value in plan.items() if name not in left_out]
     finer = json.loads(story.lora.meta.get("loradeck.options", "null")) or story.run.spec["advanced"]
     versions = json.loads(story.lora.meta.get("loradeck.versions", "{}"))
-    return _listed(
+    return listed(
         [
             *numbers,
             *(f"{name}: {value}" for name, value in finer.items()),

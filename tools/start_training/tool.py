@@ -20,7 +20,7 @@ from loradeck.tools.contracts import (
     TrainingPlan,
 )
 from loradeck.tools.errors import BadArgument
-from loradeck.tools.leaving import files_must_not_leave
+from loradeck.tools.leaving import files_must_not_leave, learned_in
 from loradeck.tools.run_lookup import find_run
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.spending.agreement import Agreed, Offer, Quoted, agree, commit
@@ -158,8 +158,8 @@ def _resume(args: StartTrainingArgs, bench: Workbench) -> StartTrainingResult:
 
 def _go_on(run: RunRecord, bench: Workbench) -> StartTrainingResult:
     if not spend.purchases(bench.store, run.id):  # else its images were sent before
-        hashes = [pair["image"] for pair in run.spec["pairs"]]
-        files_must_not_leave(bench.store, bench.engines.open(run.engine), hashes, f"the set of {run.id}")
+        hashes, engine = learned_in(bench.store, run), bench.engines.open(run.engine)
+        files_must_not_leave(bench.store, engine, hashes, f"the set of {run.id}")
     step = run.step
     queued = runs.requeue(bench.store, run.id)
     runs.add_event(bench.store, run.id, f"Resumed on request; it had come to step {step} of {run.steps}.")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from loradeck.state.records import LoraRecord
 from loradeck.tools.library import second_file
+from loradeck.tools.markdown import code
 
 PIPELINES = {
     "flux1-dev": ("FluxPipeline", "black-forest-labs/FLUX.1-dev"),
@@ -24,31 +27,34 @@ from diffusers import {pipeline}
 
 pipe = {pipeline}.from_pretrained("{weights}", torch_dtype=torch.bfloat16).to("cuda")
 pipe.load_lora_weights("{file}")
-pipe("{trigger}...").images[0].save("picture.png")
+pipe({prompt}).images[0].save("picture.png")
 ```"""
 
 
-def usage(lora: LoraRecord, for_diffusers: str | None = None, for_comfyui: str | None = None) -> list[str]:
-    """Paragraphs of Markdown; the names are those of files under which it is passed on, where it is."""
+def usage(lora: LoraRecord, files: Sequence[str] = ()) -> list[str]:
+    """Paragraphs of Markdown; `files` names the weights under which it is passed on, where it is, diffusers' first."""
     pipeline, weights = PREVIEW if lora.preview else PIPELINES.get(lora.base_model, GENERAL)
-    file = for_diffusers or Path(lora.path).name
-    trigger = f"{lora.trigger}, " if lora.trigger else ""
-    first = f"Put `{lora.trigger}` first in the prompt. " if lora.trigger else ""
+    file = files[0] if files else Path(lora.path).name
+    for_comfyui = next((name for name in files if "comfyui" in name), file)
+    first = f"Put {code(lora.trigger)} first in the prompt. " if lora.trigger else ""
+    prompt = json.dumps(f"{lora.trigger}, ..." if lora.trigger else "...", ensure_ascii=False)
     return [
-        f"{first}{_comfy(lora, for_comfyui or file)}",
-        SNIPPET.format(pipeline=pipeline, weights=weights, file=file, trigger=trigger),
-        *_second(lora, file),
+        f"{first}{_comfy(lora, for_comfyui)}",
+        SNIPPET.format(pipeline=pipeline, weights=weights, file=file, prompt=prompt),
+        *_second(lora, file, files),
     ]
 
 
-def _second(lora: LoraRecord, file: str) -> list[str]:
+def _second(lora: LoraRecord, file: str, files: Sequence[str]) -> list[str]:
     """What a LoRA of two files needs besides."""
     second = second_file(lora)
     if second is None:
         return []
+    passed_on = [name for name in files if Path(name).stem.replace("_", "-").endswith("-high-noise")]
+    names = " or ".join(f"`{name}`" for name in passed_on or [second.name])
     return [
-        f"It has a second file, `{second.name}`, for the model of {lora.base_model} that begins in high noise; "
-        f"`{file}` is for the one that ends in low noise. Load each into its own model, and keep the two together."
+        f"It has a second file, {names}, for the model of {lora.base_model} that begins in high noise; `{file}` is for "
+        "the one that ends in low noise. Load each into its own model, and keep the two together."
     ]
 
 

@@ -117,6 +117,15 @@ def test_the_same_call_again_draws_nothing_and_other_seeds_are_another_compariso
     assert small(work, lora, seeds=[5]).run_id != first.run_id
 
 
+def test_a_prompt_that_comes_again_is_told_and_is_one_row(work: Workbench, painter: Painter) -> None:
+    lora = trained(work.store)
+    made = small(work, lora, prompts=["a red house", "a bell", " a red house\n"], seeds=[1, 1])
+    assert [one.images for one in made.variants] == [2, 2]
+    assert "1 of 3 prompts came again; each is one row, and is drawn once." in made.told
+    assert len(painter.drawn) == 8
+    assert small(work, lora, seeds=[1]).run_id == made.run_id
+
+
 def test_strengths_checkpoints_stacks_and_references_are_columns_of_their_own(
     tmp_path: Path,
 ) -> None:

@@ -1,7 +1,7 @@
 """What a comparison draws: rows of prompts, columns of variants, a picture in each cell. Plain data in and out.
 
 Beside the cells that were asked for there are those that tell the *leak*: each variant with a trigger also draws a few
-prompts without it, and its base draws them alone, so that one sees how much of the look comes unasked.
+prompts without it, and its base draws them without LoRAs, so that one sees how much of the look comes unasked.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 from loradeck.state.files import sha256_json
 from loradeck.tools.library import safe_name
-from loradeck.tools.render_deck_visuals.plan import Brush, Leaned, Look, worded
+from loradeck.tools.render_deck_visuals.plan import Brush, Leaned, Look, alone, worded
 
 LEAK_ROWS = 3
 """So many prompts are drawn without the trigger, each with its first seed."""
 
 
 class Role(StrEnum):
-    """Why a picture is drawn: asked for; the variant without its trigger; the base alone."""
+    """Why a picture is drawn: asked for; the variant without its trigger; without its LoRAs, the base alone."""
 
     ASKED = "asked"
     UNMARKED = "unmarked"
@@ -55,8 +55,8 @@ class Column:
 
     @property
     def bare(self) -> bool:
-        """True where the base draws alone."""
-        return not self.brush.looks and not self.brush.references
+        """True where the base draws without LoRAs."""
+        return not self.brush.looks
 
     @property
     def triggers(self) -> list[str]:
@@ -121,7 +121,7 @@ class Plan:
         column = self.columns[cell.column]
         if cell.role != Role.BASE:
             return column.brush
-        return replace(column.brush, looks=(), references=(), guidance=column.pull)
+        return replace(column.brush, looks=(), guidance=column.pull)
 
     def stem(self, cell: Cell) -> str:
         """The file name of a cell without its suffix, and its id within the run: 02-fluent-v2_row03_seed7."""
@@ -143,16 +143,16 @@ class Plan:
         return next(one for one in self.asked if (one.column, one.row, one.seed) == (cell.column, cell.row, cell.seed))
 
     def _unmarked(self) -> list[Cell]:
-        return [
-            Cell(place, number, row.seeds[0], self._without(row, column), Role.UNMARKED)
-            for place, column in enumerate(self.columns)
-            if column.triggers
-            for number, row in enumerate(self.rows[:LEAK_ROWS], 1)
-        ]
+        """Up to three prompts of each column without its triggers; one that is nothing else is left out."""
+        columns = [(place, column) for place, column in enumerate(self.columns) if column.triggers]
+        return [cell for place, column in columns for cell in islice(self._left_over(place, column), LEAK_ROWS)]
 
-    def _without(self, row: Row, column: Column) -> str:
-        text, _ = worded(row.prompt, replace(column.brush, looks=()))
-        return without(text, column.triggers)
+    def _left_over(self, place: int, column: Column) -> Iterator[Cell]:
+        for number, row in enumerate(self.rows, 1):
+            text, _ = worded(row.prompt, replace(column.brush, looks=()))
+            left = without(text, column.triggers)
+            if re.search(r"\w", left):
+                yield Cell(place, number, row.seeds[0], left, Role.UNMARKED)
 
     def _bases(self) -> Iterator[Cell]:
         """The base alone on the prompts without trigger, once a base, where no column is that already."""
@@ -165,7 +165,7 @@ class Plan:
     def _alone(self, cell: Cell) -> tuple[Any, ...]:
         """What decides the base's own picture for a cell, but the seed."""
         column = self.columns[cell.column]
-        return column.place, column.pull, cell.row, cell.prompt
+        return column.place, column.pull, column.brush.references, cell.row, cell.prompt
 
     def to_json(self) -> dict[str, Any]:
         """As a run's specification keeps it."""
@@ -187,8 +187,13 @@ def _column(data: dict[str, Any]) -> Column:
 
 
 def without(prompt: str, triggers: list[str]) -> str:
-    """A prompt with the trigger words taken out, and the commas and blanks that they leave behind."""
-    for trigger in triggers:
-        prompt = re.sub(rf"(?<!\w){re.escape(trigger)}(?!\w)", "", prompt, flags=re.IGNORECASE)
-    parts = (" ".join(part.split()) for part in prompt.split(","))
-    return ", ".join(part for part in parts if part)
+    """A prompt with the trigger words taken out, and the commas and blanks around them that they leave behind."""
+    word = alone(triggers)
+
+    def joint(found: re.Match[str]) -> str:
+        before, after = prompt[: found.start()], prompt[found.end() :]
+        if not before or not after or after[0] in ".;:!?)":
+            return ""
+        return ", " if "," in found[1] + found[2] else found[1] or found[2]
+
+    return re.sub(rf"(?<![\s,])([\s,]*){word}(?:[\s,]*{word})*([\s,]*)", joint, prompt, flags=re.IGNORECASE)

@@ -106,6 +106,17 @@ def test_a_picture_that_came_black_is_told_and_left_out_and_the_same_call_buys_n
     assert len(place.service.creates) == 4
 
 
+def test_a_lost_table_is_measured_again_and_nothing_is_bought_even_where_a_picture_never_came(place: Place) -> None:
+    place.service.faults.append(Fault("black"))
+    first = place.bought()
+    folder = place.on.store.workspace.run(str(first.run_id))
+    (folder / "comparison.json").write_text('{"pictures": [')
+    made = place.again(first)
+    assert (made.state, made.run_id) == (RunState.SUCCEEDED, first.run_id)
+    assert [one.usd for one in made.variants] == [one.usd for one in first.variants]
+    assert len(place.service.creates) == len(place.purchases()) == 4
+
+
 def test_the_time_of_a_picture_that_failed_first_is_in_the_seconds(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from support.datasets import ready_dataset
 from support.decks import deck, render
 from support.painter import Buyer, Painter, bench, trained
 
+from loradeck.engines.base import DrawRequest, DrawResult, Reporter
 from loradeck.state import runs
 from loradeck.state.files import sha256_file
 from loradeck.state.records import CheckpointRecord, ImageRecord, LoraRecord, PickRecord, PurchaseRecord, RunRecord
@@ -213,6 +215,57 @@ def test_a_killed_comparison_goes_on_where_it_was(work: Workbench, painter: Pain
     painter.die_after = None
     assert small(work, lora).state == RunState.SUCCEEDED
     assert len(painter.drawn) == len(set(painter.drawn)) == 8
+
+
+@pytest.mark.parametrize("damage", ["", '{"pictures": [', '{"pictures": 1}', "\x00"])
+def test_a_table_that_is_lost_or_damaged_is_measured_again_and_nothing_is_drawn(
+    work: Workbench, painter: Painter, damage: str
+) -> None:
+    first = small(work, trained(work.store))
+    table = work.store.workspace.run(str(first.run_id)) / "comparison.json"
+    calls: list[dict[str, Any]] = [{}, {"picks": [{"prompt": 1, "variant": "base alone"}]}]
+    for more in calls:
+        table.write_text(damage) if damage else table.unlink()
+        made = compare(work, run_id=first.run_id, **more)
+        assert (made.state, made.run_id, len(made.variants)) == (RunState.SUCCEEDED, first.run_id, 2)
+        assert json.loads(table.read_text(encoding="utf-8"))["missing"] == 0
+    assert made.variants[1].wins == "1 of 1, 100% (21-100%)"
+    assert len(painter.drawn) == 8
+
+
+def test_what_goes_while_pictures_are_drawn_leaves_those_that_are_there_in_a_table(
+    work: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lora, draw = learned(work, tmp_path), Painter.draw
+    point = work.store.where(CheckpointRecord, order="step")[0]
+
+    def losing(self: Painter, request: DrawRequest, reporter: Reporter) -> DrawResult:
+        Path(point.path).unlink(missing_ok=True)
+        return draw(self, request, reporter)
+
+    monkeypatch.setattr(Painter, "draw", losing)
+    use = {"loras": [{"lora_id": lora.id}]}
+    made = small(work, lora, variants=[use, {**use, "checkpoint": 10}])
+    assert made.state == RunState.FAILED
+    assert "has no checkpoint at step 10" in made.summary
+    assert [one.images for one in made.variants] == [2, 0]
+
+
+def test_where_nothing_is_left_to_draw_a_deleted_lora_keeps_no_comparison_from_going_on(
+    work: Workbench, painter: Painter
+) -> None:
+    lora = trained(work.store)
+    made = small(work, lora)
+    folder = work.store.workspace.run(str(made.run_id))
+    (folder / "comparison.json").unlink()
+    work.store.change(LoraRecord, lora.id, deleted_at="2026-11-29T00:00:00+00:00")
+    picture = next((folder / "pictures").glob("01-fluent*row01*"))
+    aside = picture.rename(folder / picture.name)
+    with pytest.raises(NotFound, match=r'manage_loras\(action="restore"'):
+        compare(work, run_id=made.run_id)
+    aside.rename(picture)
+    assert compare(work, run_id=made.run_id).run_id == made.run_id
+    assert len(painter.drawn) == 8
 
 
 def test_the_grid_is_shown_page_by_page_and_by_the_plain_view_of_the_run(work: Workbench) -> None:

@@ -6,6 +6,7 @@ from loradeck.state import runs
 from loradeck.state.files import new_id
 from loradeck.state.records import RunRecord
 from loradeck.state.store import Store
+from loradeck.tools.compare_renders import measured as tables
 from loradeck.tools.compare_renders import picks
 from loradeck.tools.compare_renders.answer import answer
 from loradeck.tools.compare_renders.folder import drawn
@@ -55,11 +56,11 @@ def _drawn(args: CompareArgs, bench: Workbench, made: Wanted) -> CompareResult:
 
 def _begun(args: CompareArgs, bench: Workbench, made: Wanted) -> RunRecord | Quoted:
     """The run that draws what is left of this very comparison, new or once more; or the quote to be agreed to first."""
-    must_not_leave(bench, made.plan)
     before = made_before(bench.store, made.plan)
     left = left_of(bench.store, made.plan, before)
-    if before is not None and (before.state in runs.ACTIVE or (before.state == RunState.SUCCEEDED and not left)):
+    if before is not None and (before.state in runs.ACTIVE or (not left and _whole(bench.store, before))):
         return before
+    must_not_leave(bench, made.plan, left)
     agreed = agreed_on(args, bench, made, left, before)
     if isinstance(agreed, Quoted):
         return agreed
@@ -68,6 +69,11 @@ def _begun(args: CompareArgs, bench: Workbench, made: Wanted) -> RunRecord | Quo
     run = _queued(bench, made, before, agreed)
     bench.launch(run.id)
     return run
+
+
+def _whole(store: Store, run: RunRecord) -> bool:
+    """Whether a comparison is over and has its table; one that lost it is measured again, and nothing is drawn."""
+    return run.state == RunState.SUCCEEDED and tables.read(store, run.id) is not None
 
 
 def _queued(bench: Workbench, made: Wanted, before: RunRecord | None, agreed: Agreed | None) -> RunRecord:
@@ -125,11 +131,12 @@ def _there(args: CompareArgs, ref: str, bench: Workbench) -> CompareResult:
     plan = Plan.from_json(run.spec["plan"])
     if args.picks:
         picks.keep(store, run.id, plan, list(drawn(store, run.id, plan)), args.picks)
-        made = answer(store, run, RunState(run.state))
-        if made is not None and run.state == RunState.SUCCEEDED:
-            store.change(RunRecord, run.id, result=made.model_dump(mode="json"))
-    elif run.state in ENDED_EARLY:
+    over = run.state == RunState.SUCCEEDED
+    if (over and not _whole(store, run)) or (run.state in ENDED_EARLY and not args.picks):
         return _drawn(args, bench, Wanted(plan, run.name, told=run.spec["told"]))
+    made = answer(store, run, RunState.SUCCEEDED) if args.picks and over else None
+    if made is not None:
+        store.change(RunRecord, run.id, result=made.model_dump(mode="json"))
     return standing(store, run)
 
 

@@ -28,6 +28,7 @@ from loradeck.tools.check_status.money import spent
 from loradeck.tools.compare_renders import drawing
 from loradeck.tools.compare_renders.tool import handle
 from loradeck.tools.contracts import CompareArgs, CompareResult, RunState
+from loradeck.tools.spending.purse import StorePurse
 from loradeck.tools.workbench import Workbench
 
 
@@ -204,3 +205,31 @@ def test_killed_among_several_hosts_it_goes_on_with_each_ones_requests_and_buys_
     assert (made.state, made.run_id) == (RunState.SUCCEEDED, lost.run_id)
     assert len(place.service.creates) == len(mixed.creates) == 2
     assert [one.provider for one in place.purchases()] == ["fal"] * 2 + ["replicate"] * 2
+
+
+@pytest.mark.parametrize("moment", ["intend", "submitted", "settle"])
+@pytest.mark.parametrize("host", ["fal", "replicate"])
+def test_killed_at_any_point_of_a_purchase_at_either_host_nothing_is_bought_twice(
+    place: Place, mixed: Replicate, monkeypatch: pytest.MonkeyPatch, moment: str, host: str
+) -> None:
+    done, dead = getattr(StorePurse, moment), []
+
+    def killing(self: StorePurse, *arguments: Any, **more: Any) -> Any:
+        made = done(self, *arguments, **more)
+        if not dead and spend.purchase(place.on.store, self._run_id, arguments[0]).provider == host:
+            dead.append(moment)
+            raise SystemExit("killed")
+        return made
+
+    monkeypatch.setattr(StorePurse, moment, killing)
+    lost = place.bought(**sides(place))
+    assert (lost.state, dead) == (RunState.LOST, [moment])
+    place.service.clock.forward(60)
+    assert place.again(lost).state == RunState.SUCCEEDED
+    assert place.compare(**sides(place)).run_id == lost.run_id, "sends what is sure never to have arrived"
+    doubted = [one for one in place.purchases() if one.state == "unknown"]
+    assert len(doubted) == (moment == "intend" and host == "fal"), "its list shows a request only once it has ended"
+    assert len(mixed.creates) == 2
+    assert len(place.service.creates) == 2 - len(doubted)
+    assert {one.provider for one in doubted} <= {"fal"}
+    assert sorted(one.provider for one in place.purchases()) == ["fal"] * 2 + ["replicate"] * 2

@@ -25,7 +25,7 @@ from loradeck.state import news, runs, spend
 from loradeck.state.records import PurchaseRecord
 from loradeck.state.store import Store
 from loradeck.tools.check_status.money import spent
-from loradeck.tools.compare_renders import drawing
+from loradeck.tools.compare_renders import drawing, job
 from loradeck.tools.compare_renders.tool import handle
 from loradeck.tools.contracts import CompareArgs, CompareResult, RunState
 from loradeck.tools.spending.purse import StorePurse
@@ -115,6 +115,38 @@ def test_a_lost_table_is_measured_again_and_nothing_is_bought_even_where_a_pictu
     made = place.again(first)
     assert (made.state, made.run_id) == (RunState.SUCCEEDED, first.run_id)
     assert [one.usd for one in made.variants] == [one.usd for one in first.variants]
+    assert len(place.service.creates) == len(place.purchases()) == 4
+
+
+def test_other_labels_and_another_order_buy_nothing_even_where_the_call_is_killed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variants = [
+        {"base_model": "flux2-dev", "references": [str(place.hero)], "label": "leaning"},
+        {"base_model": "flux2-dev", "label": "bare"},
+    ]
+
+    def killed(*_: Any) -> None:
+        raise SystemExit("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FalHost, "look", killed)
+        assert place.bought().state == RunState.LOST
+    assert {one.state for one in place.purchases()} == {"submitted"}
+    under_way = place.compare(variants=variants)
+    assert [one.variant for one in under_way.variants] == ["leaning", "bare"]
+    first = place.compare()
+    assert first.run_id == under_way.run_id
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "draw", killed)
+        assert place.compare(variants=variants).state == RunState.LOST
+    made = place.compare(variants=variants)
+    assert (made.state, made.run_id) == (RunState.SUCCEEDED, first.run_id)
+    assert [(one.variant, one.usd) for one in made.variants] == [
+        ("leaning", first.variants[1].usd),
+        ("bare", first.variants[0].usd),
+    ]
+    assert place.compare().run_id == first.run_id
     assert len(place.service.creates) == len(place.purchases()) == 4
 
 

@@ -50,7 +50,8 @@ def column(label: str, trigger: str | None = "zorbik", base: str = "preview", lo
 
 
 def plan(*columns: Column, rows: int = 4, seeds: tuple[int, ...] = (7, 8)) -> Plan:
-    return Plan(tuple(Row(f"a house {number}", seeds, 64, 64) for number in range(1, rows + 1)), columns)
+    made = Plan(tuple(Row(f"a house {number}", seeds, 64, 64) for number in range(1, rows + 1)), columns)
+    return made.named(None)
 
 
 # --------------------------------------------------------------------------- measures
@@ -117,6 +118,23 @@ def test_pictures_of_one_base_are_drawn_one_after_the_other() -> None:
     bases = [made.columns[group[0].column].brush.base_model for group in made.groups(made.cells)]
     assert bases == sorted(bases, key=bases.index)
     assert Plan.from_json(made.to_json()) == made
+
+
+def test_labels_and_the_order_of_variants_change_neither_what_is_drawn_nor_what_its_files_are_called() -> None:
+    first = plan(column("a"), column("b", "ink"), column("c", base="flux2-klein-4b"))
+    a, b, c = (replace(one, name="") for one in first.columns)
+    other = Plan(first.rows, (replace(c, label="new"), b, a))
+    assert other.identity == first.identity
+    again = other.named(first)
+    assert [one.label for one in again.columns] == ["new", "b", "a"]
+    assert {again.stem(cell): again.brush_of(cell) for cell in again.cells} == {
+        first.stem(cell): first.brush_of(cell) for cell in first.cells
+    }
+    assert Plan(first.rows[:3], first.columns).identity != first.identity
+    kept = first.to_json()
+    for one in kept["columns"]:
+        del one["name"]
+    assert Plan.from_json(kept) == first
 
 
 def test_the_trigger_is_taken_out_with_what_it_leaves_behind() -> None:

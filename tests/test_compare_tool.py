@@ -119,6 +119,27 @@ def test_the_same_call_again_draws_nothing_and_other_seeds_are_another_compariso
     assert small(work, lora, seeds=[5]).run_id != first.run_id
 
 
+def test_other_labels_and_another_order_are_the_same_comparison_measured_anew_with_its_picks(
+    work: Workbench, painter: Painter, tmp_path: Path
+) -> None:
+    lora = learned(work, tmp_path)
+    first = small(work, lora)
+    compare(work, run_id=first.run_id, picks=[{"prompt": 1, "variant": "base alone"}])
+    swapped = [{"loras": [], "label": "fluent-v1"}, {"loras": [{"lora_id": lora.id}], "label": "base alone"}]
+    made = small(work, lora, variants=swapped)
+    assert (made.state, made.run_id, len(painter.drawn)) == (RunState.SUCCEEDED, first.run_id, 8)
+    assert [one.variant for one in made.variants] == ["fluent-v1", "base alone"]
+    assert [one.wins for one in made.variants] == ["1 of 1, 100% (21-100%)", "0 of 1, 0% (0-79%)"]
+    for new, old in zip(made.variants, reversed(first.variants), strict=True):
+        same = ("images", "consistency", "closeness", "copies", "leak", "seconds")
+        assert [getattr(new, name) for name in same] == [getattr(old, name) for name in same]
+    assert runs.get(work.store, str(made.run_id)).name == "Comparison: fluent-v1, base alone"
+    shown = look_at(ViewArgs(of=str(made.run_id), what="compare"), work)
+    assert "1 fluent-v1; 2 base alone" in shown.text
+    assert small(work, lora, variants=swapped) == made
+    assert runs.get(work.store, str(made.run_id)).attempt == 2, "not measured again without need"
+
+
 def test_a_prompt_that_comes_again_is_told_and_is_one_row(work: Workbench, painter: Painter) -> None:
     lora = trained(work.store)
     made = small(work, lora, prompts=["a red house", "a bell", " a red house\n"], seeds=[1, 1])
@@ -259,7 +280,7 @@ def test_where_nothing_is_left_to_draw_a_deleted_lora_keeps_no_comparison_from_g
     folder = work.store.workspace.run(str(made.run_id))
     (folder / "comparison.json").unlink()
     work.store.change(LoraRecord, lora.id, deleted_at="2026-11-29T00:00:00+00:00")
-    picture = next((folder / "pictures").glob("01-fluent*row01*"))
+    picture = next((folder / "pictures").glob("01-fluent*row01_seed1.png"))
     aside = picture.rename(folder / picture.name)
     with pytest.raises(NotFound, match=r'manage_loras\(action="restore"'):
         compare(work, run_id=made.run_id)

@@ -106,12 +106,17 @@ class Clock(Portion):
 
 def seconds_noted(job: Job, column: int) -> tuple[float, int]:
     """Seconds and pictures of a column so far, over all attempts."""
-    seconds, pictures = job.reporter.journal.get(f"compare.clock.{column}") or (0.0, 0)
+    seconds, pictures = job.reporter.journal.get(_clock_of(job, column)) or (0.0, 0)
     return float(seconds), int(pictures)
+
+
+def _clock_of(job: Job, column: int) -> str:
+    """The journal's key of a column's time."""
+    return f"compare.clock.{Plan.from_json(job.run.spec['plan']).columns[column].name}"
 
 
 def _note(job: Job, column: int, clock: Clock) -> None:
     seconds, pictures = seconds_noted(job, column)
     if clock.pictures:
         noted = [seconds + clock.ended - clock.started, pictures + clock.pictures]
-        job.reporter.journal.put(f"compare.clock.{column}", noted)
+        job.reporter.journal.put(_clock_of(job, column), noted)

@@ -59,6 +59,11 @@ def read(store: Store, run_id: str) -> Measured | None:
         return None
 
 
+def remove(store: Store, run_id: str) -> None:
+    """Forget what was measured: the run measures again."""
+    (store.workspace.run(run_id) / MEASURED).unlink(missing_ok=True)
+
+
 def files_of(store: Store, run_id: str) -> list[Artefact]:
     """The files that are there: both tables and the pages of the grid."""
     measured, folder = read(store, run_id), store.workspace.run(run_id)

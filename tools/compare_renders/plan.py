@@ -45,13 +45,15 @@ class Column:
     """A variant: what it draws with. `checkpoint` is the step of the run that made its first LoRA.
 
     `pull` is the guidance that its base draws with for the leak: an engine may draw gentler with a LoRA than without,
-    and that difference is not the look's.
+    and that difference is not the look's. `name` is what its files and purchases are called by for good, once it was
+    drawn; labels and places may change.
     """
 
     label: str
     brush: Brush
     checkpoint: int | None = None
     pull: float | None = None
+    name: str = ""
 
     @property
     def bare(self) -> bool:
@@ -89,8 +91,18 @@ class Plan:
 
     @property
     def identity(self) -> str:
-        """The hash of all that decides its pictures and labels."""
-        return sha256_json(self.to_json())
+        """The hash of all that decides its pictures, whatever the columns are called and in which order they stand."""
+        columns = sorted(sha256_json(asdict(replace(one, label="", name=""))) for one in self.columns)
+        return sha256_json([[asdict(row) for row in self.rows], columns])
+
+    def named(self, before: Plan | None) -> Plan:
+        """The plan with names for columns without: those of `before`, a plan of the same identity, else new ones."""
+        known = {(one.brush, one.checkpoint): one.name for one in before.columns} if before is not None else {}
+        columns = []
+        for place, one in enumerate(self.columns, 1):
+            name = one.name or known.get((one.brush, one.checkpoint)) or f"{place:02}-{safe_name(one.label)}"
+            columns.append(replace(one, name=name))
+        return Plan(self.rows, tuple(columns))
 
     @property
     def asked(self) -> list[Cell]:
@@ -125,9 +137,10 @@ class Plan:
 
     def stem(self, cell: Cell) -> str:
         """The file name of a cell without its suffix, and its id within the run: 02-fluent-v2_row03_seed7."""
-        name = "base" if cell.role == Role.BASE else safe_name(self.columns[cell.column].label)
+        name = self.columns[cell.column].name
+        name = f"{name[:2]}-base" if cell.role == Role.BASE else name
         mark = {Role.ASKED: "", Role.UNMARKED: "_without-trigger", Role.BASE: "_alone"}[cell.role]
-        return f"{cell.column + 1:02}-{name}_row{cell.row:02}_seed{cell.seed}{mark}"
+        return f"{name}_row{cell.row:02}_seed{cell.seed}{mark}"
 
     def base_of(self, cell: Cell) -> Cell | None:
         """The picture of the base alone that belongs to a cell without trigger."""
@@ -157,7 +170,7 @@ class Plan:
     def _bases(self) -> Iterator[Cell]:
         """The base alone on the prompts without trigger, once a base, where no column is that already."""
         done = {self._alone(one) for one in self.asked if self.columns[one.column].bare}
-        for cell in self._unmarked():
+        for cell in sorted(self._unmarked(), key=lambda cell: self.columns[cell.column].name):  # in whatever order
             if self._alone(cell) not in done:
                 done.add(self._alone(cell))
                 yield replace(cell, role=Role.BASE)
@@ -175,7 +188,8 @@ class Plan:
     def from_json(data: dict[str, Any]) -> Plan:
         """Back from a run's specification."""
         rows = tuple(Row(**{**row, "seeds": tuple(row["seeds"])}) for row in data["rows"])
-        return Plan(rows, tuple(_column(column) for column in data["columns"]))
+        plan = Plan(rows, tuple(_column(column) for column in data["columns"]))
+        return plan.named(None)  # one that was kept before columns had names gets those that its files have
 
 
 def _column(data: dict[str, Any]) -> Column:
@@ -183,7 +197,7 @@ def _column(data: dict[str, Any]) -> Column:
     looks = tuple(Look(**look) for look in brush["looks"])
     references = tuple(Leaned(**one) for one in brush["references"])
     whole = Brush(**{**brush, "looks": looks, "references": references})
-    return Column(data["label"], whole, data["checkpoint"], data["pull"])
+    return Column(data["label"], whole, data["checkpoint"], data["pull"], data.get("name", ""))
 
 
 def without(prompt: str, triggers: list[str]) -> str:

@@ -57,8 +57,9 @@ def _drawn(args: CompareArgs, bench: Workbench, made: Wanted) -> CompareResult:
 def _begun(args: CompareArgs, bench: Workbench, made: Wanted) -> RunRecord | Quoted:
     """The run that draws what is left of this very comparison, new or once more; or the quote to be agreed to first."""
     before = made_before(bench.store, made.plan)
+    made.plan = made.plan.named(_plan_of(before) if before is not None else None)
     left = left_of(bench.store, made.plan, before)
-    if before is not None and (before.state in runs.ACTIVE or (not left and _whole(bench.store, before))):
+    if before is not None and (before.state in runs.ACTIVE or (not left and _whole(bench.store, before, made.plan))):
         return before
     must_not_leave(bench, made.plan, left)
     agreed = agreed_on(args, bench, made, left, before)
@@ -71,9 +72,13 @@ def _begun(args: CompareArgs, bench: Workbench, made: Wanted) -> RunRecord | Quo
     return run
 
 
-def _whole(store: Store, run: RunRecord) -> bool:
-    """Whether a comparison is over and has its table; one that lost it is measured again, and nothing is drawn."""
-    return run.state == RunState.SUCCEEDED and tables.read(store, run.id) is not None
+def _plan_of(run: RunRecord) -> Plan:
+    return Plan.from_json(run.spec["plan"])
+
+
+def _whole(store: Store, run: RunRecord, plan: Plan) -> bool:
+    """Whether a comparison is over and has its table, with a plan's labels in its order; else it is measured again."""
+    return run.state == RunState.SUCCEEDED and _plan_of(run) == plan and tables.read(store, run.id) is not None
 
 
 def _queued(bench: Workbench, made: Wanted, before: RunRecord | None, agreed: Agreed | None) -> RunRecord:
@@ -81,12 +86,28 @@ def _queued(bench: Workbench, made: Wanted, before: RunRecord | None, agreed: Ag
     keep(bench.store.workspace.run(run_id), made.references)
     with bench.store.transaction():
         again = made_before(bench.store, made.plan)  # under the lock: two calls at once must not both draw
-        if again is not None and again.state in runs.ACTIVE:
+        if again is not None and (before is None or again.state in runs.ACTIVE):
             return again
-        run = runs.requeue(bench.store, before.id) if before is not None else _new(bench, made, run_id)
+        run = _once_more(bench.store, again, made) if again is not None else _new(bench, made, run_id)
         if agreed is not None:
             commit(bench.store, agreed, run.id)
         return run
+
+
+def _once_more(store: Store, run: RunRecord, made: Wanted) -> RunRecord:
+    """Make a comparison ready to go on, with the labels and the order of this call; picks keep their variants."""
+    old = _plan_of(run)
+    if old != made.plan:
+        tables.remove(store, run.id)  # first: labels that are not the plan's are never read
+        labels = {one.name: one.label for one in made.plan.columns}
+        picks.relabel(store, run.id, {one.label: labels[one.name] for one in old.columns})
+        spec = {**run.spec, "plan": made.plan.to_json(), "told": made.told}
+        store.change(RunRecord, run.id, spec=spec, name=_name(made))
+    return runs.requeue(store, run.id)
+
+
+def _name(made: Wanted) -> str:
+    return f"{made.name}: {', '.join(column.label for column in made.plan.columns)}"[:LONGEST_NAME]
 
 
 def _new(bench: Workbench, made: Wanted, run_id: str) -> RunRecord:
@@ -102,7 +123,7 @@ def _new(bench: Workbench, made: Wanted, run_id: str) -> RunRecord:
             "preview": any(base is not None and base.preview for base in bases),
         },
         run_id=run_id,
-        name=f"{made.name}: {', '.join(column.label for column in made.plan.columns)}"[:LONGEST_NAME],
+        name=_name(made),
         engine=_leased_for(bench, [brush.engine for brush in brushes]),
         base_model=brushes[0].base_model,
         fingerprint=made.plan.identity,
@@ -128,11 +149,11 @@ def _there(args: CompareArgs, ref: str, bench: Workbench) -> CompareResult:
     run = find_run(store, ref)
     if run.kind != RunKind.COMPARE:
         raise BadArgument(f"{run.id} is a {run.kind} run, not a comparison: {_those(store)}")
-    plan = Plan.from_json(run.spec["plan"])
+    plan = _plan_of(run)
     if args.picks:
         picks.keep(store, run.id, plan, list(drawn(store, run.id, plan)), args.picks)
     over = run.state == RunState.SUCCEEDED
-    if (over and not _whole(store, run)) or (run.state in ENDED_EARLY and not args.picks):
+    if (over and not _whole(store, run, plan)) or (run.state in ENDED_EARLY and not args.picks):
         return _drawn(args, bench, Wanted(plan, run.name, told=run.spec["told"]))
     made = answer(store, run, RunState.SUCCEEDED) if args.picks and over else None
     if made is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
@@ -66,15 +66,6 @@ def keep(store: Store, run_id: str, plan: Plan, there: Sequence[Cell], choices: 
             else:
                 store.remove(PickRecord, f"{same} and (seed is null or seed = ?)", [*values, choice.seed])
             store.add(PickRecord(run_id, choice.prompt, choice.variant, choice.by, choice.seed))
-
-
-def relabel(store: Store, run_id: str, labels: Mapping[str, str]) -> None:
-    """Call the variants of a comparison's picks anew, from old label to new."""
-    kept = picks_of(store, run_id)
-    with store.transaction():
-        store.remove(PickRecord, "run_id = ?", [run_id])
-        for pick in kept:
-            store.add(replace(pick, variant=labels[pick.variant]))
 
 
 def picks_of(store: Store, run_id: str) -> list[PickRecord]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from loradeck.state import runs
 from loradeck.state.files import new_id
-from loradeck.state.records import RunRecord
+from loradeck.state.records import PickRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.compare_renders import measured as tables
 from loradeck.tools.compare_renders import picks
@@ -100,10 +103,18 @@ def _once_more(store: Store, run: RunRecord, made: Wanted) -> RunRecord:
     if old != made.plan:
         tables.remove(store, run.id)  # first: labels that are not the plan's are never read
         labels = {one.name: one.label for one in made.plan.columns}
-        picks.relabel(store, run.id, {one.label: labels[one.name] for one in old.columns})
+        _relabel_picks(store, run.id, {one.label: labels[one.name] for one in old.columns})
         spec = {**run.spec, "plan": made.plan.to_json(), "told": made.told}
         store.change(RunRecord, run.id, spec=spec, name=_name(made))
     return runs.requeue(store, run.id)
+
+
+def _relabel_picks(store: Store, run_id: str, labels: Mapping[str, str]) -> None:
+    """Call the variants of a comparison's picks anew, from old label to new, within the caller's transaction."""
+    kept = picks.picks_of(store, run_id)
+    store.remove(PickRecord, "run_id = ?", [run_id])
+    for pick in kept:
+        store.add(replace(pick, variant=labels[pick.variant]))
 
 
 def _name(made: Wanted) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from math import comb
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from loradeck.tools.compare_renders.measures import Sight, Triple
 from loradeck.tools.compare_renders.picks import LEAST_SURE, Tally, sign_test, verdicts, wilson, wins
 from loradeck.tools.compare_renders.plan import Cell, Column, Plan, Role, Row, without
 from loradeck.tools.contracts import Compared
-from loradeck.tools.render_deck_visuals.plan import Brush, Look
+from loradeck.tools.render_deck_visuals.plan import Brush, Leaned, Look, worded
 
 
 class Line:
@@ -51,7 +52,8 @@ def column(label: str, trigger: str | None = "zorbik", base: str = "preview", lo
 
 
 def plan(*columns: Column, rows: int = 4, seeds: tuple[int, ...] = (7, 8)) -> Plan:
-    return Plan(tuple(Row(f"a house {number}", seeds, 64, 64) for number in range(1, rows + 1)), columns)
+    made = Plan(tuple(Row(f"a house {number}", seeds, 64, 64) for number in range(1, rows + 1)), columns)
+    return made.named(None)
 
 
 # --------------------------------------------------------------------------- measures
@@ -120,10 +122,74 @@ def test_pictures_of_one_base_are_drawn_one_after_the_other() -> None:
     assert Plan.from_json(made.to_json()) == made
 
 
+def test_labels_and_the_order_of_variants_change_neither_what_is_drawn_nor_what_its_files_are_called() -> None:
+    first = plan(column("a"), column("b", "ink"), column("c", base="flux2-klein-4b"))
+    a, b, c = (replace(one, name="") for one in first.columns)
+    other = Plan(first.rows, (replace(c, label="new"), b, a))
+    assert other.identity == first.identity
+    again = other.named(first)
+    assert [one.label for one in again.columns] == ["new", "b", "a"]
+    assert {again.stem(cell): again.brush_of(cell) for cell in again.cells} == {
+        first.stem(cell): first.brush_of(cell) for cell in first.cells
+    }
+    assert Plan(first.rows[:3], first.columns).identity != first.identity
+    kept = first.to_json()
+    for one in kept["columns"]:
+        del one["name"]
+    assert Plan.from_json(kept) == first
+
+
 def test_the_trigger_is_taken_out_with_what_it_leaves_behind() -> None:
     assert without("zorbik, a house", ["zorbik"]) == "a house"
     assert without("A house in ZORBIK, by night", ["zorbik"]) == "A house in, by night"
-    assert without("zorbiks, a house", ["zorbik"]) == "zorbiks, a house"
+    assert without("A house by zorbik.", ["zorbik"]) == "A house by."
+    assert without("zorbik, zorbik, a house", ["zorbik"]) == "a house"
+    assert without("zorbik style, a house", ["zorbik", "zorbik style"]) == "a house"
+
+
+@pytest.mark.parametrize("prompt", ["zorbiks, a house", "a zorbik-like hat", "1,000 birds , by\nnight,", "a  house"])
+def test_a_prompt_without_the_trigger_is_left_as_it_is(prompt: str) -> None:
+    assert without(prompt, ["zorbik"]) == prompt
+
+
+def test_a_trigger_that_is_only_part_of_a_compound_is_put_in_front_all_the_same() -> None:
+    prompts = [worded(prompt, column("lora").brush)[0] for prompt in ("a zorbik-like hat", "a Zorbik, by night")]
+    assert prompts == ["zorbik, a zorbik-like hat", "a Zorbik, by night"]
+
+
+def test_around_a_trigger_that_is_taken_out_the_rest_is_left_as_it_is() -> None:
+    assert without("1,000 birds, zorbik, by\nnight", ["zorbik"]) == "1,000 birds, by\nnight"
+    assert without("a  zorbik house,red", ["zorbik"]) == "a  house,red"
+
+
+def test_the_base_that_draws_a_prompt_as_it_is_anyway_is_not_asked_for_it_again() -> None:
+    base = column("base alone", looks=False)
+    made = Plan((Row("1,000 birds", (7,), 64, 64), Row("a red  house", (7,), 64, 64)), (column("lora"), base))
+    assert [cell.role for cell in made.cells].count(Role.BASE) == 0
+
+
+def test_a_prompt_that_is_nothing_but_the_trigger_is_not_drawn_without_it() -> None:
+    prompts = ["zorbik", "a house", "Zorbik."]
+    made = Plan(tuple(Row(prompt, (7,), 64, 64) for prompt in prompts), (column("lora"),))
+    assert [(cell.row, cell.role) for cell in made.cells if cell.role != Role.ASKED] == [
+        (2, Role.UNMARKED),
+        (2, Role.BASE),
+    ]
+
+
+def test_for_the_leak_the_base_draws_with_the_references_of_the_variant() -> None:
+    hero, other = Leaned("hero.png", "h" * 64), Leaned("other.png", "o" * 64)
+
+    def leaning(one: Column, *references: Leaned) -> Column:
+        return replace(one, brush=replace(one.brush, references=references))
+
+    columns = leaning(column("a"), hero), leaning(column("b"), other), leaning(column("c", looks=False), hero)
+    made = plan(*columns, rows=1, seeds=(7,))
+    [alone] = [cell for cell in made.cells if cell.role == Role.BASE]
+    assert (made.brush_of(alone).looks, made.brush_of(alone).references) == ((), (other,))
+    of = {cell.column: made.base_of(cell) for cell in made.cells if cell.role == Role.UNMARKED}
+    assert of[0] is not None
+    assert (of[0].column, of[1]) == (2, alone), "a variant of the same references without the LoRA is that base"
 
 
 # --------------------------------------------------------------------------- picks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from support.datasets import ready_dataset
 from support.decks import deck, render
 from support.painter import Buyer, Painter, bench, trained
 
+from loradeck.engines.base import DrawRequest, DrawResult, Reporter
 from loradeck.state import runs
 from loradeck.state.files import sha256_file
 from loradeck.state.records import CheckpointRecord, ImageRecord, LoraRecord, PickRecord, PurchaseRecord, RunRecord
@@ -119,6 +121,36 @@ def test_the_same_call_again_draws_nothing_and_other_seeds_are_another_compariso
     assert small(work, lora).run_id == first.run_id
     assert len(painter.drawn) == drawn
     assert small(work, lora, seeds=[5]).run_id != first.run_id
+
+
+def test_other_labels_and_another_order_are_the_same_comparison_measured_anew_with_its_picks(
+    work: Workbench, painter: Painter, tmp_path: Path
+) -> None:
+    lora = learned(work, tmp_path)
+    first = small(work, lora)
+    compare(work, run_id=first.run_id, picks=[{"prompt": 1, "variant": "base alone"}])
+    swapped = [{"loras": [], "label": "fluent-v1"}, {"loras": [{"lora_id": lora.id}], "label": "base alone"}]
+    made = small(work, lora, variants=swapped)
+    assert (made.state, made.run_id, len(painter.drawn)) == (RunState.SUCCEEDED, first.run_id, 8)
+    assert [one.variant for one in made.variants] == ["fluent-v1", "base alone"]
+    assert [one.wins for one in made.variants] == ["1 of 1, 100% (21-100%)", "0 of 1, 0% (0-79%)"]
+    for new, old in zip(made.variants, reversed(first.variants), strict=True):
+        same = ("images", "consistency", "closeness", "copies", "leak", "seconds")
+        assert [getattr(new, name) for name in same] == [getattr(old, name) for name in same]
+    assert runs.get(work.store, str(made.run_id)).name == "Comparison: fluent-v1, base alone"
+    shown = look_at(ViewArgs(of=str(made.run_id), what="compare"), work)
+    assert "1 fluent-v1; 2 base alone" in shown.text
+    assert small(work, lora, variants=swapped) == made
+    assert runs.get(work.store, str(made.run_id)).attempt == 2, "not measured again without need"
+
+
+def test_a_prompt_that_comes_again_is_told_and_is_one_row(work: Workbench, painter: Painter) -> None:
+    lora = trained(work.store)
+    made = small(work, lora, prompts=["a red house", "a bell", " a red house\n"], seeds=[1, 1])
+    assert [one.images for one in made.variants] == [2, 2]
+    assert "1 of 3 prompts came again; each is one row, and is drawn once." in made.told
+    assert len(painter.drawn) == 8
+    assert small(work, lora, seeds=[1]).run_id == made.run_id
 
 
 def test_strengths_checkpoints_stacks_and_references_are_columns_of_their_own(
@@ -257,6 +289,57 @@ def test_a_killed_comparison_goes_on_where_it_was(work: Workbench, painter: Pain
     painter.die_after = None
     assert small(work, lora).state == RunState.SUCCEEDED
     assert len(painter.drawn) == len(set(painter.drawn)) == 8
+
+
+@pytest.mark.parametrize("damage", ["", '{"pictures": [', '{"pictures": 1}', "\x00"])
+def test_a_table_that_is_lost_or_damaged_is_measured_again_and_nothing_is_drawn(
+    work: Workbench, painter: Painter, damage: str
+) -> None:
+    first = small(work, trained(work.store))
+    table = work.store.workspace.run(str(first.run_id)) / "comparison.json"
+    calls: list[dict[str, Any]] = [{}, {"picks": [{"prompt": 1, "variant": "base alone"}]}]
+    for more in calls:
+        table.write_text(damage) if damage else table.unlink()
+        made = compare(work, run_id=first.run_id, **more)
+        assert (made.state, made.run_id, len(made.variants)) == (RunState.SUCCEEDED, first.run_id, 2)
+        assert json.loads(table.read_text(encoding="utf-8"))["missing"] == 0
+    assert made.variants[1].wins == "1 of 1, 100% (21-100%)"
+    assert len(painter.drawn) == 8
+
+
+def test_what_goes_while_pictures_are_drawn_leaves_those_that_are_there_in_a_table(
+    work: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lora, draw = learned(work, tmp_path), Painter.draw
+    point = work.store.where(CheckpointRecord, order="step")[0]
+
+    def losing(self: Painter, request: DrawRequest, reporter: Reporter) -> DrawResult:
+        Path(point.path).unlink(missing_ok=True)
+        return draw(self, request, reporter)
+
+    monkeypatch.setattr(Painter, "draw", losing)
+    use = {"loras": [{"lora_id": lora.id}]}
+    made = small(work, lora, variants=[use, {**use, "checkpoint": 10}])
+    assert made.state == RunState.FAILED
+    assert "has no checkpoint at step 10" in made.summary
+    assert [one.images for one in made.variants] == [2, 0]
+
+
+def test_where_nothing_is_left_to_draw_a_deleted_lora_keeps_no_comparison_from_going_on(
+    work: Workbench, painter: Painter
+) -> None:
+    lora = trained(work.store)
+    made = small(work, lora)
+    folder = work.store.workspace.run(str(made.run_id))
+    (folder / "comparison.json").unlink()
+    work.store.change(LoraRecord, lora.id, deleted_at="2026-11-29T00:00:00+00:00")
+    picture = next((folder / "pictures").glob("01-fluent*row01_seed1.png"))
+    aside = picture.rename(folder / picture.name)
+    with pytest.raises(NotFound, match=r'manage_loras\(action="restore"'):
+        compare(work, run_id=made.run_id)
+    aside.rename(picture)
+    assert compare(work, run_id=made.run_id).run_id == made.run_id
+    assert len(painter.drawn) == 8
 
 
 def test_the_grid_is_shown_page_by_page_and_by_the_plain_view_of_the_run(work: Workbench) -> None:

@@ -602,9 +602,9 @@ def test_a_local_lora_is_sent_once_for_all_pictures_and_again_when_it_is_gone_th
     sent = bench.requests[2].inputs
     assert sent["loras"] == [{"path": f"https://files.memory/1/{mine.sha256[:16]}.safetensors", "scale": 0.8}]
     assert (sent["guidance_scale"], sent["num_steps"]) == (2.0, 20)
-    known = bench.reporter.journal.get("uploads") or {}
+    known = bench.reporter.journal.get("uploads/memory") or {}
     known[mine.sha256]["expires_at"] = "2026-11-28T12:10:00Z"
-    bench.reporter.journal.put("uploads", known)
+    bench.reporter.journal.put("uploads/memory", known)
     bench.draw(4, loras=(mine,))
     assert len(bench.host.uploads) == 2
 

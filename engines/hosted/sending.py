@@ -19,7 +19,7 @@ from loradeck.engines.hosted.wire import WireError
 SENT = "sent"
 """Journal key of what was sent: a list of {what, files, sha256, bytes, to, at, expires_at}."""
 UPLOADS = "uploads"
-"""Journal key: SHA-256 of what was uploaded -> where the host reads it, and until when."""
+"""Journal key, by host: SHA-256 of what was uploaded -> where the host reads it, and until when."""
 MARGIN = timedelta(minutes=30)
 """So long before it is gone there a file counts as gone: a request may wait before it is read."""
 UNTOLD = timedelta(hours=1)
@@ -52,13 +52,14 @@ class Sending:
 
     def __init__(self, host: Host, reporter: Reporter, now: Callable[[], datetime]) -> None:
         self._host, self._reporter, self._now = host, reporter, now
+        self._uploads = f"{UPLOADS}/{host.name}"
 
     def urls(self, parcels: Sequence[Parcel]) -> list[str]:
         """Where the host reads each of them; sends those that it does not have (any more).
 
         Raises ProviderError where it takes none; nothing was bought then.
         """
-        known: dict[str, dict[str, Any]] = self._reporter.journal.get(UPLOADS) or {}
+        known: dict[str, dict[str, Any]] = self._reporter.journal.get(self._uploads) or {}
         missing = {one.sha256: one for one in parcels if not self._fresh(known.get(one.sha256))}
         for start in range(0, len(missing), AT_ONCE):
             self._reporter.raise_if_cancelled()
@@ -70,7 +71,7 @@ class Sending:
                     "expires_at": uploaded.expires_at,
                 }
                 self._write_down(one, uploaded)
-            self._reporter.journal.put(UPLOADS, known)
+            self._reporter.journal.put(self._uploads, known)
         return [known[one.sha256]["url"] for one in parcels]
 
     def _upload(self, parcels: Sequence[Parcel]) -> list[Uploaded]:

@@ -33,7 +33,7 @@ from loradeck.tools.catalogue import job_for
 from loradeck.tools.contracts import RunKind
 from loradeck.tools.library import register_lora
 from loradeck.tools.reporter import StoreReporter
-from loradeck.tools.workbench import Job, Workbench
+from loradeck.tools.workbench import Engines, Job, Workbench
 
 
 @dataclass
@@ -164,9 +164,9 @@ class OneEngine:
         return self.engine
 
 
-def bench(store: Store, painter: Painter) -> Workbench:
-    """A workbench whose worker runs in this process, before `launch` returns."""
-    engines = OneEngine(painter)
+def bench(store: Store, painter: Painter, several: Engines | None = None) -> Workbench:
+    """A workbench whose worker runs in this process, before `launch` returns; with one engine, or `several`."""
+    engines: Engines = several or OneEngine(painter)
 
     def launch(run_id: str) -> None:
         run = runs.claim(store, run_id)

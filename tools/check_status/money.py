@@ -41,7 +41,7 @@ def _under_way(bought: Sequence[PurchaseRecord]) -> str:
         return ""
     most = spend.used_by(going)
     are = "is" if len(going) == 1 else "are"
-    return f"{_requests(going)} at {going[0].provider} {are} under way and can cost up to {most:.2f} USD."
+    return f"{_requests(going)} at {_hosts(going)} {are} under way and can cost up to {most:.2f} USD."
 
 
 def _in_doubt(bought: Sequence[PurchaseRecord]) -> str:
@@ -49,9 +49,13 @@ def _in_doubt(bought: Sequence[PurchaseRecord]) -> str:
     if not unknown:
         return ""
     return (
-        f"Whether {_requests(unknown)} reached {unknown[0].provider} is not known; up to {spend.used_by(unknown):.2f} "
+        f"Whether {_requests(unknown)} reached {_hosts(unknown)} is not known; up to {spend.used_by(unknown):.2f} "
         "USD may have been spent, and nothing is sent again by itself."
     )
+
+
+def _hosts(bought: Sequence[PurchaseRecord]) -> str:
+    return " and ".join(dict.fromkeys(one.provider for one in bought))
 
 
 def _requests(bought: Sequence[PurchaseRecord]) -> str:

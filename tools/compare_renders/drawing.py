@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from loradeck.engines.base import DrawJob, DrawRequest, LoraRef
+from loradeck.engines.base import DrawJob, DrawRequest, Engine, LoraRef, Purse
 from loradeck.state.files import told
 from loradeck.state.store import Store
 from loradeck.tools.compare_renders.folder import picture_at
@@ -14,6 +14,8 @@ from loradeck.tools.compare_renders.wanted import checkpoint_of
 from loradeck.tools.generate_candidates.portion import Portion
 from loradeck.tools.library import find_lora
 from loradeck.tools.render_deck_visuals.references import kept_at
+from loradeck.tools.reporter import patiently
+from loradeck.tools.spending.purse import StorePurse
 from loradeck.tools.workbench import Job
 
 
@@ -30,9 +32,10 @@ def draw(job: Job, plan: Plan) -> list[str]:
         with told(request.jobs[0].out):
             request.jobs[0].out.parent.mkdir(parents=True, exist_ok=True)
         what = f"drawing {column.label}" if group[0].role != Role.BASE else "drawing the base alone"
-        clock = Clock(job.reporter, done, len(cells), what)
+        engine = job.engines.open(column.brush.engine)
+        clock = Clock(job, engine, done, len(cells), what)
         try:
-            result = job.engines.open(column.brush.engine).draw(request, clock)
+            result = engine.draw(request, clock)
         finally:
             if group[0].role != Role.BASE:
                 _note(job, group[0].column, clock)
@@ -75,30 +78,45 @@ def _loras(store: Store, column: Column) -> tuple[LoraRef, ...]:
 
 
 class Clock(Portion):
-    """A reporter that takes the time from the first picture's start to the last one's end, loading left out."""
+    """The reporter of one engine's part: what it buys is booked to it, and its time is taken, loading left out."""
 
-    def __init__(self, whole: object, before: int, steps: int, what: str) -> None:
-        super().__init__(whole, before, steps, what)  # type: ignore[arg-type]
+    def __init__(self, job: Job, engine: Engine, before: int, steps: int, what: str) -> None:
+        super().__init__(job.reporter, before, steps, what)
+        self._purse = StorePurse(job.store, job.run.id, job.run.token or "", patiently, engine.name)
+        self._loads = not engine.capabilities.leaves_machine
         self.started = self.ended = time.monotonic()
         self.pictures = 0
 
+    @property
+    def purse(self) -> Purse:
+        """The run's ledger, for this engine: the run itself goes by one of several."""
+        return self._purse
+
     def progress(self, step: int, steps: int, message: str = "") -> None:
-        """A picture more; until the first one is done, the time begins anew with every word."""
+        """A picture more. Until the first is done here, every word is of loading, and the time begins anew.
+
+        Elsewhere nothing is loaded first: that no picture is done yet says that one failed, which took its time too.
+        """
         super().progress(step, steps, "" if message == "drawing" else message)
         self.ended = time.monotonic()
         self.pictures = step
-        if step == 0:
+        if step == 0 and self._loads:
             self.started = self.ended
 
 
 def seconds_noted(job: Job, column: int) -> tuple[float, int]:
     """Seconds and pictures of a column so far, over all attempts."""
-    seconds, pictures = job.reporter.journal.get(f"compare.clock.{column}") or (0.0, 0)
+    seconds, pictures = job.reporter.journal.get(_clock_of(job, column)) or (0.0, 0)
     return float(seconds), int(pictures)
+
+
+def _clock_of(job: Job, column: int) -> str:
+    """The journal's key of a column's time."""
+    return f"compare.clock.{Plan.from_json(job.run.spec['plan']).columns[column].name}"
 
 
 def _note(job: Job, column: int, clock: Clock) -> None:
     seconds, pictures = seconds_noted(job, column)
     if clock.pictures:
         noted = [seconds + clock.ended - clock.started, pictures + clock.pictures]
-        job.reporter.journal.put(f"compare.clock.{column}", noted)
+        job.reporter.journal.put(_clock_of(job, column), noted)

@@ -20,7 +20,7 @@ from loradeck.tools.compare_renders.judge import measured
 from loradeck.tools.compare_renders.measured import Measured
 from loradeck.tools.compare_renders.plan import Plan
 from loradeck.tools.contracts import Compared, CompareResult, RunState
-from loradeck.tools.errors import Refused
+from loradeck.tools.errors import Refused, ToolFault
 from loradeck.tools.pictures.canvas import save_png
 from loradeck.tools.reporter import patiently
 from loradeck.tools.workbench import Job
@@ -31,7 +31,7 @@ def run(job: Job) -> CompareResult:
     plan = Plan.from_json(job.run.spec["plan"])
     try:
         told = draw(job, plan)
-    except EngineError:  # stopped, out of money, out of reach: what is drawn is shown all the same
+    except (EngineError, ToolFault):  # stopped, out of money, a LoRA deleted: what is drawn is shown all the same
         if drawn(job.store, job.run.id, plan):
             _set(job, plan, ["It ended early; the next call draws what is missing."])
         raise

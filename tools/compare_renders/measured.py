@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from loradeck.state.files import write_json, write_text
 from loradeck.state.store import Store
@@ -51,9 +51,17 @@ def write(store: Store, run_id: str, measured: Measured) -> None:
 
 
 def read(store: Store, run_id: str) -> Measured | None:
-    """What was measured so far, or None."""
+    """What was measured so far; None where nothing was, or where the file is damaged: the run then measures again."""
     path = store.workspace.run(run_id) / MEASURED
-    return Measured.model_validate_json(path.read_bytes()) if path.is_file() else None
+    try:
+        return Measured.model_validate_json(path.read_bytes()) if path.is_file() else None
+    except ValidationError:
+        return None
+
+
+def remove(store: Store, run_id: str) -> None:
+    """Forget what was measured: the run measures again."""
+    (store.workspace.run(run_id) / MEASURED).unlink(missing_ok=True)
 
 
 def files_of(store: Store, run_id: str) -> list[Artefact]:

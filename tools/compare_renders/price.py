@@ -41,13 +41,16 @@ def left_of(store: Store, plan: Plan, before: RunRecord | None) -> list[Cell]:
     return [cell for cell in left if not any(bought_for(one, plan, cell) for one in over)]
 
 
-def must_not_leave(bench: Workbench, plan: Plan) -> None:
-    """Raises Refused (IMG-RIGHTS) where a host would get an image that may not leave, or what learned from one."""
-    for column in plan.columns:
-        engine = bench.engines.open(column.brush.engine)
-        loras: list[LoraRecord] = [find_lora(bench.store, look.lora_id) for look in column.brush.looks]
+def must_not_leave(bench: Workbench, plan: Plan, left: list[Cell]) -> None:
+    """Raises Refused (IMG-RIGHTS) where a host would get an image that may not leave, or what learned from one.
+
+    Raises NotFound for a LoRA that is not there any more, where something is left to be drawn with it.
+    """
+    for brush in dict.fromkeys(plan.brush_of(cell) for cell in left):
+        engine = bench.engines.open(brush.engine)
+        loras: list[LoraRecord] = [find_lora(bench.store, look.lora_id) for look in brush.looks]
         loras_must_not_leave(bench.store, engine, loras)
-        files_must_not_leave(bench.store, engine, (one.sha256 for one in column.brush.references), "references")
+        files_must_not_leave(bench.store, engine, (one.sha256 for one in brush.references), "references")
 
 
 def agreed_on(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from loradeck.state import runs
 from loradeck.state.files import new_id
-from loradeck.state.records import RunRecord
+from loradeck.state.records import PickRecord, RunRecord
 from loradeck.state.store import Store
+from loradeck.tools.compare_renders import measured as tables
 from loradeck.tools.compare_renders import picks
 from loradeck.tools.compare_renders.answer import answer
 from loradeck.tools.compare_renders.folder import drawn
@@ -55,11 +59,12 @@ def _drawn(args: CompareArgs, bench: Workbench, made: Wanted) -> CompareResult:
 
 def _begun(args: CompareArgs, bench: Workbench, made: Wanted) -> RunRecord | Quoted:
     """The run that draws what is left of this very comparison, new or once more; or the quote to be agreed to first."""
-    must_not_leave(bench, made.plan)
     before = made_before(bench.store, made.plan)
+    made.plan = made.plan.named(_plan_of(before) if before is not None else None)
     left = left_of(bench.store, made.plan, before)
-    if before is not None and (before.state in runs.ACTIVE or (before.state == RunState.SUCCEEDED and not left)):
+    if before is not None and (before.state in runs.ACTIVE or (not left and _whole(bench.store, before, made.plan))):
         return before
+    must_not_leave(bench, made.plan, left)
     agreed = agreed_on(args, bench, made, left, before)
     if isinstance(agreed, Quoted):
         return agreed
@@ -70,17 +75,50 @@ def _begun(args: CompareArgs, bench: Workbench, made: Wanted) -> RunRecord | Quo
     return run
 
 
+def _plan_of(run: RunRecord) -> Plan:
+    return Plan.from_json(run.spec["plan"])
+
+
+def _whole(store: Store, run: RunRecord, plan: Plan) -> bool:
+    """Whether a comparison is over and has its table, with a plan's labels in its order; else it is measured again."""
+    return run.state == RunState.SUCCEEDED and _plan_of(run) == plan and tables.read(store, run.id) is not None
+
+
 def _queued(bench: Workbench, made: Wanted, before: RunRecord | None, agreed: Agreed | None) -> RunRecord:
     run_id = before.id if before is not None else new_id("run")
     keep(bench.store.workspace.run(run_id), made.references)
     with bench.store.transaction():
         again = made_before(bench.store, made.plan)  # under the lock: two calls at once must not both draw
-        if again is not None and again.state in runs.ACTIVE:
+        if again is not None and (before is None or again.state in runs.ACTIVE):
             return again
-        run = runs.requeue(bench.store, before.id) if before is not None else _new(bench, made, run_id)
+        run = _once_more(bench.store, again, made) if again is not None else _new(bench, made, run_id)
         if agreed is not None:
             commit(bench.store, agreed, run.id)
         return run
+
+
+def _once_more(store: Store, run: RunRecord, made: Wanted) -> RunRecord:
+    """Make a comparison ready to go on, with the labels and the order of this call; picks keep their variants."""
+    old = _plan_of(run)
+    if old != made.plan:
+        tables.remove(store, run.id)  # first: labels that are not the plan's are never read
+        labels = {one.name: one.label for one in made.plan.columns}
+        _relabel_picks(store, run.id, {one.label: labels[one.name] for one in old.columns})
+        spec = {**run.spec, "plan": made.plan.to_json(), "told": made.told}
+        store.change(RunRecord, run.id, spec=spec, name=_name(made))
+    return runs.requeue(store, run.id)
+
+
+def _relabel_picks(store: Store, run_id: str, labels: Mapping[str, str]) -> None:
+    """Call the variants of a comparison's picks anew, from old label to new, within the caller's transaction."""
+    kept = picks.picks_of(store, run_id)
+    store.remove(PickRecord, "run_id = ?", [run_id])
+    for pick in kept:
+        store.add(replace(pick, variant=labels[pick.variant]))
+
+
+def _name(made: Wanted) -> str:
+    return f"{made.name}: {', '.join(column.label for column in made.plan.columns)}"[:LONGEST_NAME]
 
 
 def _new(bench: Workbench, made: Wanted, run_id: str) -> RunRecord:
@@ -96,7 +134,7 @@ def _new(bench: Workbench, made: Wanted, run_id: str) -> RunRecord:
             "preview": any(base is not None and base.preview for base in bases),
         },
         run_id=run_id,
-        name=f"{made.name}: {', '.join(column.label for column in made.plan.columns)}"[:LONGEST_NAME],
+        name=_name(made),
         engine=_leased_for(bench, [brush.engine for brush in brushes]),
         base_model=brushes[0].base_model,
         fingerprint=made.plan.identity,
@@ -122,14 +160,15 @@ def _there(args: CompareArgs, ref: str, bench: Workbench) -> CompareResult:
     run = find_run(store, ref)
     if run.kind != RunKind.COMPARE:
         raise BadArgument(f"{run.id} is a {run.kind} run, not a comparison: {_those(store)}")
-    plan = Plan.from_json(run.spec["plan"])
+    plan = _plan_of(run)
     if args.picks:
         picks.keep(store, run.id, plan, list(drawn(store, run.id, plan)), args.picks)
-        made = answer(store, run, RunState(run.state))
-        if made is not None and run.state == RunState.SUCCEEDED:
-            store.change(RunRecord, run.id, result=made.model_dump(mode="json"))
-    elif run.state in ENDED_EARLY:
+    over = run.state == RunState.SUCCEEDED
+    if (over and not _whole(store, run, plan)) or (run.state in ENDED_EARLY and not args.picks):
         return _drawn(args, bench, Wanted(plan, run.name, told=run.spec["told"]))
+    made = answer(store, run, RunState.SUCCEEDED) if args.picks and over else None
+    if made is not None:
+        store.change(RunRecord, run.id, result=made.model_dump(mode="json"))
     return standing(store, run)
 
 

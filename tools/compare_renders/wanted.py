@@ -51,9 +51,10 @@ def wanted(args: CompareArgs, bench: Workbench) -> Wanted:
     made = Wanted(Plan((), ()), name="Comparison")
     if args.deck is None:
         strokes = Brush("", "", guidance=args.guidance, steps=args.steps)
-        rows = [_row(prompt, args) for prompt in args.prompts or []]
+        given = [_row(prompt, args) for prompt in args.prompts or []]
     else:
-        strokes, rows = _of_deck(args, args.deck, bench.store, made)
+        strokes, given = _of_deck(args, args.deck, bench.store, made)
+    rows = _each_once(given, made)
     columns = _columns(args.variants, strokes, bench, made)
     side = PREVIEW_SIDE if all(column.brush.base_model == TargetModel.PREVIEW for column in columns) else SIDE
     made.plan = Plan(tuple(replace(row, width=row.width or side, height=row.height or side) for row in rows), columns)
@@ -69,6 +70,17 @@ def _row(prompt: str, args: CompareArgs) -> Row:
     if not 0 < len(words) <= MOST_PROMPT:
         raise BadArgument(f"A prompt has 1 to {MOST_PROMPT} characters, one of these has {len(words)}; reword it.")
     return Row(words, tuple(dict.fromkeys(args.seeds)), args.width or 0, args.height or 0)
+
+
+def _each_once(rows: list[Row], made: Wanted) -> list[Row]:
+    """The rows that differ in what they draw; those that come again would be paid for again, and blur the numbers."""
+    once: dict[Row, Row] = {}
+    for row in rows:
+        once.setdefault(replace(row, name=""), row)
+    again = len(rows) - len(once)
+    if again:
+        made.told.append(f"{again} of {len(rows)} prompts came again; each is one row, and is drawn once.")
+    return list(once.values())
 
 
 def _of_deck(args: CompareArgs, ref: str, store: Store, made: Wanted) -> tuple[Brush, list[Row]]:

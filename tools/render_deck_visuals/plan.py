@@ -107,7 +107,13 @@ def worded(prompt: str, brush: Brush) -> tuple[str, list[str]]:
 
 def carries(prompt: str, trigger: str) -> bool:
     """Whether a prompt has the trigger as a word or phrase of its own, in any case of letters."""
-    return re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", prompt, re.IGNORECASE) is not None
+    return re.search(alone([trigger]), prompt, re.IGNORECASE) is not None
+
+
+def alone(phrases: Sequence[str]) -> str:
+    """A pattern for any of some phrases as a word of its own: "zorbik" is none in "zorbik-like"."""
+    longest_first = sorted(phrases, key=len, reverse=True)
+    return rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])"
 
 
 def visuals_of(frame: Frame, brush: Brush, takes: int) -> list[Visual]:

@@ -18,12 +18,21 @@ State = Literal["intended", "submitted", "unknown", "settled", "void"]
 
 
 class StorePurse:
-    """What a run buys. All methods raise LeaseLost once another worker took the run over."""
+    """What a run buys, at `provider` where that is another than the engine that the run goes by.
+
+    All methods raise LeaseLost once another worker took the run over.
+    """
 
     def __init__(
-        self, store: Store, run_id: str, token: str, patiently: Callable[[Callable[[], PurchaseRecord]], PurchaseRecord]
+        self,
+        store: Store,
+        run_id: str,
+        token: str,
+        patiently: Callable[[Callable[[], PurchaseRecord]], PurchaseRecord],
+        provider: str | None = None,
     ) -> None:
         self._store, self._run_id, self._token, self._patiently = store, run_id, token, patiently
+        self._elsewhere = provider
         self._told_at: dict[str, str | None] = {}
 
     def get(self, key: str) -> Purchase | None:
@@ -63,7 +72,7 @@ class StorePurse:
         return self._note(key, state="settled", usd=usd)
 
     def held(self, provider_id: str) -> bool:
-        """True where a purchase of any run at this run's host has that id."""
+        """True where a purchase of any run at this host has that id."""
         return spend.holds(self._store, self._provider, provider_id)
 
     def news(self, provider_id: str) -> bool:
@@ -75,10 +84,11 @@ class StorePurse:
 
     @cached_property
     def _provider(self) -> str:
-        return runs.get(self._store, self._run_id).engine
+        return self._elsewhere or runs.get(self._store, self._run_id).engine
 
     def _note(self, key: str, **values: Any) -> Purchase:
-        return self._write(lambda: spend.note(self._store, self._run_id, self._token, key, **values))
+        told = {"provider": self._provider, **values}
+        return self._write(lambda: spend.note(self._store, self._run_id, self._token, key, **told))
 
     def _write(self, write: Callable[[], PurchaseRecord]) -> Purchase:
         return _told(self._patiently(write))

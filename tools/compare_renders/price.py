@@ -17,6 +17,7 @@ from loradeck.tools.compare_renders.wanted import Wanted
 from loradeck.tools.contracts import CompareArgs, RunKind
 from loradeck.tools.leaving import files_must_not_leave, loras_must_not_leave
 from loradeck.tools.library import find_lora
+from loradeck.tools.render_deck_visuals.references import hashes_of
 from loradeck.tools.spending.agreement import Agreed, Offer, Quoted, agree
 from loradeck.tools.spending.sums import total
 from loradeck.tools.workbench import Workbench
@@ -47,7 +48,7 @@ def must_not_leave(bench: Workbench, plan: Plan) -> None:
         engine = bench.engines.open(column.brush.engine)
         loras: list[LoraRecord] = [find_lora(bench.store, look.lora_id) for look in column.brush.looks]
         loras_must_not_leave(bench.store, engine, loras)
-        files_must_not_leave(bench.store, engine, (one.sha256 for one in column.brush.references), "references")
+        files_must_not_leave(bench.store, engine, hashes_of(column.brush.references), "references")
 
 
 def agreed_on(

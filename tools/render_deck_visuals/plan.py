@@ -33,11 +33,20 @@ class Look:
 
 @dataclass(frozen=True)
 class Leaned:
-    """A reference picture that a deck keeps; `sha256` is of its bytes, `original` of the file it was cut out of."""
+    """A reference picture that a deck keeps; `sha256` is of its bytes, `original` of the file it was made from.
+
+    `seen` are hashes of what else is seen in it, as far as that file tells: what it was drawn or made from itself.
+    """
 
     name: str
     sha256: str
     original: str | None = None
+    seen: tuple[str, ...] = ()
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Leaned:
+        """Back from a run's specification."""
+        return Leaned(**{**data, "seen": tuple(data.get("seen", ()))})
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ class Visual:
         """Back from a run's specification."""
         brush = data["brush"]
         looks = tuple(Look(**look) for look in brush["looks"])
-        references = tuple(Leaned(**one) for one in brush.get("references", ()))
+        references = tuple(Leaned.from_json(one) for one in brush.get("references", ()))
         return Visual(**{**data, "brush": Brush(**{**brush, "looks": looks, "references": references})})
 
 

@@ -8,7 +8,7 @@ again by itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -104,12 +104,15 @@ class Visual:
         return Visual(**{**data, "brush": Brush(**{**brush, "looks": looks, "references": references})})
 
 
-def worded(prompt: str, brush: Brush) -> tuple[str, list[str]]:
-    """The prompt as drawn, style words around it, missing triggers in front; and the triggers that were put there."""
+def worded(prompt: str, brush: Brush, settled: Collection[str] = ()) -> tuple[str, list[str]]:
+    """The prompt as drawn, style words around it, missing triggers in front; and the triggers that were put there.
+
+    Of the LoRAs whose ids are `settled` no trigger is missing.
+    """
     text = f"{brush.prefix.strip()} {prompt.strip()}".strip()
     if brush.suffix.strip():
         text = f"{text.rstrip(' .,')}, {brush.suffix.strip()}"
-    triggers = dict.fromkeys(look.trigger for look in brush.looks if look.trigger)
+    triggers = dict.fromkeys(look.trigger for look in brush.looks if look.trigger and look.lora_id not in settled)
     missing = [trigger for trigger in triggers if not carries(text, trigger)]
     return ", ".join([*missing, text]), missing
 
@@ -121,7 +124,7 @@ def carries(prompt: str, trigger: str) -> bool:
 
 def visuals_of(frame: Frame, brush: Brush, takes: int) -> list[Visual]:
     """The pictures that a frame wants: one a take, each with its own seed."""
-    prompt, _ = worded(frame.prompt, brush)
+    prompt, _ = worded(frame.prompt, brush, frame.settled)
     return [
         Visual(
             frame.key,

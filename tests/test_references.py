@@ -401,6 +401,22 @@ def test_what_was_made_or_drawn_from_an_image_that_may_not_leave_does_not_leave_
     assert len(elsewhere.requests) == 1
 
 
+def test_a_copy_that_a_deck_cut_out_before_such_files_told_it_does_not_leave_either(
+    work: Workbench, tmp_path: Path
+) -> None:
+    source = staying(work)
+    lean(work, figure(tmp_path / "any.png", "white"))
+    record = work.store.where(DeckRecord)[0]
+    silent = figure(tmp_path / "silent.png", "white", side=180)
+    was = {"name": silent.name, "sha256": sha256_file(silent), "original": sha256_file(source)}
+    slides = {"cover": {"references": [was]}}
+    work.store.change(DeckRecord, record.id, settings={**record.settings, "slides": slides})
+    elsewhere = Painter(base=KONTEXT, elsewhere=True)
+    with pytest.raises(Refused, match="IMG-RIGHTS: references: 1 of the images"):
+        lean(bench(work.store, elsewhere), silent)
+    assert elsewhere.requests == []
+
+
 def test_the_sheet_of_views_tells_what_they_were_drawn_from(tmp_path: Path) -> None:
     view, hashes = near_white(tmp_path / "front.png"), ("ab" * 32, "cd" * 32)
     with Image.open(view) as shown:

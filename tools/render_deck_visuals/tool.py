@@ -11,7 +11,7 @@ from loradeck.state.records import DeckRecord, LoraRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import DeckSpec, RenderArgs, RenderResult, RunKind, RunState
 from loradeck.tools.errors import BadArgument, Refused
-from loradeck.tools.leaving import files_must_not_leave, loras_must_not_leave
+from loradeck.tools.leaving import loras_must_not_leave, references_must_not_leave
 from loradeck.tools.library import find_lora
 from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.render_deck_visuals.gallery import find_deck
@@ -147,7 +147,7 @@ def _must_not_leave(bench: Workbench, loras: dict[str, LoraRecord], missing: lis
     for brush in dict.fromkeys(visual.brush for visual in missing):
         engine = bench.engines.open(brush.engine)
         loras_must_not_leave(bench.store, engine, (loras[look.lora_id] for look in brush.looks))
-        files_must_not_leave(bench.store, engine, hashes_of(brush.references), "references")
+        references_must_not_leave(bench.store, engine, hashes_of(brush.references))
 
 
 def _same_base(base: str, looks: dict[str, Look]) -> None:

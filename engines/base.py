@@ -191,6 +191,11 @@ class DrawJob:
     out: Path
 
 
+LEAST_REFERENCE_SIDE, MOST_REFERENCE_ASPECT = 64, 8
+"""Pixels of the shorter side of a reference, and longer over shorter: what diffusers' FLUX.2 pipelines take
+(`Flux2ImageProcessor.check_image_input`)."""
+
+
 @dataclass(frozen=True)
 class DrawRequest:
     """Pictures to draw with the same LoRAs. A job whose `out` exists already is kept as it is.

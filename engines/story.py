@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from loradeck.engines.base import DrawJob
+from loradeck.engines.files import sha256_file
 
 if TYPE_CHECKING:
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
+
+SEEN = "seen"
+"""Key of the hashes of what else is seen in a picture: files that it was made from, in a form of their own."""
+SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 def story(
@@ -20,12 +27,12 @@ def story(
     engine: str,
     base_model: str,
     loras: Sequence[tuple[str, float, str]],
-    references: Sequence[tuple[str, str]],
+    references: Sequence[Mapping[str, Any]],
     steps: int | None,
     guidance: float | None,
     native: tuple[int, int],
 ) -> dict[str, str]:
-    """Key to text. `loras` are file name, strength and SHA-256, `references` file name and SHA-256, of their bytes.
+    """Key to text. `loras` are file name, strength and SHA-256 of the bytes, `references` as `leaned_on` tells them.
 
     What is None (a host's own default) is left out; `native` is the size in pixels that it was drawn at.
     """
@@ -43,8 +50,36 @@ def story(
     if guidance is not None:
         told["guidance"] = repr(guidance)
     if references:
-        told["references"] = json.dumps([{"file": name, "sha256": sha} for name, sha in references])
+        told["references"] = json.dumps(list(references))
     return told
+
+
+def leaned_on(path: Path) -> dict[str, Any]:
+    """A reference as stories tell it: file name, SHA-256 of its bytes, and hashes of what else is seen in it.
+
+    Raises OSError.
+    """
+    told: dict[str, Any] = {"file": path.name, "sha256": sha256_file(path)}
+    seen = seen_in(path)
+    return told | {SEEN: list(seen)} if seen else told
+
+
+def seen_in(file: Path | IO[bytes]) -> tuple[str, ...]:
+    """SHA-256 of the pictures that a PNG says it was made or drawn from; none where it is no PNG or says nothing."""
+    from PIL import Image  # late: a server's start does without
+
+    try:
+        with Image.open(file, formats=["PNG"]) as picture:
+            told = " ".join(str(picture.info.get(key, "")) for key in ("references", SEEN))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return ()
+    return tuple(dict.fromkeys(SHA256.findall(told)))
+
+
+def seen_as(hashes: Iterable[str]) -> dict[str, str]:
+    """The text by which a picture made from others tells their hashes to `seen_in`; without any there is none."""
+    told = " ".join(hashes)
+    return {SEEN: told} if told else {}
 
 
 def as_text(told: Mapping[str, str]) -> PngInfo:
@@ -58,6 +93,13 @@ def as_text(told: Mapping[str, str]) -> PngInfo:
         else:
             info.add_itxt(key, value)
     return info
+
+
+def as_png(picture: Image.Image, told: Mapping[str, str]) -> bytes:
+    """A picture with its story as the bytes of a PNG file."""
+    buffer = BytesIO()
+    picture.save(buffer, format="PNG", pnginfo=as_text(told))
+    return buffer.getvalue()
 
 
 def save(picture: Image.Image, path: Path, told: Mapping[str, str]) -> None:

@@ -18,6 +18,13 @@ def test_the_mask_of_a_file_with_alpha_is_its_alpha() -> None:
     assert subject_mask(picture(1, 64), None, Image.new("L", (64, 64), 0)) is None
 
 
+def test_an_alpha_that_clears_no_ground_is_no_mask() -> None:
+    rounded = Image.new("L", (200, 200), 0)
+    ImageDraw.Draw(rounded).rounded_rectangle((0, 0, 199, 199), 20, fill=255)
+    for alpha in (rounded, Image.new("L", (200, 200), 254)):
+        assert subject_mask(picture(3, 200), None, alpha) is not alpha
+
+
 @pytest.mark.parametrize("kind", ["plain", "linear", "vignette"])
 def test_a_head_on_a_studio_wall_is_cut_out(kind: str) -> None:
     names = list(cut_heads())[::7]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from PIL import Image
 from support.decks import render
 from support.painter import Painter, bench, trained
 
+from loradeck.engines.story import save
 from loradeck.state.records import DeckRecord, LoraRecord, VisualRecord
 from loradeck.state.store import Store
 from loradeck.tools.check_status.overview import overview
@@ -363,6 +366,88 @@ def test_a_picture_is_drawn_again_from_what_its_png_says_pixel_for_pixel(work: W
     with Image.open(path) as one, Image.open(remade) as other:
         assert one.info == other.info
         assert one.tobytes() == other.tobytes()
+
+
+def test_a_picture_is_drawn_again_as_it_was_under_a_trigger_that_was_said_since(
+    work: Workbench, painter: Painter
+) -> None:
+    lora, other = trained(work.store), trained(work.store, name="ink", trigger="inkline")
+    first = render(work, deck=small(), loras=[{"lora_id": lora.id}])
+    work.store.change(LoraRecord, lora.id, trigger="newlook")
+    path = by_slide(first)["cover"].path
+    again = render(work, deck=path)
+    assert by_slide(again)["cover"].prompt == "fluentlook, a boat"
+    assert not any("RND-TRIGGER" in words for words in again.told)
+    assert pixels_of(by_slide(again)["cover"].path) == pixels_of(path)
+    edited = render(work, deck_id=again.deck_id, edits=[{"slide": "cover", "add": "at night"}])
+    assert by_slide(edited)["cover"].prompt == "newlook, fluentlook, a boat, at night"
+    unlike = render(work, deck=path, loras=[{"lora_id": other.id}], prompt_prefix="oil paint")
+    assert by_slide(unlike)["cover"].prompt == "inkline, oil paint fluentlook, a boat"
+
+
+def pixels_of(path: str) -> bytes:
+    with Image.open(path) as picture:
+        return picture.tobytes()
+
+
+def test_a_picture_of_a_long_prompt_with_style_words_is_drawn_again(work: Workbench) -> None:
+    long = spec(slides=[{"name": "cover", "prompt": "a boat " * 280}], defaults={"before": "oil " * 90})
+    first = by_slide(render(work, deck=long.model_dump(mode="json")))["cover"].path
+    again = render(work, deck=first)
+    assert pixels_of(by_slide(again)["cover"].path) == pixels_of(first)
+
+
+def test_how_a_picture_was_drawn_is_no_field_that_a_schema_or_a_sentence_offers(work: Workbench) -> None:
+    assert "as_drawn" not in json.dumps(DeckSpec.model_json_schema())
+    wrong = {"title": "T", "slides": [{"name": "a", "prompt": "a", "zzz": 1, "as_drwn": "a"}]}
+    with pytest.raises(BadArgument, match="zzz is not known") as refused:
+        render(work, deck=json.dumps(wrong))
+    assert "as_drawn" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", "abc"),
+        ("seed", "9" * 5000),
+        ("steps", "2.5"),
+        ("guidance", "nan"),
+        ("loras", "{"),
+        ("loras", "3"),
+        ("loras", '["a"]'),
+        ("loras", '[{"file": "x"}]'),
+        ("loras", "[" * 100_000),
+        ("references", "xx"),
+        ("references", "null"),
+        ("prompt", "p" * 10_000),
+    ],
+)
+def test_a_picture_whose_texts_were_changed_is_refused_with_what_was(
+    work: Workbench, tmp_path: Path, key: str, value: str
+) -> None:
+    told = {"prompt": "a", "seed": "1", "engine": "painter", "base_model": "preview", "loras": "[]", key: value}
+    save(Image.new("RGB", (64, 64)), tmp_path / "a.png", told)
+    with pytest.raises(BadArgument, match=rf"What 'a\.png' says of how it was drawn was changed since \({key}\)"):
+        render(work, deck=str(tmp_path / "a.png"))
+
+
+def test_a_lora_that_a_picture_names_is_told_by_its_file_name_alone(work: Workbench, tmp_path: Path) -> None:
+    lora = [{"file": "/home/somebody/" + "x" * 20_000, "sha256": "ab" * 32, "strength": 1}]
+    told = {"prompt": "a", "seed": "1", "engine": "painter", "base_model": "preview", "loras": json.dumps(lora)}
+    save(Image.new("RGB", (64, 64)), tmp_path / "a.png", told)
+    with pytest.raises(NotFound, match=r"drawn with the LoRA x{60} \(SHA-256 abababababab"):
+        render(work, deck=str(tmp_path / "a.png"))
+
+
+def test_a_png_that_announces_more_pixels_than_any_picture_has_is_refused(work: Workbench, tmp_path: Path) -> None:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    with pytest.raises(BadArgument, match=r"'bomb\.png' cannot be read as a PNG"):
+        render(work, deck=str(tmp_path / "bomb.png"))
 
 
 def test_a_picture_whose_lora_is_gone_or_that_says_nothing_is_refused_with_what_to_do(

@@ -428,7 +428,7 @@ def test_loras_by_name_are_stored_by_id_so_that_a_deck_stays_with_its_version(
         ({"deck_id": "deck_nope99"}, NotFound, "The Bakery"),
         ({"deck": "/nowhere/deck.yaml"}, NotFound, "no deck file 'deck.yaml'"),
         ({"deck": '{"title": "x"}'}, BadArgument, "slides is missing"),
-        ({"deck": "DECK", "references": ["a.png"]}, BadArgument, "no reference picture 'a.png'"),
+        ({"deck": "DECK", "references": ["a.png"]}, Refused, "preview never learned to look at reference pictures"),
         ({"deck": "DECK", "only": ["covr"]}, NotFound, "did you mean 'cover'"),
         ({"deck": "DECK", "pick": [{"slide": "cover", "take": 1}]}, BadArgument, "no takes"),
         ({"deck": "DECK", "loras": [{"lora_id": "nope"}]}, NotFound, "start_training"),
@@ -460,14 +460,19 @@ def plain(path: Path, colour: str = "#808080") -> str:
     return str(save(Image.new("RGB", (64, 64), colour), path))
 
 
+def pixels_of(path: Path) -> bytes:
+    with Image.open(path) as picture:
+        return picture.convert("RGB").tobytes()
+
+
 def test_references_are_kept_with_the_deck_and_handed_to_the_engine(
     klein: Workbench, painter: Painter, tmp_path: Path
 ) -> None:
     paths = [plain(tmp_path / "one.png"), plain(tmp_path / "two.png", "#204060")]
     first = render(klein, deck=deck(), base_model=painter.base, references=paths)
     handed = painter.requests[0].references
-    assert [(path.name, path.read_bytes()) for path in handed] == [
-        (Path(path).name, Path(path).read_bytes()) for path in paths
+    assert [(path.name, pixels_of(path)) for path in handed] == [
+        (Path(path).name, pixels_of(Path(path))) for path in paths
     ]
     assert all(klein.store.workspace.holds(path) for path in handed)
     assert any("keeps copies of its references" in words for words in first.told)
@@ -515,7 +520,10 @@ def test_references_are_judged_before_anything_is_drawn(klein: Workbench, painte
         ([path] * 11, Refused, "REF-COUNT: 11 references were given, flux2-klein-4b takes at most 10"),
         ([str(tmp_path / "text.png")], BadArgument, "cannot be used: The file is no picture"),
         ([str(tmp_path / "none.png")], BadArgument, "no reference picture 'none.png'"),
-        ([str(save(Image.new("RGB", (8, 8)), tmp_path / "phone.heic"))], BadArgument, "export it as PNG or JPEG"),
+        ([str(save(Image.new("RGB", (8, 8)), tmp_path / "tiny.png"))], BadArgument, "8 x 8 pixels; give one whose"),
+        ([str(save(Image.new("RGB", (999, 99)), tmp_path / "bar.png"))], BadArgument, "neither is over 8 times the"),
+        (["~nobody_of_that_name/a.png"], NotFound, "begins with a home that is not on this machine"),
+        (["/" + "a" * 300 + ".png"], NotFound, "cannot be looked for .File name too long"),
     ):
         with pytest.raises(error, match=says):
             render(klein, deck=deck(), base_model=painter.base, references=references)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 # --------------------------------------------------------------------------- enums
@@ -705,6 +706,8 @@ MANY_PICTURES = frozenset({"grid", "storyboard", "icon_sheet"})
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Pixels = Annotated[int, Field(ge=64, le=4096)]
+LONGEST_DRAWN = 8000
+"""Characters of a prompt as drawn: a slide's, a panel's, style words and triggers together."""
 FrameName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,40}$")]
 """Small letters, digits and underscores: a file stem on every system."""
 
@@ -758,6 +761,8 @@ class Slide(Strict):
     prompt: str | None = Field(
         None, min_length=1, max_length=2000, description="Of the picture; with panels, in front of each one's prompt."
     )
+    as_drawn: Annotated[str | None, SkipJsonSchema()] = Field(None, min_length=1, max_length=LONGEST_DRAWN)
+    """In the place of a prompt, of a picture that is drawn again: style words and triggers of the deck are in it."""
     panels: list[Panel] = Field(
         default_factory=list,
         max_length=16,
@@ -780,7 +785,7 @@ class Slide(Strict):
             raise PydanticCustomError("panels", f"the layout {self.layout} has one picture; for panels take {many}")
         if not self.panels and self.layout in MANY_PICTURES:
             raise PydanticCustomError("panels", f"the layout {self.layout} needs panels: [{{name, prompt, caption}}]")
-        if not self.panels and self.prompt is None:
+        if not self.panels and self.prompt is None and self.as_drawn is None:
             raise PydanticCustomError("prompt", "a prompt is missing")
         return self
 

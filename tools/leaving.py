@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from loradeck.engines.base import Engine
-from loradeck.state.records import CheckpointRecord, ImageRecord, LoraRecord, RunRecord
+from loradeck.state.records import CheckpointRecord, DeckRecord, ImageRecord, LoraRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.datasets import images_of_run
 from loradeck.tools.errors import Refused
@@ -40,6 +40,25 @@ def files_must_not_leave(store: Store, engine: Engine, hashes: Iterable[str], wh
             f"IMG-RIGHTS: {what}: {count} of the images are marked as not to leave this machine, and {engine.name} is "
             "elsewhere; nothing was sent. Use engine=local, choose others, or record other rights with curate_dataset."
         )
+
+
+def references_must_not_leave(store: Store, engine: Engine, hashes: Iterable[str]) -> None:
+    """Raises Refused (IMG-RIGHTS) where what is seen in references, told by SHA-256, is an image that may not leave.
+
+    Copies that decks cut out before such files told what they were made from are known by what the decks say of them.
+    """
+    if not engine.capabilities.leaves_machine:
+        return
+    seen = set(hashes)
+    kept = [one for deck in store.where(DeckRecord) for one in _kept_by(deck)]
+    seen |= {one["original"] for one in kept if one["sha256"] in seen and one.get("original")}
+    files_must_not_leave(store, engine, seen, "references")
+
+
+def _kept_by(deck: DeckRecord) -> list[dict[str, Any]]:
+    """The references of a deck and of its slides, as its record tells them."""
+    styles = [deck.settings, *deck.settings.get("slides", {}).values()]
+    return [one for style in styles for one in style.get("references") or []]
 
 
 def _staying(store: Store, hashes: Iterable[str]) -> int:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from loradeck.engines import files
 from loradeck.engines.base import (
     Ability,
     Availability,
@@ -36,7 +35,7 @@ from loradeck.engines.hosted.knowledge import Knowledge
 from loradeck.engines.hosted.purchase import utc_now
 from loradeck.engines.hosted.sending import Parcel, parcel
 from loradeck.engines.hosted.table import DrawerRow, EditorRow, Table, TrainerRow
-from loradeck.engines.story import story
+from loradeck.engines.story import leaned_on, story
 
 TRAINER = "trainer"
 """The one advanced option: the endpoint that trains, by its name at the host."""
@@ -207,7 +206,7 @@ class HostedEngine:
             engine=self.name,
             base_model=request.base_model,
             loras=[(lora.path.name, lora.strength, lora.sha256) for lora in request.loras],
-            references=[(path.name, files.sha256_file(path)) for path in request.references],
+            references=[leaned_on(path) for path in request.references],
             steps=request.steps,
             guidance=request.guidance,
             native=native,
@@ -220,7 +219,7 @@ class HostedEngine:
             engine=self.name,
             base_model=row.model,
             loras=(),
-            references=[(path.name, files.sha256_file(path)) for path in job.images],
+            references=[leaned_on(path) for path in job.images],
             steps=request.steps,
             guidance=request.guidance,
             native=native,

@@ -36,7 +36,7 @@ class Settings:
             engine="local",
             base_model=base.name,
             loras=self.loras,
-            references=[(one.name, one.sha256) for one in self.references],
+            references=[one.told for one in self.references],
             steps=self.steps,
             guidance=self.guidance,
             native=native,

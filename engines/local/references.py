@@ -5,28 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps
 
-from loradeck.engines import files
+from loradeck.engines.base import LEAST_REFERENCE_SIDE, MOST_REFERENCE_ASPECT
 from loradeck.engines.errors import BadSpec
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.families import Family
+from loradeck.engines.story import leaned_on
 
 TAKERS = ("flux2-klein-4b", "flux2-klein-9b", "flux2-dev", "flux1-kontext")
 """Bases that learned to look at references."""
 
-LEAST_SIDE = 64
-MOST_ASPECT = 8
-"""What diffusers' FLUX.2 pipelines take (`Flux2ImageProcessor.check_image_input`)."""
-
 
 @dataclass(frozen=True)
 class Reference:
-    """A picture to lean on, upright and RGB; `sha256` is of the file's bytes."""
+    """A picture to lean on, upright and RGB, and how the story of what is drawn tells it."""
 
-    name: str
-    sha256: str
+    told: dict[str, Any]
     picture: Image.Image
 
 
@@ -54,18 +51,18 @@ def _read(path: Path) -> Reference:
     try:
         with Image.open(path) as opened:
             picture = _on_white(ImageOps.exif_transpose(opened))
-        digest = files.sha256_file(path)
+        told = leaned_on(path)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadSpec(
             f"The reference {path.name} cannot be read as a picture; give a PNG or JPEG file that opens elsewhere."
         ) from error
     width, height = picture.size
-    if min(width, height) < LEAST_SIDE or max(width, height) > MOST_ASPECT * min(width, height):
+    if min(width, height) < LEAST_REFERENCE_SIDE or max(width, height) > MOST_REFERENCE_ASPECT * min(width, height):
         raise BadSpec(
-            f"The reference {path.name} is {width} x {height} pixels; give one whose sides have {LEAST_SIDE} pixels or "
-            f"more and where neither is over {MOST_ASPECT} times the other."
+            f"The reference {path.name} is {width} x {height} pixels; give one whose sides have {LEAST_REFERENCE_SIDE} "
+            f"pixels or more and where neither is over {MOST_REFERENCE_ASPECT} times the other."
         )
-    return Reference(path.name, digest, picture)
+    return Reference(told, picture)
 
 
 def _on_white(picture: Image.Image) -> Image.Image:

@@ -25,7 +25,7 @@ from loradeck.engines.base import (
     TrainSpec,
 )
 from loradeck.engines.errors import BadSpec, Cancelled, ProviderError
-from loradeck.engines.story import save, story
+from loradeck.engines.story import leaned_on, save, story
 from loradeck.state import runs
 from loradeck.state.records import LoraRecord, RunRecord
 from loradeck.state.store import Store
@@ -103,9 +103,9 @@ class Painter:
 
     def _paint(self, request: DrawRequest, job: DrawJob) -> None:
         loras = [(lora.path.name, lora.strength, lora.sha256) for lora in request.loras]
-        leaned_on = [path.read_bytes() for path in request.references]
+        looked_at = [path.read_bytes() for path in request.references]
         painted_with = [(sha256, strength) for _, strength, sha256 in loras]
-        told = (job.prompt, job.seed, painted_with, request.guidance, request.steps, leaned_on)
+        told = (job.prompt, job.seed, painted_with, request.guidance, request.steps, looked_at)
         digest = hashlib.sha256(repr(told).encode()).digest()
         bright = tuple(128 + value // 2 for value in digest[:3])  # whatever the hash, neither too dark nor blank
         ground = self.colour(job.prompt, job.seed) if self.colour else bright
@@ -121,7 +121,7 @@ class Painter:
             engine=self.name,
             base_model=request.base_model,
             loras=loras,
-            references=[(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in request.references],
+            references=[leaned_on(path) for path in request.references],
             steps=request.steps,
             guidance=request.guidance,
             native=(256, 144),

@@ -13,7 +13,7 @@ from loradeck.tools.compare_renders.plan import Cell, Column, Plan, Role
 from loradeck.tools.compare_renders.wanted import checkpoint_of
 from loradeck.tools.generate_candidates.portion import Portion
 from loradeck.tools.library import find_lora
-from loradeck.tools.render_deck_visuals.references import kept_at
+from loradeck.tools.render_deck_visuals.references import kept_at, require_kept
 from loradeck.tools.reporter import patiently
 from loradeck.tools.spending.purse import StorePurse
 from loradeck.tools.workbench import Job
@@ -28,6 +28,7 @@ def draw(job: Job, plan: Plan) -> list[str]:
     for number, group in enumerate(groups):
         job.reporter.raise_if_cancelled()
         column = plan.columns[group[0].column]
+        require_kept(job.store.workspace.run(job.run.id), column.brush.references)
         request = request_for(job.store, job.run.id, plan, group, groups[number + 1 :])
         with told(request.jobs[0].out):
             request.jobs[0].out.parent.mkdir(parents=True, exist_ok=True)

@@ -195,7 +195,7 @@ class Plan:
 def _column(data: dict[str, Any]) -> Column:
     brush = data["brush"]
     looks = tuple(Look(**look) for look in brush["looks"])
-    references = tuple(Leaned(**one) for one in brush["references"])
+    references = tuple(Leaned.from_json(one) for one in brush["references"])
     whole = Brush(**{**brush, "looks": looks, "references": references})
     return Column(data["label"], whole, data["checkpoint"], data["pull"], data.get("name", ""))
 

@@ -15,8 +15,9 @@ from loradeck.tools.compare_renders.folder import drawn
 from loradeck.tools.compare_renders.plan import Cell, Plan, Role
 from loradeck.tools.compare_renders.wanted import Wanted
 from loradeck.tools.contracts import CompareArgs, RunKind
-from loradeck.tools.leaving import files_must_not_leave, loras_must_not_leave
+from loradeck.tools.leaving import loras_must_not_leave, references_must_not_leave
 from loradeck.tools.library import find_lora
+from loradeck.tools.render_deck_visuals.references import hashes_of
 from loradeck.tools.spending.agreement import Agreed, Offer, Quoted, agree
 from loradeck.tools.spending.sums import total
 from loradeck.tools.workbench import Workbench
@@ -50,7 +51,7 @@ def must_not_leave(bench: Workbench, plan: Plan, left: list[Cell]) -> None:
         engine = bench.engines.open(brush.engine)
         loras: list[LoraRecord] = [find_lora(bench.store, look.lora_id) for look in brush.looks]
         loras_must_not_leave(bench.store, engine, loras)
-        files_must_not_leave(bench.store, engine, (one.sha256 for one in brush.references), "references")
+        references_must_not_leave(bench.store, engine, hashes_of(brush.references))
 
 
 def agreed_on(

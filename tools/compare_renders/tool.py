@@ -19,7 +19,7 @@ from loradeck.tools.compare_renders.wanted import Wanted, wanted
 from loradeck.tools.contracts import CompareArgs, CompareResult, RunKind, RunState
 from loradeck.tools.errors import BadArgument
 from loradeck.tools.render_deck_visuals.price import ENDED_EARLY
-from loradeck.tools.render_deck_visuals.references import keep
+from loradeck.tools.render_deck_visuals.references import keep, require_kept
 from loradeck.tools.run_lookup import find_run
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.spending.agreement import Agreed, Quoted, commit
@@ -65,6 +65,9 @@ def _begun(args: CompareArgs, bench: Workbench, made: Wanted) -> RunRecord | Quo
     if before is not None and (before.state in runs.ACTIVE or (not left and _whole(bench.store, before, made.plan))):
         return before
     must_not_leave(bench, made.plan, left)
+    if before is not None:
+        leaned_on = {one for cell in left for one in made.plan.brush_of(cell).references}
+        require_kept(bench.store.workspace.run(before.id), leaned_on - made.references.keys())
     agreed = agreed_on(args, bench, made, left, before)
     if isinstance(agreed, Quoted):
         return agreed

@@ -18,7 +18,7 @@ from loradeck.tools.ready import drawing_engine
 from loradeck.tools.render_deck_visuals.frames import frames
 from loradeck.tools.render_deck_visuals.gallery import find_deck
 from loradeck.tools.render_deck_visuals.plan import Brush, Leaned, Look, worded
-from loradeck.tools.render_deck_visuals.references import read_references, require_taken
+from loradeck.tools.render_deck_visuals.references import read_references
 from loradeck.tools.render_deck_visuals.resolve import look_of, style_of
 from loradeck.tools.workbench import Workbench
 
@@ -133,7 +133,6 @@ def _column(
         looks[:1] = [_at_checkpoint(bench.store, loras, looks, variant.checkpoint)]
     engine = drawing_engine(bench, variant.engine, base)
     references, words = read_references(variant.references, base)
-    require_taken(base, list(references or {}))
     made.references |= references or {}
     made.told += [word for word in words if word.startswith("REF-") and word not in made.told]
     brush = replace(

@@ -111,8 +111,11 @@ def announced_megapixels(file: Path | IO[bytes]) -> float:
     return megapixels if megapixels <= MOST_MEGAPIXELS else 0.0
 
 
-def open_upright(path: Path, most_megapixels: float = MOST_MEGAPIXELS, enough: float = math.inf) -> Upright:
-    """Decode a file whole. Raises Unfit (IMG-READABLE) with the reason and what to do.
+def open_upright(
+    path: Path, most_megapixels: float = MOST_MEGAPIXELS, enough: float = math.inf, content: bytes | None = None
+) -> Upright:
+    """Decode a file whole, from its `content` where that was read already. Raises Unfit (IMG-READABLE) with the reason
+    and what to do.
 
     A JPEG whose shorter side is at least twice, four or eight times `enough` pixels is decoded at a half, a quarter or
     an eighth of its size, which takes half the time: the cosine transform shrinks as well as any filter.
@@ -120,7 +123,7 @@ def open_upright(path: Path, most_megapixels: float = MOST_MEGAPIXELS, enough: f
     suffix = path.suffix.lower()
     if suffix in UNDRAWN:
         raise Unfit("IMG-READABLE", f"{suffix[1:].upper()} files cannot be read here; export it as PNG or JPEG.")
-    with _opened(path, suffix, most_megapixels) as raw:
+    with _opened(path, suffix, most_megapixels, content) as raw:
         whole = raw.size
         with _told(most_megapixels):
             reduced = _reduced(raw, enough)
@@ -146,14 +149,14 @@ def _reduced(raw: Image.Image, enough: float) -> int:
     return round(max(whole) / max(raw.size))
 
 
-def _opened(path: Path, suffix: str, most_megapixels: float) -> Image.Image:
+def _opened(path: Path, suffix: str, most_megapixels: float, content: bytes | None) -> Image.Image:
     """The picture as it is in the file, its header judged. Raises Unfit."""
     with _told(most_megapixels):
-        if path.stat().st_size > MOST_BYTES:
+        if (path.stat().st_size if content is None else len(content)) > MOST_BYTES:
             raise Unfit("IMG-READABLE", "The file is larger than 512 MB; export a smaller one.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            raw = Image.open(path, formats=KNOWN)
+            raw = Image.open(path if content is None else io.BytesIO(content), formats=KNOWN)
         _judge_header(raw, suffix, most_megapixels)
     return raw
 

@@ -120,7 +120,7 @@ def _on_ground(
     if mask is None or row.ground is None:
         told.uncut.append(row.id)
         return square, None
-    if alpha is None and not row.facts.get("plain_background"):
+    if mask is not alpha and not row.facts.get("plain_background"):
         told.guessed.append(row.id)
     colour = _rgb(row.ground) if row.ground != SOLID else solid_ground(SEED, row.number, edge_colours(square, mask))
     return on_ground(square, mask, colour), hexed(colour)

@@ -1,8 +1,8 @@
 """Another ground behind a subject: find the subject, choose a colour, lay it on.
 
-A mask is exact where the file had an alpha channel. On a plain ground it follows from the distance to that ground. On
-anything else GrabCut guesses, from several seeds, and only a guess that stands all checks is given back: a
-background that stays is better than a head with a bite taken out.
+A mask is exact where the file had an alpha channel that clears its ground. On a plain ground it follows from the
+distance to that ground. On anything else GrabCut guesses, from several seeds, and only a guess that stands all checks
+is given back: a background that stays is better than a head with a bite taken out.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ Colour = tuple[int, int, int]
 Box = tuple[int, int, int, int]
 
 LEAST_SUBJECT, MOST_SUBJECT = 0.01, 0.95
+CLEAR, LEAST_CLEAR = 16, 0.25
+"""Opacity (of 255) under which nothing is seen, and how much of the border must be so: more than rounded corners."""
 CUT_SIDE = 256
 GUESSES = ((0.02, 0.62), (0.05, 0.72), (0.08, 0.82))
 """(margin that is surely ground, size of the ellipse that is probably subject), both as shares of the sides."""
@@ -44,11 +46,21 @@ def subject_mask(picture: Image.Image, face_box: Box | None, alpha: Image.Image 
     `face_box` is (left, top, right, bottom) in pixels; `alpha` is the channel that the file had, of the picture's size.
     None where no mask can be trusted.
     """
-    opacity = None if alpha is None else np.asarray(alpha)
-    if opacity is not None and opacity.min() < 255:
-        return alpha if opacity.max() > 0 else None
+    if alpha is not None and clears_ground(alpha):
+        return alpha if shows_anything(alpha) else None
     mask = _off_plain(picture) if ground_of(picture).plain else _cut_out(picture, face_box)
     return None if mask is None else Image.fromarray(mask)
+
+
+def clears_ground(alpha: Image.Image) -> bool:
+    """Whether an alpha channel ("L") leaves the ground out; a few see-through pixels do not."""
+    opacity = np.asarray(alpha)
+    return float((opacity[ring_of(*opacity.shape)] < CLEAR).mean()) >= LEAST_CLEAR
+
+
+def shows_anything(alpha: Image.Image) -> bool:
+    """Whether an alpha channel ("L") lets any of its picture be seen."""
+    return bool(np.asarray(alpha).max() >= CLEAR)
 
 
 # --------------------------------------------------------------------------- on a plain ground

@@ -114,7 +114,7 @@ def _no_text(loc: Loc, given: Any, marked: Marked | None) -> str:
 def _meant(loc: Loc) -> str:
     """The name that was meant, the part of a deck that has this name, or all that there are."""
     name, above = str(loc[-1]), [part for part in loc[:-1] if isinstance(part, str)]
-    known = list((PARTS.get(above[-1], DeckSpec) if above else DeckSpec).model_fields)
+    known = list((PARTS.get(above[-1], DeckSpec) if above else DeckSpec).model_json_schema()["properties"])
     near = _nearest(name, known)
     if above[-1:] == ["slides"] and name in OF_A_SLIDE:
         return f" (did you mean {OF_A_SLIDE[name]!r}?)"

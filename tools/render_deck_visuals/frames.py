@@ -32,7 +32,10 @@ WHITE = "isolated on a plain white background, even soft light, no shadow"
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture that a deck asks for; `number` is its slide's place, from 1, sizes are pixels."""
+    """One picture that a deck asks for; `number` is its slide's place, from 1, sizes are pixels.
+
+    `settled` are ids of LoRAs whose triggers the prompt has as they are wanted, there or not.
+    """
 
     key: str
     slide: str
@@ -42,6 +45,7 @@ class Frame:
     width: int
     height: int
     caption: str = ""
+    settled: frozenset[str] = frozenset()
 
     @property
     def stem(self) -> str:
@@ -71,6 +75,9 @@ def frames_of(deck: DeckSpec, slide: Slide) -> list[Frame]:
     width, height = picture_size(deck, slide)
     panels = keyed_panels(slide)
     if not panels:
+        if slide.as_drawn is not None:
+            settled = frozenset(use.lora_id for use in deck.defaults.loras or ())
+            return [Frame(slide.name, slide.name, number, slide.as_drawn, first, width, height, settled=settled)]
         return [Frame(slide.name, slide.name, number, str(slide.prompt), first, width, height)]
     return [
         Frame(

@@ -19,7 +19,7 @@ from loradeck.tools.render_deck_visuals.into_typst import into
 from loradeck.tools.render_deck_visuals.kept_words import adopted, remember
 from loradeck.tools.render_deck_visuals.plan import Visual, groups
 from loradeck.tools.render_deck_visuals.publish import copied, publish
-from loradeck.tools.render_deck_visuals.references import kept_at
+from loradeck.tools.render_deck_visuals.references import kept_at, require_kept
 from loradeck.tools.render_deck_visuals.report import answer, looked_at
 from loradeck.tools.render_deck_visuals.written import Written
 from loradeck.tools.reporter import patiently
@@ -90,8 +90,12 @@ def _draw(job: Job, deck_id: str, visuals: list[Visual]) -> tuple[set[str], list
 
 
 def _request(job: Job, deck_id: str, group: list[Visual], later: list[list[Visual]]) -> DrawRequest:
-    """The request for a group; it tells the prompts of `later` groups that the same engine draws on the same base."""
-    brush = group[0].brush
+    """The request for a group; it tells the prompts of `later` groups that the same engine draws on the same base.
+
+    Raises Refused where the deck's copy of a reference is gone or another one.
+    """
+    brush, folder = group[0].brush, job.store.workspace.deck(deck_id)
+    require_kept(folder, brush.references)
     jobs = [
         DrawJob(one.stem, one.prompt, one.seed, one.width, one.height, gallery.place(job.store, deck_id, one))
         for one in group
@@ -109,7 +113,7 @@ def _request(job: Job, deck_id: str, group: list[Visual], later: list[list[Visua
         tuple(loras),
         brush.guidance,
         brush.steps,
-        references=tuple(kept_at(job.store.workspace.deck(deck_id), reference) for reference in brush.references),
+        references=tuple(kept_at(folder, reference) for reference in brush.references),
         upcoming=tuple(
             one.prompt for one in ahead if (one.brush.engine, one.brush.base_model) == (brush.engine, brush.base_model)
         ),

@@ -8,7 +8,7 @@ again by itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -33,11 +33,20 @@ class Look:
 
 @dataclass(frozen=True)
 class Leaned:
-    """A reference picture that a deck keeps; `sha256` is of its bytes, `original` of the file it was cut out of."""
+    """A reference picture that a deck keeps; `sha256` is of its bytes, `original` of the file it was made from.
+
+    `seen` are hashes of what else is seen in it, as far as that file tells: what it was drawn or made from itself.
+    """
 
     name: str
     sha256: str
     original: str | None = None
+    seen: tuple[str, ...] = ()
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Leaned:
+        """Back from a run's specification."""
+        return Leaned(**{**data, "seen": tuple(data.get("seen", ()))})
 
 
 @dataclass(frozen=True)
@@ -91,16 +100,19 @@ class Visual:
         """Back from a run's specification."""
         brush = data["brush"]
         looks = tuple(Look(**look) for look in brush["looks"])
-        references = tuple(Leaned(**one) for one in brush.get("references", ()))
+        references = tuple(Leaned.from_json(one) for one in brush.get("references", ()))
         return Visual(**{**data, "brush": Brush(**{**brush, "looks": looks, "references": references})})
 
 
-def worded(prompt: str, brush: Brush) -> tuple[str, list[str]]:
-    """The prompt as drawn, style words around it, missing triggers in front; and the triggers that were put there."""
+def worded(prompt: str, brush: Brush, settled: Collection[str] = ()) -> tuple[str, list[str]]:
+    """The prompt as drawn, style words around it, missing triggers in front; and the triggers that were put there.
+
+    Of the LoRAs whose ids are `settled` no trigger is missing.
+    """
     text = f"{brush.prefix.strip()} {prompt.strip()}".strip()
     if brush.suffix.strip():
         text = f"{text.rstrip(' .,')}, {brush.suffix.strip()}"
-    triggers = dict.fromkeys(look.trigger for look in brush.looks if look.trigger)
+    triggers = dict.fromkeys(look.trigger for look in brush.looks if look.trigger and look.lora_id not in settled)
     missing = [trigger for trigger in triggers if not carries(text, trigger)]
     return ", ".join([*missing, text]), missing
 
@@ -118,7 +130,7 @@ def alone(phrases: Sequence[str]) -> str:
 
 def visuals_of(frame: Frame, brush: Brush, takes: int) -> list[Visual]:
     """The pictures that a frame wants: one a take, each with its own seed."""
-    prompt, _ = worded(frame.prompt, brush)
+    prompt, _ = worded(frame.prompt, brush, frame.settled)
     return [
         Visual(
             frame.key,

@@ -12,8 +12,9 @@ from io import BytesIO
 from math import ceil, sqrt
 from pathlib import Path
 
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
+from loradeck.engines.story import as_png, seen_as, seen_in
 from loradeck.tools.curate_dataset.grounds import ground_of
 from loradeck.tools.curate_dataset.replacing import on_ground, subject_mask
 
@@ -30,7 +31,7 @@ def clean_white(path: Path) -> bytes | None:
     with Image.open(path) as opened:
         picture, texts = opened.convert("RGB"), getattr(opened, "text", {})
     mask = _mask(picture)
-    return None if mask is None else _png(on_ground(picture, mask, WHITE), texts)
+    return None if mask is None else as_png(on_ground(picture, mask, WHITE), texts)
 
 
 def transparent(path: Path) -> bytes | None:
@@ -42,7 +43,7 @@ def transparent(path: Path) -> bytes | None:
         return None
     cut = on_ground(picture, mask, WHITE)
     cut.putalpha(mask)
-    return _png(cut, texts)
+    return as_png(cut, texts)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ def sheets(views: Sequence[Path]) -> Sheets:
     )
     if not white:
         return Sheets(None, None, told)
-    return Sheets(_png(sheet(white), {}), _png(sheet(clear), {}), told)
+    shown = [path for path, (made, _) in zip(views, cleaned, strict=True) if made is not None]
+    texts = seen_as(dict.fromkeys(one for path in shown for one in seen_in(path)))
+    return Sheets(as_png(sheet(white), texts), as_png(sheet(clear), texts), told)
 
 
 def sheet(pictures: Sequence[Image.Image], *, columns: int | None = None, gap: int = GAP) -> Image.Image:
@@ -106,12 +109,3 @@ def _of_height(picture: Image.Image, height: int) -> Image.Image:
     if picture.height == height:
         return picture
     return picture.resize((max(1, round(picture.width * height / picture.height)), height), Image.Resampling.LANCZOS)
-
-
-def _png(picture: Image.Image, texts: dict[str, str]) -> bytes:
-    told = PngImagePlugin.PngInfo()
-    for name, value in texts.items():
-        told.add_itxt(name, value)
-    buffer = BytesIO()
-    picture.save(buffer, format="PNG", pnginfo=told)
-    return buffer.getvalue()

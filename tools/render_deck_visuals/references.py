@@ -2,51 +2,44 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loradeck.state.files import told, write_bytes
+from loradeck.state.files import sha256_file, told, write_bytes
 from loradeck.tools.contracts import Finding, Severity, TargetModel
 from loradeck.tools.errors import BadArgument, Refused
+from loradeck.tools.render_deck_visuals.given_path import given_path
 from loradeck.tools.render_deck_visuals.plan import Leaned
 from loradeck.tools.rulebook.references import FREE_OF_GROUND, MOST_REFERENCES, Reference, judge_references
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from loradeck.tools.render_deck_visuals.reference_picture import Taken
 
-    from loradeck.tools.curate_dataset.picture import Upright
-
-FOR_APPLE = {".heic", ".heif"}
-"""Curation converts these; what draws does not read them."""
 KEPT = "The deck keeps copies of its references: give references again when a file has changed, [] to draw without any."
 
 
 def read_references(
     paths: Sequence[str] | None, base: str, *, cut_out: bool = False
 ) -> tuple[dict[Leaned, bytes] | None, list[str]]:
-    """The references that a call brings, with their bytes, and what is to be said of them; None when it brings none.
+    """The references that a call brings, with the bytes to keep, and what is to be said of them; None when it brings
+    none.
 
-    With `cut_out` they are copies on plain white. Raises BadArgument for a file that cannot be read, Refused where a
-    rule forbids them or where one cannot be cut out.
+    With `cut_out` they are copies on plain white. Raises NotFound and BadArgument for a file that cannot be read,
+    Refused where a rule forbids them or where one cannot be cut out.
     """
     if cut_out and not paths:
         raise BadArgument("cut_out lays references on a plain ground; give them with references=[...] in this call.")
     if paths is None:
         return None, []
-    files = [Path(path).expanduser() for path in paths]
-    uprights = [_opened(path) for path in files]
-    judged = list(map(_judged, files, uprights))
-    read, words = dict(map(_kept, files)), list[str]()
-    if cut_out:
-        judged, read, words = _cut(files, uprights, judged)
-    findings = judge_references(judged, base)
-    _refuse(findings)
-    words += [f"{one.rule_id}: {one.why} {one.fix}" for one in findings]
-    if read:
+    files = [given_path(path) for path in paths]
+    require_taken(base, [path.name for path in files])
+    taken = _taken(files, cut_out=cut_out)
+    words = _told_of_cuts(taken) if cut_out else []
+    words += [f"{one.rule_id}: {one.why} {one.fix}" for one in judge_references([one.judged for one in taken], base)]
+    if taken:
         words.append(f"{rule_for(base)} {KEPT}")
-    return read, words
+    return {one.leaned: one.content for one in taken}, words
 
 
 def rule_for(base: str) -> str:
@@ -56,22 +49,23 @@ def rule_for(base: str) -> str:
 
 
 def hashes_of(references: Iterable[Leaned]) -> Iterator[str]:
-    """SHA-256 of all that is seen in references: the files sent, and those that they were cut out of."""
+    """SHA-256 of all that is seen in references: the files sent, and what those were made from or drawn from."""
     for one in references:
         yield one.sha256
         if one.original is not None:
             yield one.original
+        yield from one.seen
 
 
-def require_taken(base: str, references: Sequence[Leaned]) -> None:
-    """Raise Refused where a base takes no references, or not so many."""
-    if references and base not in MOST_REFERENCES:
+def require_taken(base: str, names: Sequence[str]) -> None:
+    """Raise Refused where a base takes no references, or not so many as are named."""
+    if names and base not in MOST_REFERENCES:
         takers = [model.value for model in TargetModel if model in MOST_REFERENCES]
         raise Refused(
             f"The base {base} never learned to look at reference pictures; draw with base_model={takers[0]!r} (or "
             f"{', '.join(takers[1:])}), or give references=[]: a LoRA carries the look without them."
         )
-    _refuse(judge_references([Reference(one.name, plain=True) for one in references], base))
+    _refuse(judge_references([Reference(name, plain=True) for name in names], base))
 
 
 def kept_at(folder: Path, reference: Leaned) -> Path:
@@ -88,69 +82,54 @@ def keep(folder: Path, references: dict[Leaned, bytes]) -> None:
         write_bytes(path, content)
 
 
+def require_kept(folder: Path, references: Iterable[Leaned]) -> None:
+    """Raise Refused where a folder's copy of a reference is not what was judged when it came."""
+    for one in references:
+        path = kept_at(folder, one)
+        if not path.is_file() or sha256_file(path) != one.sha256:
+            raise Refused(f"The kept copy of the reference {one.name} is gone or changed; give references=[...] again.")
+
+
 def _refuse(findings: Sequence[Finding]) -> None:
     wrong = [f"{one.rule_id}: {one.why} {one.fix}" for one in findings if one.severity == Severity.ERROR]
     if wrong:
         raise Refused(" ".join(wrong))
 
 
-def _opened(path: Path) -> Upright:
-    from loradeck.tools.curate_dataset.picture import Unfit, open_upright  # here: it loads the picture library
+def _taken(files: Sequence[Path], *, cut_out: bool) -> list[Taken]:
+    """The references from their files, one after another, since a picture in memory is large.
 
-    if not path.is_file():
-        raise BadArgument(f"There is no reference picture {path.name!r} at that path; give the full path of the file.")
-    if path.suffix.lower() in FOR_APPLE:
-        raise BadArgument(f"The reference {path.name!r} cannot be used: export it as PNG or JPEG.")
-    try:
-        return open_upright(path)
-    except Unfit as unfit:
-        raise BadArgument(f"The reference {path.name!r} cannot be used: {unfit.why}") from unfit
-
-
-def _judged(path: Path, upright: Upright) -> Reference:
-    from loradeck.tools.curate_dataset.grounds import ground_of
-
-    return Reference(path.name, ground_of(upright.picture).plain, transparent=upright.alpha is not None)
-
-
-def _kept(path: Path) -> tuple[Leaned, bytes]:
-    content = path.read_bytes()
-    return Leaned(path.name, hashlib.sha256(content).hexdigest()), content
-
-
-def _cut(
-    files: Sequence[Path], uprights: Sequence[Upright], judged: Sequence[Reference]
-) -> tuple[list[Reference], dict[Leaned, bytes], list[str]]:
-    """Copies on plain white, as PNG, what is to be judged of them, and a sentence.
-
-    One whose ground is plain already and has no outline to cut at stays as it is. Raises Refused with the names of
-    others that cannot be cut out.
+    Raises Refused with the names of those that cannot be cut out.
     """
-    from loradeck.tools.render_deck_visuals.cutting import INSTALL, on_white
+    from loradeck.tools.render_deck_visuals.cutting import INSTALL  # here: these load the picture library
+    from loradeck.tools.render_deck_visuals.reference_picture import take
 
-    cut = [on_white(upright) for upright in uprights]
-    stuck = [one.name for one, picture in zip(judged, cut, strict=True) if picture is None and not one.plain]
+    taken = [take(path, cut_out=cut_out) for path in files]
+    stuck = [one for one in taken if cut_out and not (one.cut or one.judged.plain)]
     if stuck:
+        troubles = "".join(f" {trouble}" for trouble in _troubles(stuck))
         raise Refused(
-            f"cut_out cannot tell the subject of {', '.join(stuck)} from what is behind it; give a copy whose ground "
-            f"is transparent or plain, or call without cut_out ({INSTALL})."
+            f"cut_out cannot tell the subject of {', '.join(one.judged.name for one in stuck)} from what is behind it; "
+            f"give a copy whose ground is transparent or plain, or call without cut_out ({INSTALL}).{troubles}"
         )
-    read = dict(
-        _kept(path) if picture is None else _copy(path, picture) for path, picture in zip(files, cut, strict=True)
-    )
-    as_it_is = [path.name for path, picture in zip(files, cut, strict=True) if picture is None]
-    count = len(files) - len(as_it_is)
+    return taken
+
+
+def _told_of_cuts(taken: Sequence[Taken]) -> list[str]:
+    """How many are copies on white, which stayed as they are, and what stood in the way of better cuts.
+
+    One whose ground is plain already and has no outline to cut at stays as it is.
+    """
+    count = sum(one.cut for one in taken)
+    as_it_is = [one.judged.name for one in taken if not one.cut]
     words = []
     if count:
         copies = "a copy" if count == 1 else f"{count} copies"
         words.append(f"Drawn from {copies} on plain white; the files stay as they were.")
     if as_it_is:
         words.append(f"As they are, since their ground is plain: {', '.join(as_it_is)}.")
-    return [Reference(one.name, plain=True) for one in judged], read, words
+    return words + _troubles(taken)
 
 
-def _copy(path: Path, picture: Image) -> tuple[Leaned, bytes]:
-    from loradeck.tools.pictures.canvas import png
-
-    content, original = png(picture), hashlib.sha256(path.read_bytes()).hexdigest()
-    return Leaned(f"{path.stem}.png", hashlib.sha256(content).hexdigest(), original), content
+def _troubles(taken: Sequence[Taken]) -> list[str]:
+    return list(dict.fromkeys(one.trouble for one in taken if one.trouble))

@@ -11,14 +11,14 @@ from loradeck.state.records import DeckRecord, LoraRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import DeckSpec, RenderArgs, RenderResult, RunKind, RunState
 from loradeck.tools.errors import BadArgument, Refused
-from loradeck.tools.leaving import files_must_not_leave, loras_must_not_leave
+from loradeck.tools.leaving import loras_must_not_leave, references_must_not_leave
 from loradeck.tools.library import find_lora
 from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.render_deck_visuals.gallery import find_deck
 from loradeck.tools.render_deck_visuals.output_folder import require_free
 from loradeck.tools.render_deck_visuals.plan import Look, Visual
 from loradeck.tools.render_deck_visuals.price import agreed_on, unfinished
-from loradeck.tools.render_deck_visuals.references import hashes_of, keep, require_taken
+from loradeck.tools.render_deck_visuals.references import hashes_of, keep, require_kept, require_taken
 from loradeck.tools.render_deck_visuals.renaming import key_of, move_pictures
 from loradeck.tools.render_deck_visuals.resolve import (
     changed_deck,
@@ -99,7 +99,7 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
     looks = {ref: look_of(lora, 1.0) for ref, lora in loras.items()}
     _same_base(wanted.style.base_model, looks)
     for references in wanted.style.leanings():
-        require_taken(wanted.style.base_model, references)
+        require_taken(wanted.style.base_model, [one.name for one in references])
     deck_id = record.id if record is not None else new_id("deck")
     drawn: dict[str, set[str]] = {}
     for row in gallery.there(store, deck_id):
@@ -107,6 +107,8 @@ def _enqueue(args: RenderArgs, bench: Workbench, record: DeckRecord | None, want
     planned = visuals(wanted, looks, args.takes, drawn)
     missing = [visual for visual in planned if visual.recipe not in drawn.get(visual.slide, set())]
     _must_not_leave(bench, loras, missing)
+    leaned_on = {one for visual in missing for one in visual.brush.references}
+    require_kept(store.workspace.deck(deck_id), leaned_on - wanted.references.keys())
     before = unfinished(store, deck_id, missing, drawn)
     agreed = agreed_on(args, bench, wanted, missing, before)
     if isinstance(agreed, Quoted):
@@ -147,7 +149,7 @@ def _must_not_leave(bench: Workbench, loras: dict[str, LoraRecord], missing: lis
     for brush in dict.fromkeys(visual.brush for visual in missing):
         engine = bench.engines.open(brush.engine)
         loras_must_not_leave(bench.store, engine, (loras[look.lora_id] for look in brush.looks))
-        files_must_not_leave(bench.store, engine, hashes_of(brush.references), "references")
+        references_must_not_leave(bench.store, engine, hashes_of(brush.references))
 
 
 def _same_base(base: str, looks: dict[str, Look]) -> None:

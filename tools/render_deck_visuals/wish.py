@@ -218,7 +218,8 @@ def _tell_triggers(wanted: Wish, looks: dict[str, Look], drawn: set[str]) -> Non
     """RND-TRIGGER: say which triggers were put in front, and of how many of the prompts that are drawn now."""
     counts: dict[str, int] = {}
     for key in (one for one in wanted.scope if one in drawn):
-        _, missing = worded(_frame(wanted.deck, key).prompt, wanted.style.brush(key, looks))
+        frame = _frame(wanted.deck, key)
+        _, missing = worded(frame.prompt, wanted.style.brush(key, looks), frame.settled)
         for trigger in missing:
             counts[trigger] = counts.get(trigger, 0) + 1
     for trigger, count in counts.items():
@@ -241,9 +242,9 @@ def _slide(deck: DeckSpec, name: str) -> Slide:
 
 
 def _prompt(slide: Slide, name: str) -> str | None:
-    """The prompt of a slide, or of the panel that a key names."""
+    """The prompt of a slide, as drawn where it is so given, or of the panel that a key names."""
     own = {key: panel.prompt for key, panel in keyed_panels(slide)}
-    return own.get(name, slide.prompt)
+    return own.get(name, slide.as_drawn or slide.prompt)
 
 
 def _reworded(deck: DeckSpec, name: str, news: dict[str, Any]) -> DeckSpec:
@@ -252,6 +253,8 @@ def _reworded(deck: DeckSpec, name: str, news: dict[str, Any]) -> DeckSpec:
     if name != slide.name:
         panels = [panel.model_copy(update=news if key == name else {}) for key, panel in keyed_panels(slide)]
         news = {"panels": panels}
+    elif "prompt" in news:
+        news = {"as_drawn": None, **news}
     changed = slide.model_copy(update=news)
     return deck.model_copy(update={"slides": [changed if one.name == slide.name else one for one in deck.slides]})
 

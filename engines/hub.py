@@ -6,6 +6,7 @@ without its errors, which hold the request and so the token.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loradeck.engines import files
 from loradeck.engines.errors import NotInstalled, ProviderError
 from loradeck.engines.hub_traffic import bar, quiet
 from loradeck.engines.lora_origin import MOST_BYTES
@@ -73,7 +75,7 @@ def fetch(repository: str, file: str, folder: Path, tell: Callable[[int, int], N
     """A file of a repository, got into a folder; what an earlier try left there is gone on from.
 
     `tell` hears how many bytes are there, of how many; what it raises (Cancelled) stops the download.
-    Raises NotInstalled, ProviderError.
+    Raises NotInstalled, ProviderError, NoRoom and CannotWrite.
     """
     held = seen(repository)
     size = held.sizes.get(file, 0)
@@ -81,20 +83,33 @@ def fetch(repository: str, file: str, folder: Path, tell: Callable[[int, int], N
         raise ProviderError(f"{repository} has no file {file}; it has {', '.join(sorted(held.sizes)) or 'no LoRA'}.")
     if size > MOST_BYTES:
         raise ProviderError(f"{file} in {repository} is larger than {MOST_BYTES // 2**30} GiB, which no LoRA is.")
-    with _explained(repository, "read"), quiet():
+    with files.writing(folder / Path(file).name), _explained(repository, "read"), quiet():
         if shutil.disk_usage(folder).free < size + SPARE:
             raise ProviderError(f"{file} takes {size / 1e9:.1f} GB, and the workspace's disk has no room; free some.")
         from huggingface_hub import hf_hub_download
 
-        got = hf_hub_download(
-            repository,
-            file,
-            revision=held.commit,
-            local_dir=folder,
-            endpoint=_endpoint(),
-            tqdm_class=bar(lambda done: tell(min(size, done), size)),
-        )
+        with _full_told():
+            got = hf_hub_download(
+                repository,
+                file,
+                revision=held.commit,
+                local_dir=folder,
+                endpoint=_endpoint(),
+                tqdm_class=bar(lambda done: tell(min(size, done), size)),
+            )
     return Path(got)
+
+
+@contextmanager
+def _full_told() -> Iterator[None]:
+    """Let a full disk be an OSError where hf_xet says so as a RuntimeError, as all that goes wrong in it."""
+    full = os.strerror(errno.ENOSPC)
+    try:
+        yield
+    except RuntimeError as error:
+        if full in str(error):
+            raise OSError(errno.ENOSPC, full) from None
+        raise
 
 
 def holds(repository: str, contents: Contents) -> bool:

@@ -6,11 +6,9 @@ chooses among them.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from loradeck.engines import tensor_file
@@ -24,7 +22,10 @@ MOST_BYTES = 8 * 2**30
 MOST_HEADER_BYTES = 16 * 2**20
 """A header of some thousand tensors takes under one megabyte; trainers' metadata a few more."""
 LONGEST_TRIGGER = 60
-QUOTES = frozenset('"`\\')
+UNFIT = frozenset('"`\\')
+"""What no trigger has, and what ends a string in the programs and cards that triggers are written into."""
+LONGEST_BASE = 200
+"""Of what a file calls its base so many letters are looked at, since patterns take their time over long ones."""
 INSTEAD = "look for the plain LoRA where the file came from"
 AGAIN = "get the file again, as .safetensors in float32, float16 or bfloat16"
 PICKLES = (".ckpt", ".bin", ".pt", ".pth", ".pkl")
@@ -83,6 +84,7 @@ def look(path: Path) -> Seen:
     fits = tuple(name for name, found in why.items() if not isinstance(found, str))
     if not fits:
         raise BadWeights(_of_no_base(path.name, header.metadata, why))
+    _require_finite(path, header)
     steps = header.metadata.get("ss_steps", "")
     return Seen(
         fits,
@@ -104,9 +106,11 @@ def _header(path: Path) -> tensor_file.Header:
         header = tensor_file.read(path)
         length = path.stat().st_size
     except OSError as error:
-        raise BadWeights(f"{path.name} cannot be read ({error.strerror}); give a file that can.") from error
+        raise BadWeights(_unreadable(path, error)) from error
     except ValueError as error:
-        raise BadWeights(f"{path.name} begins like a .safetensors file and its header is broken; {AGAIN}.") from error
+        raise BadWeights(
+            f"{path.name} begins like a .safetensors file and its header is broken: {error}; {AGAIN}."
+        ) from error
     if length != header.length:
         raise BadWeights(
             f"{path.name} is not whole: it has {length} bytes, and its header says {header.length}; {AGAIN}."
@@ -114,8 +118,6 @@ def _header(path: Path) -> tensor_file.Header:
     for key, entry in header.tensors.items():
         if not isinstance(entry, dict) or not is_sound(key, entry, header.length):
             raise BadWeights(f"{path.name} holds numbers that cannot be read here ({key[:80]!r}); {AGAIN}.")
-    if _overlap(header):
-        raise BadWeights(f"{path.name} says of several tensors that they lie in one place; {AGAIN}.")
     return header
 
 
@@ -145,14 +147,27 @@ def _require_file(path: Path) -> None:
         raise BadWeights(f"{path.name} has a header of {size} bytes, longer than a LoRA's can be; {AGAIN}.")
 
 
-def _overlap(header: tensor_file.Header) -> bool:
-    """True where tensors share bytes: a small file could then stand for numbers without end."""
-    places = sorted(tuple(entry["data_offsets"]) for entry in header.tensors.values())
-    return any(before[1] > after[0] for before, after in pairwise(places))
+def _require_finite(path: Path, header: tensor_file.Header) -> None:
+    """Raise BadWeights where a number of the file is infinite or NaN: whatever is drawn with it is black."""
+    from loradeck.engines.hosted.numbers import Source
+
+    try:
+        key = Source(path, header).not_finite()
+    except OSError as error:
+        raise BadWeights(_unreadable(path, error)) from error
+    if key is not None:
+        raise BadWeights(
+            f"{path.name} holds numbers that are not finite ({key[:80]}), so its training came apart; look for one of "
+            "an earlier step where the file came from."
+        )
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"{path.name} cannot be read ({error.strerror}); give a file that can."
 
 
 def _of_no_base(name: str, metadata: Mapping[str, str], why: Mapping[str, object]) -> str:
-    said = next((str(metadata[key])[:60] for key in BASE_KEYS if metadata.get(key)), "")
+    said = next((metadata[key][:60] for key in BASE_KEYS if metadata.get(key)), "")
     own = f" (it names {said!r} as its base)" if said else ""
     nearest = _named(metadata)
     because = f": of {nearest}, {why[nearest]}" if nearest is not None else ""
@@ -170,7 +185,7 @@ def _told_base(metadata: Mapping[str, str], fits: Sequence[str]) -> str | None:
 def _named(metadata: Mapping[str, str]) -> str | None:
     """Our name of the base that the metadata names, whether it fits or not."""
     for key in BASE_KEYS:
-        said = str(metadata.get(key, ""))
+        said = metadata.get(key, "")[:LONGEST_BASE]
         if said in ARCHITECTURES:
             return said
         plain = re.sub(r"[^a-z0-9]", "", said.lower().removesuffix("/lora"))
@@ -182,21 +197,21 @@ def _named(metadata: Mapping[str, str]) -> str | None:
 
 def _trigger(metadata: Mapping[str, str]) -> str | None:
     """The word that a file names as its trigger: by a key of its own, else as the commonest of its tags."""
-    said = next((str(metadata[key]) for key in TRIGGER_KEYS if str(metadata.get(key, "")).strip()), "")
-    return _clean(said.split(",")[0]) or _commonest_tag(metadata.get("ss_tag_frequency", ""))
+    said = next((metadata[key] for key in TRIGGER_KEYS if metadata.get(key, "").strip()), "")
+    return _clean(said.partition(",")[0]) or _commonest_tag(metadata)
 
 
-def _commonest_tag(text: str) -> str | None:
+def _commonest_tag(metadata: Mapping[str, str]) -> str | None:
     """Tags are counted by kohya a folder, and ai-toolkit writes its trigger as the only one.
 
     A tag that stands alone at the top is the likely trigger; two that are as common are not.
     """
     try:
         counts: dict[str, int] = {}
-        for tags in json.loads(text or "{}").values():
+        for tags in tensor_file.object_in(metadata, "ss_tag_frequency").values():
             for tag, count in tags.items():
-                counts[str(tag)] = counts.get(str(tag), 0) + int(count)
-    except (ValueError, TypeError, AttributeError, RecursionError):
+                counts[tag] = counts.get(tag, 0) + int(count)
+    except (ValueError, TypeError, AttributeError, OverflowError):  # overflow: infinity is no number of times
         return None
     top = sorted(counts.items(), key=lambda item: -item[1])[:2]
     alone = len(top) == 1 or (len(top) == 2 and top[0][1] > top[1][1])
@@ -204,9 +219,10 @@ def _commonest_tag(text: str) -> str | None:
 
 
 def _clean(text: str) -> str | None:
-    """One line that can be a trigger, or None; what could end a quotation in somebody's code is none."""
-    words = one_line(text)
-    return words if 2 <= len(words) <= LONGEST_TRIGGER and QUOTES.isdisjoint(words) else None
+    """One line that can be a trigger, or None: a stranger's word goes into prompts, programs and cards."""
+    words = " ".join(text.split())
+    fits = 2 <= len(words) <= LONGEST_TRIGGER and words.isprintable() and UNFIT.isdisjoint(words)
+    return words if fits else None
 
 
 def one_line(text: str) -> str:

@@ -34,6 +34,8 @@ SAME_BIRTH = 1.5
 LAUNCHES = "worker.launches"
 ERROR_KIND = "worker.error"
 """Journal keys of ours: launches that came to nothing so far; the class of the error that ended a run."""
+SECRET = "address"
+"""The file in a run's folder that holds an address with its keys, until the worker has read it or the run ends."""
 ENDED = ("succeeded", "failed", "cancelled", "lost")
 ACTIVE = ("queued", "preparing", "running", "paused")
 
@@ -135,10 +137,19 @@ def renew(store: Store, run_id: str, token: str) -> None:
 
 def finish(store: Store, run_id: str, token: str, state: str, **values: Any) -> None:
     """End a run as its owner and give back what it held. Raises LeaseLost."""
-    with owned(store, run_id, token), store.transaction() as db:
-        ending = {"finished_at": now(), "token": None, "lease_until": 0.0, **values}
-        store.change(RunRecord, run_id, state=state, **ending)
-        db.conn.execute("delete from leases where token = ?", [token])
+    with owned(store, run_id, token):
+        _leave(store, run_id, state=state, **{"finished_at": now(), **values})
+
+
+def _leave(store: Store, run_id: str, **values: Any) -> None:
+    """No worker holds the run any more: it gives back its devices, and once it has ended its secret too."""
+    with store.transaction() as db:
+        store.change(RunRecord, run_id, token=None, lease_until=0.0, **values)
+        db.conn.execute("delete from leases where run_id = ?", [run_id])
+        if values["state"] in ENDED:
+            secret = store.workspace.run(run_id) / SECRET
+            with told(secret):
+                secret.unlink(missing_ok=True)
 
 
 def let_go(store: Store, run_id: str, token: str) -> None:
@@ -157,7 +168,7 @@ def request_cancel(store: Store, run_id: str) -> RunRecord:
             return run
         held = process_alive(run.pid, run.pid_started) or _goes_on_elsewhere(store, run)
         if run.state == "queued" and not held:
-            store.change(RunRecord, run_id, state="cancelled", cancel_requested=True, finished_at=now(), token=None)
+            _leave(store, run_id, state="cancelled", cancel_requested=True, finished_at=now())
         else:
             store.change(RunRecord, run_id, cancel_requested=True)
         return get(store, run_id)
@@ -258,11 +269,9 @@ def _bury(store: Store, run: RunRecord) -> None:
     else:
         state, message = "lost", f"Its worker was ended from outside, or the machine restarted, at step {run.step}."
     error = message if state == "failed" else None
-    with store.transaction() as db:
-        stamp = {"finished_at": now(), "token": None, "lease_until": 0.0}
-        store.change(RunRecord, run.id, state=state, message=message, error=error, **stamp)
+    with store.transaction():
+        _leave(store, run.id, state=state, message=message, error=error, finished_at=now())
         add_event(store, run.id, message, "warning")
-        db.conn.execute("delete from leases where run_id = ?", [run.id])
 
 
 def take_device(store: Store, name: str, run_id: str, token: str) -> bool:

@@ -317,9 +317,15 @@ def test_addresses_are_always_fetched_in_a_run_since_one_can_keep_a_call_waiting
 
 
 PRIVATE = "127.0.0.1 10.1.2.3 192.168.0.1 169.254.169.254 0.0.0.0 ::1 fe80::1%eth0 ::ffff:10.0.0.1 fd00::1 224.0.0.1"
+BEHIND_IPV6 = "64:ff9b::169.254.169.254 64:ff9b:1::1 2002:7f00:1:: 2001:0:7f00:1::1 ::127.0.0.1 ::ffff:0:7f00:1 fec0::1"
 
 
-@pytest.mark.parametrize("address", PRIVATE.split())
+@pytest.mark.parametrize("address", [*PRIVATE.split(), *BEHIND_IPV6.split()])
 def test_private_addresses_are_not_public(address: str) -> None:
     assert not is_public(address)
     assert is_public("93.184.216.34")
+
+
+@pytest.mark.parametrize("address", ["2606:2800:220:1::1", "::ffff:93.184.216.34", "64:ff9b::93.184.216.34"])
+def test_public_addresses_are_public_by_every_way_to_them(address: str) -> None:
+    assert is_public(address)

@@ -511,7 +511,7 @@ def test_a_header_that_contradicts_itself_is_refused(entry: dict[str, Any], tmp_
     content = tensor_file.written({key: entry}, {})
     size = tensor_file.LENGTH_BYTES + int.from_bytes(content[:8], "little")
     (tmp_path / "theirs.safetensors").write_bytes(content[:size] + bytes(max(0, entry["data_offsets"][1])))
-    with pytest.raises(BadWeights, match="cannot be read here"):
+    with pytest.raises(BadWeights, match=r"cannot be read here|is not a whole"):
         taken("klein", tmp_path / "theirs.safetensors")
 
 

@@ -7,12 +7,14 @@ import json
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,7 @@ from loradeck.tools.errors import BadArgument, NotFound, Refused
 from loradeck.tools.leaving import may_be_published
 from loradeck.tools.library import default_loras, find_lora, library
 from loradeck.tools.manage_loras import fetching, publishing
+from loradeck.tools.manage_loras.sources import plain, split
 from loradeck.tools.reporter import StoreReporter
 from loradeck.tools.start_training.snapshot import take
 from loradeck.tools.workbench import Workbench
@@ -167,7 +170,8 @@ def test_a_lora_of_another_base_is_refused_with_the_base_that_it_fits(work: Work
         ({"ss_tag_frequency": loras.tags(cat=12, dog=12)}, None),
         ({"ss_tag_frequency": "{not json"}, None),
         ({"ss_tag_frequency": '["a"]'}, None),
-        ({"trigger_word": "p3rs0n\n\x00"}, "p3rs0n"),
+        ({"trigger_word": "p3rs0n\n"}, "p3rs0n"),
+        ({"trigger_word": "p3rs0n\x00"}, None),
         ({"modelspec__trigger_phrase": "x" * 900}, None),
         ({"modelspec__trigger_phrase": "the baker's"}, "the baker's"),
         ({"modelspec__trigger_phrase": '"+run()+"'}, None),
@@ -228,7 +232,7 @@ WHOLE = loras.content()
         ("a.safetensors", header_of({"a": [1]}), "header is broken"),
         ("a.safetensors", (40).to_bytes(8, "little") + b'{"' + b"[" * 38, "header is broken"),
         ("a.safetensors", header_of({"a.lora_A.weight": {**ONE, "shape": [900, 900]}}, b"x" * 8), "cannot be read"),
-        ("a.safetensors", header_of({"a": ONE, "b": ONE}, b"x" * 8), "in one place"),
+        ("a.safetensors", header_of({"a": ONE, "b": ONE}, b"x" * 8), "do not follow each other"),
         ("a.safetensors", header_of({"x.lora_A.weight": ONE}, b"x" * 8), "half of a LoRA"),
         ("a.safetensors", header_of({"x.lokr_w1": ONE}, b"x" * 8), "is a LoKr"),
         ("a.safetensors", header_of({"x.hada_w1_a": ONE}, b"x" * 8), "is a LoHa"),
@@ -293,6 +297,27 @@ def test_a_path_that_can_be_none_is_refused_in_one_sentence(action: str, path: s
     lora = trained(work.store)
     with pytest.raises(BadArgument, match=r"^'.*' is no usable path on this machine; give another, in full\.$"):
         manage(work, action, path=path, lora_id=lora.id)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://files.example:99999/a.safetensors",
+        "https://files.example:port/a.safetensors",
+        "https://[::1/a.safetensors",
+        "https://\ud800/a.safetensors",
+        "owner/name:\ud800.safetensors",
+    ],
+)
+def test_an_address_that_cannot_be_one_is_told_in_a_sentence(url: str) -> None:
+    with pytest.raises(BadArgument, match=r"^The address cannot be read; give it as https://.*\.$"):
+        split(url)
+
+
+def test_an_address_is_told_without_its_keys_and_with_its_host_and_port() -> None:
+    assert plain("https://me:s3cret@[2001:db8::1]:8443/a.safetensors?token=s3cret#more") == (
+        "https://[2001:db8::1]:8443/a.safetensors"
+    )
 
 
 @pytest.mark.parametrize(("number", "error"), [(errno.ENOSPC, DiskFull), (errno.EROFS, WorkspaceReadOnly)])
@@ -449,6 +474,85 @@ def test_a_base_is_asked_for_after_the_download_which_is_not_made_again(work: Wo
     assert work.store.count(RunRecord) == 1
 
 
+@contextmanager
+def dripping(chunk: bytes, seconds: float) -> Iterator[str]:
+    """The address of a server that sends a chunk every so many seconds, without end and without saying how much."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            try:
+                while not over.wait(seconds):
+                    self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+            except OSError:
+                self.close_connection = True
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    over = threading.Event()
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=lambda: running.serve_forever(poll_interval=0.01), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{running.server_address[1]}/a.safetensors"
+    finally:
+        over.set()
+        running.shutdown()
+        running.server_close()
+        thread.join()
+
+
+@pytest.mark.usefixtures("loopback")
+def test_a_stop_is_heard_while_a_server_sends_a_byte_now_and_then(work: Workbench) -> None:
+    with dripping(b"x", 0.05) as url:
+        importing = threading.Thread(target=lambda: manage(work, "import", url=url), daemon=True)
+        importing.start()
+        part = work.store.workspace.home / "runs"
+        while not list(part.rglob("file.part")):
+            assert importing.is_alive()
+            time.sleep(0.02)
+        (run,) = work.store.where(RunRecord)
+        runs.request_cancel(work.store, run.id)
+        importing.join(10)
+        assert not importing.is_alive()
+    assert runs.get(work.store, run.id).state == RunState.CANCELLED
+
+
+@pytest.mark.usefixtures("loopback")
+def test_a_file_that_comes_too_slowly_is_given_up(work: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "SLOW_SECONDS", 0.3)
+    with dripping(b"x", 0.02) as url:
+        assert "came too slowly and was given up" in manage(work, "import", url=url).summary
+
+
+@pytest.mark.usefixtures("loopback")
+def test_the_room_is_looked_at_while_a_file_of_unknown_length_comes(
+    work: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = iter([fetching.SPARE + 1, fetching.SPARE + 1, 0])
+    monkeypatch.setattr(fetching, "LOOK_BYTES", 1_000_000)
+    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda _: SimpleNamespace(free=next(room)))
+    with dripping(b"x" * 500_000, 0.01) as url:
+        assert "the workspace's disk has no room" in manage(work, "import", url=url).summary
+
+
+def test_a_key_does_not_outlive_an_import_that_is_stopped_before_it_begins(
+    work: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loradeck.tools.manage_loras.tool.WAIT_SECONDS", 0.1)
+    waiting = replace(work, launch=lambda _: None)
+    run = manage(waiting, "import", url="https://files.example/a.safetensors?token=s3cret")
+    kept = work.store.workspace.run(str(run.run_id)) / runs.SECRET
+    assert "s3cret" in kept.read_text()
+    runs.request_cancel(work.store, str(run.run_id))
+    assert not kept.exists()
+
+
 @pytest.fixture
 def hub_here(monkeypatch: pytest.MonkeyPatch) -> Callable[[Hub, str], None]:
     def point(hub: Hub, token: str = "") -> None:
@@ -475,6 +579,28 @@ def test_a_hub_name_is_got_with_its_file_or_asked_which(work: Workbench, hub_her
         hub.files = {"a.ckpt": b"x"}
         hub.commits.append("another")
         assert "no .safetensors file" in manage(work, "import", url="owner/neon-city").summary
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        RuntimeError("Data processing error: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_disk_that_fills_while_the_hub_sends_is_told(
+    error: Exception, work: Workbench, hub_here: Callable[[Hub, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", full)
+    with serving(Hub("owner/neon", {"a.safetensors": loras.content()})) as hub:
+        hub_here(hub, "")
+        assert (
+            "a.safetensors could not be written (No space left on device)"
+            in manage(work, "import", url="owner/neon").summary
+        )
 
 
 # --------------------------------------------------------------------------- in use

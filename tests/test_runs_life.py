@@ -6,7 +6,7 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -181,6 +181,37 @@ def test_a_queued_run_that_nobody_took_is_cancelled_at_once(store: Store) -> Non
     run = runs.enqueue(store, "train", {})
     assert runs.request_cancel(store, run.id).state == "cancelled"
     assert runs.claim(store, run.id) is None
+
+
+def ended_by_its_worker(store: Store, run_id: str) -> None:
+    run = runs.claim(store, run_id)
+    assert run is not None
+    runs.finish(store, run_id, str(run.token), "failed")
+
+
+def ended_by_a_person(store: Store, run_id: str) -> None:
+    runs.request_cancel(store, run_id)
+
+
+def ended_by_the_machine(store: Store, run_id: str) -> None:
+    runs.claim(store, run_id)
+    store.change(RunRecord, run_id, state="running")
+    worker_dies(store, run_id)
+    runs.sweep(store)
+
+
+@pytest.mark.parametrize("end", [ended_by_its_worker, ended_by_a_person, ended_by_the_machine])
+def test_a_secret_goes_with_the_end_of_its_run_and_not_before(end: Callable[[Store, str], None], store: Store) -> None:
+    run = runs.enqueue(store, "import", {})
+    secret = store.workspace.run(run.id) / runs.SECRET
+    secret.write_text("https://files.example/a?token=s3cret")
+    first = runs.claim(store, run.id)
+    assert first is not None
+    runs.let_go(store, run.id, str(first.token))
+    assert secret.exists()
+    end(store, run.id)
+    assert runs.get(store, run.id).state in runs.ENDED
+    assert not secret.exists()
 
 
 def test_stopping_an_ended_run_changes_nothing(store: Store) -> None:

@@ -13,16 +13,32 @@ if TYPE_CHECKING:
     import httpx
 
 
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+"""Where networks without IPv4 reach its addresses (RFC 6052)."""
+
+
 class NotAllowed(Exception):
     """Why an address is not gone to, in one sentence. Never leaves the tools."""
 
 
 def is_public(address: str) -> bool:
-    """True for an address on the open internet: not private, loopback, link-local, reserved or multicast."""
+    """True for an address on the open internet: not private, loopback, link-local, reserved or multicast.
+
+    One of IPv6 that stands for one of IPv4 leads where that one does.
+    """
     parsed = ipaddress.ip_address(address.split("%", 1)[0])
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    checked = mapped if mapped is not None else parsed
-    return checked.is_global and not checked.is_multicast
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return parsed.is_global and not parsed.is_multicast
+    if inner := _inner(parsed):
+        return is_public(str(inner))
+    local = parsed.is_site_local or parsed.is_reserved or parsed.is_multicast
+    return parsed.is_global and not local
+
+
+def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that one of IPv6 is only another way to: mapped, by 6to4, or behind a NAT64's prefix."""
+    translated = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF) if address in NAT64 else None
+    return address.ipv4_mapped or address.sixtofour or translated
 
 
 @dataclass(frozen=True)

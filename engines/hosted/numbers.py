@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ BITS: dict[str, type[np.generic]] = {"F32": np.float32, "F16": np.float16, "BF16
 """How the numbers of a LoRA are held, by the format's names of types."""
 WHOLE: dict[str, type[np.generic]] = {"I32": np.int32, "I64": np.int64, "F64": np.float64}
 """Further types that a scale beside a pair comes in."""
+EXPONENTS: dict[str, tuple[np.dtype[Any], int]] = {
+    "F16": (np.dtype("<u2"), 0x7C00),
+    "BF16": (np.dtype("<u2"), 0x7F80),
+    "F32": (np.dtype("<u4"), 0x7F80_0000),
+    "F64": (np.dtype("<u8"), 0x7FF0_0000_0000_0000),
+}
+"""The bits of an exponent, which are all set in infinity and in NaN alone."""
+MOST_DIMENSIONS = 8
+CHUNK_BYTES = 2**22
+"""Bytes that are looked at at once, a multiple of every type's size."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +123,29 @@ class Source:
         kind = BITS.get(entry["dtype"]) or WHOLE[entry["dtype"]]
         return Numbers(entry["dtype"], np.frombuffer(content, np.dtype(kind).newbyteorder("<")).reshape(entry["shape"]))
 
+    def not_finite(self) -> str | None:
+        """The first tensor with an infinity or a NaN in it, or None; a few megabytes are in memory. Raises OSError."""
+        with self._path.open("rb") as file:
+            for key, entry in self._entries.items():
+                if entry["dtype"] in EXPONENTS and not _is_finite(file, self._start, entry):
+                    return key
+        return None
+
     def scalar(self, key: str) -> float:
         """The one number of a tensor. Raises OSError, ValueError where there are more."""
         return float(self.read(key).floats().reshape(()))
+
+
+def _is_finite(file: BufferedReader, start: int, entry: Mapping[str, Any]) -> bool:
+    """True where no number of a tensor is infinite or NaN. The tensors of the file begin at `start`."""
+    kind, exponent = EXPONENTS[entry["dtype"]]
+    first, stop = (start + place for place in entry["data_offsets"])
+    file.seek(first)
+    for at in range(first, stop, CHUNK_BYTES):
+        bits = np.fromfile(file, kind, min(CHUNK_BYTES, stop - at) // kind.itemsize)
+        if (bits & exponent == exponent).any():
+            return False
+    return True
 
 
 def is_sound(key: str, entry: Mapping[str, Any], length: int) -> bool:
@@ -123,7 +154,9 @@ def is_sound(key: str, entry: Mapping[str, Any], length: int) -> bool:
     shape, place = entry.get("shape"), entry.get("data_offsets")
     if kind is None or not isinstance(shape, list) or not isinstance(place, list) or len(place) != 2:
         return False
-    if not all(isinstance(number, int) and number >= 0 for number in (*shape, *place)):
+    if len(shape) > MOST_DIMENSIONS or not all(
+        isinstance(number, int) and 0 <= number <= tensor_file.MOST_LENGTH for number in (*shape, *place)
+    ):
         return False
     wanted: int = math.prod(shape) * np.dtype(kind).itemsize
     return bool(place[1] - place[0] == wanted and place[1] <= length)

@@ -7,9 +7,12 @@ by which diffusers knows them.
 
 from __future__ import annotations
 
-import json
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from loradeck.engines import tensor_file
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +37,7 @@ OTHER_KINDS = {".dora_scale": "DoRA", ".lora_magnitude_vector": "DoRA", ".lokr_"
 
 ADAPTER_METADATA = "lora_adapter_metadata"
 """Where diffusers keeps an adapter's alpha, when it is not folded in."""
+NAME = re.compile(r"\^?[\w.-]+")
 
 
 def other_kind(names: Iterable[str]) -> str | None:
@@ -45,16 +49,44 @@ def told_scale(metadata: Mapping[str, str]) -> Callable[[str, int], float]:
     """The scale that only diffusers' adapter metadata tells, by module and rank; 1 where it tells none.
 
     Raises:
-        ValueError: what stands there is no such metadata.
+        ValueError: what stands there is no such metadata, or no number of it can be a scale.
     """
+    told = tensor_file.object_in(metadata, ADAPTER_METADATA)
     try:
-        told: Any = json.loads(metadata.get(ADAPTER_METADATA, "{}"))
-        own = {str(module): float(alpha) for module, alpha in (told.get("transformer.alpha_pattern") or {}).items()}
-        alpha = float(told.get("transformer.lora_alpha") or 0)
-    except (TypeError, AttributeError, RecursionError) as error:
+        own = told.get("transformer.alpha_pattern") or {}
+        alphas = [_alpha(told.get("transformer.lora_alpha") or 0), *map(_alpha, own.values())]
+    except (TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{ADAPTER_METADATA} is not as diffusers writes it") from error
+    places = {_name(pattern): place for place, pattern in reversed([*enumerate(own, 1)])}
     power = 0.5 if told.get("transformer.use_rslora") else 1.0
-    return lambda module, rank: own.get(module, alpha) / rank**power if alpha else 1.0
+
+    def scale(module: str, rank: int) -> float:
+        """As peft does: the first pattern acts that is the module's name, or its end behind a dot."""
+        parts = module.split(".")
+        ends = [f"^{module}", *(".".join(parts[start:]) for start in range(len(parts)))]
+        alpha = alphas[min((places[end] for end in ends if end in places), default=0)]
+        return alpha / rank**power if alpha else 1.0
+
+    return scale
+
+
+def _alpha(told: Any) -> float:
+    """A number over which a rank can be. Raises TypeError, ValueError, OverflowError."""
+    alpha = float(told)
+    if not math.isfinite(alpha):
+        raise ValueError("an alpha is not finite")
+    return alpha
+
+
+def _name(pattern: str) -> str:
+    """A pattern of peft's that is a name, as all are that diffusers' trainers write; `^` in front binds its beginning.
+
+    Raises ValueError for other patterns: a stranger's can take hours to be matched.
+    """
+    name = pattern.replace("\\.", ".")
+    if not NAME.fullmatch(name):
+        raise ValueError("a pattern is no module's name")
+    return name
 
 
 def plain(tensors: Tensors) -> tuple[Tensors, list[str]]:
@@ -63,9 +95,9 @@ def plain(tensors: Tensors) -> tuple[Tensors, list[str]]:
     Raises:
         KeyError: a scale stands beside one matrix without the other.
     """
-    left_out = sorted(key for key in tensors if key.startswith(ELSEWHERE) or key.endswith(BESIDE))
-    kept = {key: value for key, value in tensors.items() if key not in set(left_out)}
-    return {_named(key): value for key, value in _folded(kept).items()}, left_out
+    left_out = {key for key in tensors if key.startswith(ELSEWHERE) or key.endswith(BESIDE)}
+    kept = {key: value for key, value in tensors.items() if key not in left_out}
+    return {_named(key): value for key, value in _folded(kept).items()}, sorted(left_out)
 
 
 def _folded(tensors: Tensors) -> Tensors:

@@ -71,7 +71,7 @@ def read(path: Path, family: Family, transformer: Any, base_name: str) -> LoraFi
     _check_fit(path.name, weights, transformer, base_name)
     if lora_dialects.rows(weights) < rows:  # diffusers passes over names that it does not know
         left_out.append("matrices that diffusers does not know")
-    return LoraFile(_scaled(weights, metadata), metadata, tuple(left_out))
+    return LoraFile(_scaled(path.name, weights, metadata), metadata, tuple(left_out))
 
 
 def gone(path: Path) -> str:
@@ -92,9 +92,12 @@ def _open(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         ) from error
 
 
-def _scaled(weights: dict[str, torch.Tensor], metadata: dict[str, str]) -> dict[str, torch.Tensor]:
+def _scaled(name: str, weights: dict[str, torch.Tensor], metadata: dict[str, str]) -> dict[str, torch.Tensor]:
     """Fold in an alpha that only diffusers' adapter metadata tells, over the rank that each matrix has."""
-    scale = lora_dialects.told_scale(metadata)
+    try:
+        scale = lora_dialects.told_scale(metadata)
+    except ValueError as error:
+        raise BadWeights(f"{name} tells its scale in a way that cannot be read; get the file again.") from error
     scaled = dict(weights)
     for module in {key.removesuffix(UP) for key in weights if key.endswith(UP)}:
         factor = scale(module, weights[module + DOWN].shape[0])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
@@ -24,14 +25,34 @@ TRIES = 5
 """How often a connection may break without a byte in between."""
 SECONDS = 60.0
 """How long a server may be silent."""
+LEAST_RATE = 5_000
+"""Bytes a second, over all tries; what comes slower would hold a worker for days."""
+SLOW_SECONDS = 300.0
+"""How far a server may be behind that."""
 SPARE = 500_000_000
 """Bytes that stay free on the disk."""
+LOOK_BYTES = 64_000_000
+"""How often the room is looked at: not every server says how much it sends, and others write to the disk too."""
 GUARD = Guard("file")
 Tell = Callable[[int, int], None]
 
 
 class Broken(Exception):
     """The connection broke; what came is kept, and it is tried again."""
+
+
+@dataclass
+class Pace:
+    """How fast bytes come, over all tries of a download."""
+
+    began: float = field(default_factory=time.monotonic)
+    came: int = 0
+
+    def count(self, more: int) -> None:
+        """So many bytes came. Raises Refused where they come too slowly."""
+        self.came += more
+        if time.monotonic() - self.began > SLOW_SECONDS + self.came / LEAST_RATE:
+            raise Refused("The file came too slowly and was given up; download it and give its path.")
 
 
 @dataclass(frozen=True)
@@ -41,6 +62,7 @@ class Fetching:
     url: str
     folder: Path
     tell: Tell
+    pace: Pace = field(default_factory=Pace)
 
     def whole(self) -> Path:
         """The file, whole; one that an earlier call got is taken. Raises Refused and StateError."""
@@ -51,6 +73,8 @@ class Fetching:
         broken = 0
         while True:
             before = self._size()
+            self.tell(before, before)
+            self.pace.count(0)
             try:
                 return self._take_up()
             except Broken as error:
@@ -133,13 +157,17 @@ class Fetching:
             raise Refused(f"The file has {total / 1e9:.1f} GB, and the workspace's disk has no room; free some.")
 
     def _write(self, response: httpx.Response, start: int, total: int) -> None:
-        written = start
+        written = looked = start
         with told(self._part), self._part.open("ab" if start else "wb") as file:
             for chunk in response.iter_raw():
                 file.write(chunk)
                 written += len(chunk)
                 if written > MOST_BYTES:
                     raise Refused(f"The file is larger than {MOST_BYTES // 2**30} GiB, which no LoRA is.")
+                if written - looked >= LOOK_BYTES:
+                    looked = written
+                    self._require_room(max(total, written), written)
+                self.pace.count(len(chunk))
                 self.tell(written, max(total, written))
 
     def _place(self, name: str) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+import time
 from pathlib import Path
 
 from loradeck.engines import hub
@@ -19,6 +21,7 @@ from loradeck.tools.workbench import Engines, Job
 
 CAME = "came"
 """The folder of a run in which a download lies until it is in the library."""
+LOOK_SECONDS = 1.0
 
 
 def run(job: Job) -> LorasResult:
@@ -58,15 +61,15 @@ def _import(job: Job) -> LorasResult:
 
 def _fetched(job: Job, url: str, folder: Path) -> tuple[Path, str, str]:
     """The file behind an address or a hub name, what to call its source, and what its repository is called."""
-    told = -1
+    looked = -math.inf
 
     def tell(done: int, of: int) -> None:
-        """A megabyte at a time: each look at whether to stop is a look into the store."""
-        nonlocal told
-        if done // 2**20 != told:
-            told = done // 2**20
+        """Once a second: each look at whether to stop is a look into the store."""
+        nonlocal looked
+        if time.monotonic() - looked >= LOOK_SECONDS:
+            looked = time.monotonic()
             job.reporter.raise_if_cancelled()
-            job.reporter.progress(told, max(1, of // 2**20), "Fetching the file (MB).")
+            job.reporter.progress(done // 2**20, max(1, of // 2**20), "Fetching the file (MB).")
 
     named = split(url)
     if named is None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from loradeck.state.files import write_text
+from loradeck.state.runs import SECRET
 from loradeck.tools.errors import BadArgument
 
-ADDRESS = "address"
-"""The file of a run that holds an address with its keys, until the worker has read it."""
 HUB = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::(?P<file>.+))?")
 
 
 def split(url: str) -> tuple[str, str | None] | None:
     """Repository and file of a hub name, or None for an address. Raises BadArgument where it is neither."""
+    _parts(url)
     if "://" in url:
         return None
     found = HUB.fullmatch(url.strip())
@@ -32,20 +32,31 @@ def plain(url: str) -> str:
     """The address without user, query and fragment, which may hold keys."""
     if "://" not in url:
         return url
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    parts = _parts(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _parts(url: str) -> SplitResult:
+    """An address taken apart. Raises BadArgument for one that has no host or port that could be."""
+    try:
+        url.encode()  # half a character, as JSON may hold, is no text
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  it is looked at when it is asked for
+    except ValueError as error:
+        raise BadArgument("The address cannot be read; give it as https://host/path, as a browser shows it.") from error
+    return parts
 
 
 def keep(url: str, folder: Path) -> None:
-    """Lay the whole address into a run's folder, for the worker's eyes; the store never sees it."""
-    path = folder / ADDRESS
+    """Lay the whole address into a run's folder, for the worker's eyes; it goes when the run ends, if not before."""
+    path = folder / SECRET
     write_text(path, url)
     path.chmod(0o600)
 
 
 def take(folder: Path, otherwise: str) -> str:
     """The address that was laid there, and `otherwise` where none is any more; it is gone from there then."""
-    path = folder / ADDRESS
+    path = folder / SECRET
     url = path.read_text(encoding="utf-8") if path.is_file() else otherwise
     path.unlink(missing_ok=True)
     return url

@@ -185,9 +185,9 @@ def _in_a_run(
         else:
             run = runs.enqueue(store, kind, spec, name=name)
         is_new = before is None or before.state not in runs.ACTIVE
+        if is_new and prepare is not None:
+            prepare(store.workspace.run(run.id))  # before any worker can see that the run is queued
     if is_new:
-        if prepare is not None:
-            prepare(store.workspace.run(run.id))
         bench.launch(run.id)
     return _followed(wait_until(store, run.id, WAIT_SECONDS, tell=bench.progress))
 

@@ -211,6 +211,22 @@ def test_a_decks_own_prompts_with_its_style_words_seeds_and_sizes_choose_its_che
     assert f'deck_id="{shown.deck_id}"' in told.next_step
 
 
+def test_a_deck_that_was_never_rendered_gives_its_prompts_from_its_file(
+    work: Workbench, painter: Painter, tmp_path: Path
+) -> None:
+    file = tmp_path / "deck.json"
+    file.write_text(deck(defaults={"before": "flat vector,", "guidance": 3.5}).model_dump_json())
+    one, other = trained(work.store), trained(work.store, name="other")
+    variants = [{"loras": [{"lora_id": lora.id}]} for lora in (one, other)]
+    made = compare(work, deck=str(file), variants=variants)
+    assert made.state == RunState.SUCCEEDED
+    assert {request.guidance for request in painter.requests} == {3.5}
+    assert {job.seed for request in painter.requests for job in request.jobs} == {7, 8, 9}
+    assert any("flat vector, a red house, story" in job.prompt for request in painter.requests for job in request.jobs)
+    with pytest.raises(NotFound, match=r"deck\.yaml"):
+        compare(work, deck=str(tmp_path / "deck.yaml"), variants=variants)
+
+
 # --------------------------------------------------------------------------- looks
 
 

@@ -1075,7 +1075,7 @@ class CompareArgs(Strict):
     """Arguments of compare_renders: a comparison to make, or a run_id to pick in."""
 
     prompts: list[str] | None = Field(None, min_length=1, max_length=24, description="Rows.")
-    deck: str | None = Field(None, description="Id or title of a deck whose prompts are the rows.")
+    deck: str | None = Field(None, description="Id, title or file of a deck whose prompts are the rows.")
     variants: list[Variant] | None = Field(None, min_length=2, max_length=6, description="Columns.")
     seeds: list[Seed] = Field(
         default_factory=lambda: [1], min_length=1, max_length=4, description="Each prompt is drawn with each."

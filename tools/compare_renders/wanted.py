@@ -11,15 +11,15 @@ from loradeck.engines.base import Engine
 from loradeck.state.records import CheckpointRecord, LoraRecord
 from loradeck.state.store import Store
 from loradeck.tools.compare_renders.plan import Column, Plan, Row
-from loradeck.tools.contracts import CompareArgs, DeckSpec, TargetModel, Variant
+from loradeck.tools.contracts import CompareArgs, TargetModel, Variant
 from loradeck.tools.errors import BadArgument, NotFound, Refused
 from loradeck.tools.library import find_lora
 from loradeck.tools.ready import drawing_engine
 from loradeck.tools.render_deck_visuals.frames import frames
-from loradeck.tools.render_deck_visuals.gallery import find_deck
+from loradeck.tools.render_deck_visuals.named import named_deck
 from loradeck.tools.render_deck_visuals.plan import Brush, Leaned, Look, worded
 from loradeck.tools.render_deck_visuals.references import read_references
-from loradeck.tools.render_deck_visuals.resolve import look_of, style_of
+from loradeck.tools.render_deck_visuals.resolve import look_of, strokes_of, style_of
 from loradeck.tools.workbench import Workbench
 
 MOST_PROMPT = 2000
@@ -85,23 +85,24 @@ def _each_once(rows: list[Row], made: Wanted) -> list[Row]:
 
 def _of_deck(args: CompareArgs, ref: str, store: Store, made: Wanted) -> tuple[Brush, list[Row]]:
     """A deck's own prompts, with its style words, guidance, steps, sizes and, where none are given, its seeds."""
-    record = find_deck(store, ref)
-    style, there = style_of(record), frames(DeckSpec.model_validate(record.spec))
+    deck, record = named_deck(store, ref)
+    there = frames(deck)
+    said = strokes_of(deck) if record is None else style_of(record).model_dump()
     seeds = tuple(dict.fromkeys(args.seeds)) if "seeds" in args.model_fields_set else None
     rows = [
         Row(one.prompt, seeds or (one.seed,), args.width or one.width, args.height or one.height, one.key)
         for one in there[:MOST_ROWS]
     ]
     if len(there) > MOST_ROWS:
-        made.told.append(f"The first {MOST_ROWS} of {len(there)} pictures of {record.title!r} are the rows.")
-    made.name, made.deck_id = record.title, record.id
+        made.told.append(f"The first {MOST_ROWS} of {len(there)} pictures of {deck.title!r} are the rows.")
+    made.name, made.deck_id = deck.title, record.id if record is not None else None
     strokes = Brush(
         "",
         "",
-        guidance=args.guidance if args.guidance is not None else style.guidance,
-        steps=args.steps if args.steps is not None else style.steps,
-        prefix=style.prompt_prefix or "",
-        suffix=style.prompt_suffix or "",
+        guidance=args.guidance if args.guidance is not None else said["guidance"],
+        steps=args.steps if args.steps is not None else said["steps"],
+        prefix=said["prompt_prefix"] or "",
+        suffix=said["prompt_suffix"] or "",
     )
     return strokes, rows
 

@@ -34,7 +34,7 @@ def new_deck(args: RenderArgs, deck: DeckSpec, bench: Workbench) -> Wish:
     looks = looks_of(bench.store, uses)
     base = str(base_model or (looks[0].base_model if looks else "preview"))
     engine = drawing_engine(bench, _engine(args, deck), base)
-    style = DeckStyle(engine=engine.name, base_model=base, loras=_by_id(looks), **_strokes(deck))
+    style = DeckStyle(engine=engine.name, base_model=base, loras=_by_id(looks), **strokes_of(deck))
     references, words = read_references(args.references, style.base_model, cut_out=args.cut_out)
     wanted = wish(args.model_copy(update={"loras": None}), deck, style, references)
     wanted.told = [*told, *words]
@@ -104,7 +104,7 @@ def _news(args: RenderArgs, before: DeckSpec, deck: DeckSpec, bench: Workbench) 
     """What a deck's new wording says of drawing and its old one did not, less what the call itself says."""
     old, new = before.defaults, deck.defaults
     news: dict[str, Any] = {
-        stroke: value for stroke, value in _strokes(deck).items() if value != _strokes(before)[stroke]
+        stroke: value for stroke, value in strokes_of(deck).items() if value != strokes_of(before)[stroke]
     }
     if new.loras != old.loras and new.loras is not None:
         news["loras"] = _by_id(looks_of(bench.store, new.loras))
@@ -115,7 +115,7 @@ def _news(args: RenderArgs, before: DeckSpec, deck: DeckSpec, bench: Workbench) 
     return {name: value for name, value in news.items() if given.get(name) is None}
 
 
-def _strokes(deck: DeckSpec) -> dict[str, Any]:
+def strokes_of(deck: DeckSpec) -> dict[str, Any]:
     """How a deck says that all its pictures are drawn, by the names of `DeckStyle`."""
     own = deck.defaults
     return {

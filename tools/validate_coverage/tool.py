@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 from loradeck.state.files import new_id
 from loradeck.state.records import DatasetRecord, ImageRecord, ReportRecord
@@ -81,19 +80,12 @@ def _copy_size(store: Store, image: ImageRecord) -> tuple[int, int] | None:
 def handle(args: ValidateArgs, bench: Workbench) -> ValidateResult:
     """Judge a dataset. Raises NotFound, and BadArgument for a loradeck.toml or a deck that cannot be followed."""
     dataset = find_dataset(bench.store, args.dataset_id)
-    deck = _deck(bench.store, args.deck) if args.deck is not None else None
+    deck = None
+    if args.deck is not None:
+        from loradeck.tools.render_deck_visuals.named import named_deck
+
+        deck, _ = named_deck(bench.store, args.deck)
     return judge_now(bench.store, dataset, args.target_model, deck=deck)
-
-
-def _deck(store: Store, ref: str) -> DeckSpec:
-    """The deck of a file, an id or a title. Raises NotFound or BadArgument."""
-    from loradeck.tools.render_deck_visuals.deck_file import SUFFIXES, read_deck
-    from loradeck.tools.render_deck_visuals.gallery import find_deck
-
-    path = Path(ref.strip()).expanduser()
-    if path.suffix.lower() in SUFFIXES:
-        return read_deck(path)
-    return DeckSpec.model_validate(find_deck(store, ref).spec)
 
 
 TOOL = ToolSpec(

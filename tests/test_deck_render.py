@@ -401,6 +401,22 @@ def test_a_render_at_work_is_joined_when_nothing_else_is_asked_and_never_doubled
     assert len(work.store.where(RunRecord)) == 2
 
 
+def test_a_call_on_a_deck_at_work_that_wants_other_files_is_refused_and_not_forgotten(
+    work: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loradeck.tools.render_deck_visuals.tool.WAIT_SECONDS", 0.1)
+    own = tmp_path / "mine.typ"
+    own.write_text("= Cover\n")
+    first = render(work, deck=deck())
+    into = {"file": str(own), "how": "images", "rewrite": False}
+    busy = runs.enqueue(work.store, "render", {"into": into, "formats": ["png"]}, deck_id=first.deck_id, steps=3)
+    for same in ({}, {"into": into}, {"formats": ["png"]}):
+        assert render(work, deck_id=first.deck_id, **same).run_id == busy.id
+    for other in ({"into": {**into, "rewrite": True}}, {"formats": ["png", "pdf"]}):
+        with pytest.raises(Refused, match=f"{busy.id} is still at work"):
+            render(work, deck_id=first.deck_id, **other)
+
+
 def test_a_lora_of_another_base_is_refused_with_what_to_do(work: Workbench) -> None:
     lora = trained(work.store, base_model="flux2-dev")
     with pytest.raises(Refused, match="trained on flux2-dev"):

@@ -142,7 +142,7 @@ def deck_of(given: str | DeckSpec, store: Store) -> DeckSpec:
     text = given.strip()
     if text.startswith("{") or "\n" in text:
         return deck_in(text, "The deck", is_json=text.startswith("{"))
-    file = _file(text)
+    file = file_at(text)
     return deck_of_picture(store, file) if file.suffix.lower() == ".png" else read_deck(file)
 
 
@@ -150,10 +150,10 @@ def source_of(given: str | DeckSpec | None) -> str | None:
     """The absolute path of the file that a deck was given as, or None."""
     if not isinstance(given, str) or given.strip().startswith("{") or "\n" in given.strip():
         return None
-    return str(_file(given.strip()).absolute())
+    return str(file_at(given.strip()).absolute())
 
 
-def _file(text: str) -> Path:
+def file_at(text: str) -> Path:
     """A path from an argument. Raises NotFound for the home of somebody who is not known here."""
     try:
         return Path(text).expanduser()

@@ -29,7 +29,7 @@ class Written:
         self._record = folder / RECORD
         self._known: dict[str, str] = _read(self._record)
 
-    def save(self, path: Path, data: bytes) -> None:
+    def save(self, path: Path, data: bytes, mode: int = 0o644) -> None:
         """Write a file, unless it holds these bytes already. Raises DiskFull, WorkspaceReadOnly or StateError."""
         name = self._name(path)
         digest = hashlib.sha256(data).hexdigest()
@@ -37,7 +37,7 @@ class Written:
         if there != digest:
             if there is not None and there != self._known.get(name):
                 self._move_aside(path)
-            write_bytes(path, data)
+            write_bytes(path, data, mode)
         if self._known.get(name) != digest:
             self._known[name] = digest
             write_json(self._record, self._known)

@@ -18,8 +18,8 @@ from loradeck.state.files import write_bytes
 from loradeck.tools.contracts import IntoTypst, Theme
 from loradeck.tools.errors import Refused, ToolFault
 from loradeck.tools.render_deck_visuals import measure
+from loradeck.tools.render_deck_visuals.given_path import given_path
 from loradeck.tools.render_deck_visuals.pages import Page, PagePicture
-from loradeck.tools.render_deck_visuals.resolve import file_at
 from loradeck.tools.render_deck_visuals.typeset import quoted
 from loradeck.tools.render_deck_visuals.typst_colours import theme_of
 from loradeck.tools.render_deck_visuals.typst_deck import decoded, plain_ends, refusing_untidy, source_bytes
@@ -72,7 +72,7 @@ def check_into(ask: IntoTypst) -> Path:
 
 
 def _read(ask: IntoTypst) -> _Deck:
-    given = file_at(ask.file)
+    given = given_path(ask.file)
     data = source_bytes(given)
     path = given.resolve()
     mode = stat.S_IMODE(path.stat().st_mode)

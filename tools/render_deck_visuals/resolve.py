@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from loradeck.state.records import DeckRecord, LoraRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import DeckSpec, LoraUse, RenderArgs
-from loradeck.tools.errors import BadArgument, NotFound
+from loradeck.tools.errors import BadArgument
 from loradeck.tools.library import called, default_loras, find_lora, require_whole
 from loradeck.tools.ready import drawing_engine
 from loradeck.tools.render_deck_visuals.frames import first_seed, frames
+from loradeck.tools.render_deck_visuals.given_path import given_path
 from loradeck.tools.render_deck_visuals.plan import Look
 from loradeck.tools.render_deck_visuals.references import read_references
 from loradeck.tools.render_deck_visuals.remake import deck_of_picture
@@ -142,7 +142,7 @@ def deck_of(given: str | DeckSpec, store: Store) -> DeckSpec:
     text = given.strip()
     if text.startswith("{") or "\n" in text:
         return deck_in(text, "The deck", is_json=text.startswith("{"))
-    file = file_at(text)
+    file = given_path(text)
     return deck_of_picture(store, file) if file.suffix.lower() == ".png" else read_deck(file)
 
 
@@ -150,15 +150,7 @@ def source_of(given: str | DeckSpec | None) -> str | None:
     """The absolute path of the file that a deck was given as, or None."""
     if not isinstance(given, str) or given.strip().startswith("{") or "\n" in given.strip():
         return None
-    return str(file_at(given.strip()).absolute())
-
-
-def file_at(text: str) -> Path:
-    """A path from an argument. Raises NotFound for the home of somebody who is not known here."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise NotFound(f"{text[:60]!r} begins with a home that is not on this machine; give the full path.") from None
+    return str(given_path(given.strip()).absolute())
 
 
 def _default_loras(store: Store, base_model: str | None) -> tuple[list[LoraUse], str]:

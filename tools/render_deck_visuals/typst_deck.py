@@ -19,7 +19,6 @@ MOST_BYTES = 1_000_000
 DEEPEST_INCLUDE = 4
 MOST_SLIDES = 60
 MOST_BODY = 1200
-LONGEST_NAME = 60
 MOST_PROMPT = 400
 SENTENCE = re.compile(r"(?<=[.!?])\s+")
 NUMBERED = re.compile(r"^(?:slide|page|chapter|part)?\s*\d+\s*[.:)–—-]\s*", re.IGNORECASE)
@@ -49,8 +48,7 @@ def source_bytes(path: Path) -> bytes:
             raise BadArgument(f"{path.name!r} is larger than a deck can be; check that it is the right file.")
         return path.read_bytes()
     except OSError as error:
-        name = path.name if len(path.name) <= LONGEST_NAME else f"{path.name[:LONGEST_NAME]}..."
-        raise BadArgument(f"{name!r} cannot be read ({error.strerror}); check its path and who may read it.") from None
+        raise BadArgument(f"{path.name!r} cannot be read ({error.strerror}); check who may read it.") from None
 
 
 def decoded(data: bytes, name: str) -> str:

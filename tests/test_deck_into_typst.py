@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from loradeck.tools.contracts import DeckSpec, IntoTypst
 from loradeck.tools.errors import NotFound, Refused, ToolFault
 from loradeck.tools.render_deck_visuals import into_typst
 from loradeck.tools.render_deck_visuals.into_typst import check_into, into
+from loradeck.tools.render_deck_visuals.output_folder import RECORD
 from loradeck.tools.render_deck_visuals.pages import Page, PagePicture
 from loradeck.tools.render_deck_visuals.typst_deck import plain_ends, read_typst
 from loradeck.tools.render_deck_visuals.typst_lines import additions, applied, old_lines, partners, without
@@ -306,18 +309,52 @@ def test_what_a_person_types_while_the_file_is_checked_is_never_lost(
 
 def test_another_deck_s_pictures_take_the_place_of_the_first_one_s(tmp_path: Path) -> None:
     own = Own(tmp_path, HEADINGS)
-    first, second = own.pages
-    own.pages = [first]
     own.into(rewrite=True)
     before = own.shown()
     own.another_deck()
-    assert own.into(rewrite=True)[0].startswith("own.typ was changed")
-    assert own.path.read_text().count("#import") == 1
-    assert all(np.abs(one - other).max() > 50 for one, other in zip(own.shown(), before, strict=True))
     own.pages = own.pages[1:]
     assert own.into(rewrite=True)[0].startswith("own.typ was changed")
-    assert f'"{first.slide.name}"' not in own.path.read_text()
-    assert f'"{second.slide.name}"' in own.path.read_text()
+    text = own.path.read_text()
+    assert (text.count("#import"), text.count('"one"'), text.count('"two"')) == (1, 0, 1)
+    assert np.abs(own.shown()[1] - before[1]).max() > 50
+
+
+def test_another_deck_takes_over_a_module_that_this_file_alone_imports(tmp_path: Path) -> None:
+    own = Own(tmp_path, HEADINGS)
+    own.into(rewrite=True)
+    before = own.shown()
+    own.another_deck()
+    for number, page in enumerate(own.pages):
+        moved = page.pictures[0].path.with_name(f"0{number + 5}_moved.png")
+        picture = replace(page.pictures[0], path=page.pictures[0].path.rename(moved))
+        own.pages[number] = replace(page, pictures=(picture,))
+    assert own.into(rewrite=True)[0].startswith("own.typ has the visuals already")
+    assert own.beside == ["loradeck-visuals", "loradeck-visuals.typ", "own-backup-1.typ", "own.typ"]
+    assert len(list(own.path.with_name("loradeck-visuals").glob("*.png"))) == 2, "the first deck's are gone"
+    assert all(np.abs(one - other).max() > 50 for one, other in zip(own.shown(), before, strict=True))
+    own.written = Written(tmp_path / "deck")
+    own.pages = pages_of(own.deck, tmp_path / "deck")
+    own.into(rewrite=True)
+    assert all((one == other).all() for one, other in zip(own.shown(), before, strict=True)), "and back the same way"
+    assert own.beside.count("loradeck-visuals-2.typ") == 0
+
+
+@pytest.mark.parametrize("theirs", ["a file imports it", "a person changed it", "it has more pictures", "unasked"])
+def test_a_module_that_is_somebody_s_still_stays_as_another_deck_comes(tmp_path: Path, theirs: str) -> None:
+    own = Own(tmp_path, HEADINGS)
+    own.into(rewrite=True)
+    module = own.path.with_name("loradeck-visuals.typ")
+    if theirs == "a person changed it":
+        module.write_text(module.read_text() + "// mine")
+    if theirs == "a file imports it":
+        own.path.with_name("next.typ").write_bytes(own.path.read_bytes())
+    before = module.read_bytes()
+    own.another_deck()
+    if theirs == "it has more pictures":
+        own.pages = own.pages[1:]
+    told = own.into(rewrite=theirs != "unasked")
+    assert module.read_bytes() == before
+    assert '#import "loradeck-visuals-2.typ" as loradeck' in "\n".join(told)
 
 
 def test_an_import_that_is_commented_out_is_none(tmp_path: Path) -> None:
@@ -383,7 +420,7 @@ def test_nobody_may_read_the_copies_of_a_file_that_they_may_not_read(tmp_path: P
     own = Own(tmp_path, HEADINGS)
     own.path.chmod(0o600)
     own.into(rewrite=True)
-    files = [path for path in own.path.parent.rglob("*") if path.is_file()]
+    files = [path for path in own.path.parent.rglob("*") if path.is_file() and path.name != RECORD]
     assert len(files) == 5
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
 
@@ -440,9 +477,7 @@ def test_a_folder_of_their_own_that_takes_no_files_is_told_in_their_terms(tmp_pa
     own = Own(tmp_path, HEADINGS)
     theirs = own.path.with_name("loradeck-visuals.typ")
     own.into()
-    (theirs.with_suffix("") / "01_one.png").unlink()
-    (theirs.with_suffix("") / "02_two.png").unlink()
-    theirs.with_suffix("").rmdir()
+    shutil.rmtree(theirs.with_suffix(""))
     theirs.with_suffix("").write_text("a file of mine")
     (told,) = own.into(rewrite=True)
     assert "LORADECK_HOME" not in told

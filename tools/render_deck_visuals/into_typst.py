@@ -7,6 +7,7 @@ where that was asked for: what would come out is compiled first, and a copy of w
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ from difflib import unified_diff
 from pathlib import Path
 
 from loradeck.state.errors import DiskFull, FileInUse, StateError
-from loradeck.state.files import write_bytes
+from loradeck.state.files import sha256_file, write_bytes
 from loradeck.tools.contracts import IntoTypst, Theme
 from loradeck.tools.errors import Refused, ToolFault
 from loradeck.tools.render_deck_visuals import measure
 from loradeck.tools.render_deck_visuals.given_path import given_path
+from loradeck.tools.render_deck_visuals.output_folder import left_in, still_ours
 from loradeck.tools.render_deck_visuals.pages import Page, PagePicture
 from loradeck.tools.render_deck_visuals.typeset import quoted
 from loradeck.tools.render_deck_visuals.typst_colours import theme_of
@@ -28,6 +30,7 @@ from loradeck.tools.render_deck_visuals.typst_lines import (
     Old,
     additions,
     applied,
+    imports,
     old_lines,
     partners,
     without,
@@ -38,6 +41,7 @@ from loradeck.tools.render_deck_visuals.written import Written
 
 FUNCTIONS = Path(__file__).with_name("visuals.typ")
 MODULE = "loradeck-visuals"
+BACKUP = "-backup-"
 SHARES = (45, 36, 28, 20)
 """Of a page's height that a picture may take, in percent: the largest at which the deck has as many pages as before."""
 ROOTS_UP = 3
@@ -46,6 +50,8 @@ MOST_DIFF = 60
 MOST_LINES = 20
 TEXTURE_VEIL = 0.8
 """How much of the page's own colour lies on a texture at least, which leaves a shade of the picture."""
+ENTRY = re.compile(r'^  ("(?:[^"\\]|\\.)*"): \(file: ', re.MULTILINE)
+"""A picture in a module; the group is its key as a string."""
 PAGES = "\n#context [#metadata(here().page()) <loradeck-pages>]\n"
 BOM = b"\xef\xbb\xbf"
 
@@ -126,18 +132,23 @@ class _Checked:
 
 def _into(deck: _Deck, ask: IntoTypst, pages: Sequence[Page], written: Written) -> list[str]:
     path, text = deck.path, deck.text
-    module, mode = _module_path(path.parent, written), (deck.mode & 0o666) | 0o600
+    keys = [picture.key for page in pages for picture in page.pictures]
+    module, mode = _module_path(deck, written, keys, rewrite=ask.rewrite), (deck.mode & 0o666) | 0o600
+    folder = module.with_suffix("")
+    for name in left_in(folder):  # where the module was another deck's, its pictures were too
+        if still_ours(folder, name):
+            written.take_over(folder / name)
     for picture in (one for page in pages for one in page.pictures):
-        written.save(module.with_suffix("") / picture.file, picture.path.read_bytes(), mode)
+        written.leave(folder / picture.file, picture.path.read_bytes(), mode)
     matched = partners(pages, deck.titles)
     added = additions(deck.plain, ask.how, module.name, pages, matched)
-    keys = [picture.key for page in pages for picture in page.pictures]
     old = old_lines(text, ask.how, keys, module.name)
     after = applied(text, added)
     after = without(after, old_lines(after, ask.how, keys, module.name).gone)
     source = _source(deck.theme, pages, module.stem)
     checked = _checked(path, text, after, module, source)
-    written.save(module, _with_share(source, checked.share).encode(), mode)
+    written.leave(module, _with_share(source, checked.share).encode(), mode, folder)
+    written.clear(folder, {picture.file for page in pages for picture in page.pictures})
     words = _said(deck, ask, after, checked, old) + _unmatched(pages, matched, path)
     if after == text:
         return [f"{path.name} has the visuals already; its pictures beside it are as they are now.", *words]
@@ -229,20 +240,40 @@ def _with_share(source: str, share: int) -> str:
     return source.replace("SHARE", str(share), 1)
 
 
-def _module_path(folder: Path, written: Written) -> Path:
+def _module_path(deck: _Deck, written: Written, keys: Sequence[str], *, rewrite: bool) -> Path:
     """The module beside a person's file: ours, or the first name that nothing has."""
     number = 1
     while True:
-        module = folder / f"{MODULE}{f'-{number}' * (number > 1)}.typ"
-        if written.knows(module) or not any(map(os.path.lexists, (module, module.with_suffix("")))):
+        module = deck.path.with_name(f"{MODULE}{f'-{number}' * (number > 1)}.typ")
+        folder = module.with_suffix("")
+        ours = written.knows(module) and written.left_last(module, folder)
+        if ours or not any(map(os.path.lexists, (module, folder))):
+            return module
+        if rewrite and _may_be_replaced(module, deck, keys):
             return module
         number += 1
+
+
+def _may_be_replaced(module: Path, deck: _Deck, keys: Sequence[str]) -> bool:
+    """True for another deck's module that nobody changed, this file alone imports, and whose pictures we all have.
+
+    So that module is not added to module as decks are made anew for a file, and no line ever lacks its picture.
+    """
+    if not module.is_file() or left_in(module.with_suffix("")).get(module.name) != sha256_file(module):
+        return False
+    if module.name not in (name for name, _ in imports(deck.plain)):
+        return False
+    if not set(ENTRY.findall(module.read_text(encoding="utf-8"))) <= set(map(quoted, keys)):
+        return False
+    beside = (one for one in module.parent.glob("*.typ") if one not in {module, deck.path} and one.is_file())
+    others = (one for one in beside if not one.name.startswith(f"{deck.path.stem}{BACKUP}"))
+    return not any(quoted(module.name).encode() in one.read_bytes() for one in others)
 
 
 def _rewritten(deck: _Deck, text: str) -> Path:
     """Keep what is there beside it, then write the text. Returns the copy; raises Refused where the file changed."""
     path, number = deck.path, 1
-    while os.path.lexists(backup := path.with_stem(f"{path.stem}-backup-{number}")):
+    while os.path.lexists(backup := path.with_stem(f"{path.stem}{BACKUP}{number}")):
         number += 1
     if source_bytes(path) != deck.data:
         raise Refused(

@@ -129,8 +129,8 @@ def additions(text: str, how: How, module: str, pages: Sequence[Page], matched: 
     keys = [picture.key for page in pages for picture in page.pictures]
     stays = without(text, old_lines(text, how, keys, module).gone)
     top = HEAD.match(text)
-    at = max([top.end() if top else 0, *(end for _, end in _imports(text))])
-    if [name for name, _ in _imports(stays)][-1:] != [module]:
+    at = max([top.end() if top else 0, *(end for _, end in imports(text))])
+    if [name for name, _ in imports(stays)][-1:] != [module]:
         found.append(Addition(at, f"#import {quoted(module)} as loradeck{MARK}", None))
     if how == "backgrounds" and "loradeck.backgrounds" not in stays:
         found.append(Addition(at, f"{BACKGROUNDS}{MARK}", None))
@@ -144,7 +144,7 @@ def additions(text: str, how: How, module: str, pages: Sequence[Page], matched: 
     return sorted(found, key=lambda one: one.at)
 
 
-def _imports(text: str) -> list[tuple[str, int]]:
+def imports(text: str) -> list[tuple[str, int]]:
     """The modules that the text knows as loradeck, the one that counts last; each with the place behind its line."""
     rules = [part for part in parts_of(text) if isinstance(part, Call) and part.name == "import"]
     named = [(found.group(1), rule.end) for rule in rules if (found := IMPORT.match(text, rule.start))]

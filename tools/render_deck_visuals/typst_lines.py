@@ -154,13 +154,13 @@ def imports(text: str) -> list[tuple[str, int]]:
 def applied(text: str, added: Sequence[Addition]) -> str:
     """The text with the lines put in, each ending as the line beside it does."""
     for one in reversed(added):
-        before, rest = text[: one.at], text[one.at :]
-        end = _line_end(text, one.at)
+        at = one.at - (text[max(0, one.at - 1) : one.at + 1] == "\r\n")
+        before, rest = text[:at], text[at:]
+        end = _line_end(text, at)
         line_rest, _, after = rest.partition("\n")
         line = f"{_indent(before, one)}{one.line}{end}"
-        if one.title is None:
-            fresh = before == "" or before.endswith(("\n", "\r"))
-            text = f"{before}{'' if fresh else end}{one.line}{end}{rest}"
+        if before == "" or before.endswith(("\n", "\r")):
+            text = before + line + rest
         elif NOT_SET.fullmatch(line_rest):
             text = before + line_rest.removesuffix("\r") + end + line + after
         else:
@@ -177,7 +177,7 @@ def _line_end(text: str, at: int) -> str:
 
 def _indent(before: str, one: Addition) -> str:
     line = before.rpartition("\n")[2]
-    lead = line[: len(line) - len(line.lstrip())]
+    lead = line[: len(line) - len(line.lstrip(" \t"))]
     return lead + "  " if one.opens else lead
 
 

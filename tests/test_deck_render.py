@@ -378,6 +378,14 @@ def test_a_typst_file_as_the_deck_is_answered_with_a_proposal_and_takes_its_visu
         render(work, deck=small, into={"file": str(tmp_path / "mine2.typ")})
 
 
+def test_a_slide_goes_though_a_person_took_its_picture_away_before(work: Workbench) -> None:
+    first = render(work, deck=deck())
+    picture = work.store.workspace.deck(str(first.deck_id)) / "02_story.png"
+    picture.unlink()
+    again = render(work, deck_id=first.deck_id, deck=deck(("cover", "closing")))
+    assert (again.state, picture.exists()) == (RunState.SUCCEEDED, False)
+
+
 def test_an_output_dir_that_cannot_be_written_is_told_and_the_deck_is_whole(work: Workbench, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     result = render(work, deck=deck(), output_dir=str(tmp_path / "file" / "deck"))

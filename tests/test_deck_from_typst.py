@@ -80,6 +80,8 @@ def test_headings_alone_make_slides_and_deeper_ones_belong_to_them(tmp_path: Pat
         ("= One\n$ f(x)\n  = x^2 $\n$ #text[$] \"$\" \\$ // $\n $\n= Two", "One Two"),
         ("#let half = $[0, 1)$\n= One\n#box($x in (0, 1]$)\n= Two", "One Two"),
         ("= One\nIt costs $5\n= Two", "One Two"),
+        ("#[= One\n#set text(red)\na]\n#[\n  = Two\n];", "One Two"),
+        ("= One\nFrom [0, 1) on.\n#emph[a [b] c]\n= Two", "One Two"),
         ("= One\n/* a /* b */\n= Hidden\n*/\n= Two", "One Two"),
         ("/* first */ = One\na \\\n= Two", "One Two"),
         ('#slide(title: "One", body: [a])\n#slide(title: "Two", content: [b])', "One Two"),

@@ -50,7 +50,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Call:
-    """`#name(arguments)[block]`, or a statement such as `#let`, which has neither."""
+    """`#name(arguments)[block]`, `#[block]`, or a statement such as `#let`, which has neither."""
 
     name: str
     start: int
@@ -156,7 +156,8 @@ class _Reader:
         parts: list[Part] = []
         since = at
         fresh = "\n" not in closing  # at the start of a line, where headings stand
-        while at < len(text) and not (closing and text[at] in closing):
+        nesting = 0  # brackets that are words: those need not pair, but a closing one that does ends no block
+        while at < len(text) and (text[at] not in closing or (nesting > 0 and text[at] == "]")):
             if not fresh and (run := DULL.match(text, at)):
                 at = run.end()
                 continue
@@ -165,6 +166,7 @@ class _Reader:
             comment = found is None and self._is_comment(at) and not text.startswith(":", max(0, at - 1))
             if found is None and not comment:
                 fresh = text[at] == "\n" or (fresh and text[at] in " \t")
+                nesting = max(0, nesting + (text[at] == "[") - (text[at] == "]"))
                 at = self._markup_step(at)
                 continue
             if since < at:
@@ -209,12 +211,10 @@ class _Reader:
         return Heading(len(found.group(1)), at, end, Block(found.end(), end, parts))
 
     def _markup_step(self, at: int) -> int:
-        """Behind one thing of plain markup: an escaped sign, an equation, raw text, brackets that are words, a sign."""
+        """Behind one thing of plain markup: an escaped sign, an equation, raw text, a sign."""
         text, sign = self.text, self.text[at]
         if sign == "\\":
             return at + 1 if text[at + 1 : at + 2].isspace() else min(at + 2, len(text))
-        if sign == "[":
-            return min(self.markup(at + 1, "]")[1] + 1, len(text))
         if sign == "`":
             return self._end_of_raw(at)
         return self._equation(at) if sign == "$" else at + 1
@@ -268,6 +268,9 @@ class _Reader:
         """What a hash opens; None where it is only a sign."""
         text = self.text
         name = HASH.match(text, at)
+        if name is None and text.startswith("[", at + 1):
+            block, end = self._block(at + 1)
+            return Call("", at, self._behind_semicolon(end), (), (block,))
         if name is None:
             return Call("", at, self._code_step(at + 1)) if text[at + 1 : at + 2] in {"{", "(", '"'} else None
         end = name.end()

@@ -151,7 +151,7 @@ def _events_of_call(text: str, call: Call, makers: set[str]) -> Iterator[_Event]
         yield _Event("title", call.start, words, 1, call.end)
         yield _Event("page", call.end, level=0, after=call.end)
     else:
-        apart = "" if call.name in INLINE else "\n\n"
+        apart = "" if call.name in INLINE or not call.name else "\n\n"
         for block in call.blocks:
             yield _Event("text", block.start, apart)
             yield from _events(text, block.parts, makers)

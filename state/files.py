@@ -114,18 +114,18 @@ def explained(error: OSError, where: Path) -> StateError:
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """Give a temporary path that replaces `path` when the block ends well (see `loradeck.disk.replaced`).
 
     Raises DiskFull, FileInUse, WorkspaceReadOnly or StateError; whatever was at `path` stays as it was then.
     """
-    with told(path), replaced(path) as temporary:
+    with told(path), replaced(path, mode) as temporary:
         yield temporary
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file atomically."""
-    with atomic(path) as temporary:
+def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file atomically; nobody sees it with other rights than `mode`."""
+    with atomic(path, mode) as temporary:
         temporary.write_bytes(data)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support.own_decks import HEADINGS, OWN_SLIDES, THE_BAKER
 
 from loradeck.tools.contracts import DeckSpec
@@ -72,6 +75,17 @@ def test_headings_alone_make_slides_and_deeper_ones_belong_to_them(tmp_path: Pat
         ("One\n#pagebreak()\nTwo\n\nmore\n#pagebreak()\n", "One Two"),
         ("= One // = no\n`= raw`\n/* = Hidden */\n#let x = [= Not here]\n= Two", "One Two"),
         ("\ufeff= One\r\nwords\r\n= Two\r\n", "One Two"),
+        ("= One\rwords\r= Two", "One Two"),
+        ("= One\nFor $x in [0, 1)$ and $ ]a $ it holds.\n= Two", "One Two"),
+        ("= One\n$ f(x)\n  = x^2 $\n$ #text[$] \"$\" \\$ // $\n $\n= Two", "One Two"),
+        ("#let half = $[0, 1)$\n= One\n#box($x in (0, 1]$)\n= Two", "One Two"),
+        ("= One\nIt costs $5\n= Two", "One Two"),
+        ("#[= One\n#set text(red)\na]\n#[\n  = Two\n];", "One Two"),
+        ("= One\nFrom [0, 1) on.\n#emph[a [b] c]\n= Two", "One Two"),
+        ("= One\n/* a /* b */\n= Hidden\n*/\n= Two", "One Two"),
+        ("/* first */ = One\na \\\n= Two", "One Two"),
+        ('#slide(title: "One", body: [a])\n#slide(title: "Two", content: [b])', "One Two"),
+        ("#heading[One];\na\n#pagebreak();\n#heading(level: \u00b2)[Two];", "One Two"),
     ],
 )  # fmt: skip
 def test_decks_of_many_kinds_are_read_without_their_packages(tmp_path: Path, source: str, headings: str) -> None:
@@ -83,6 +97,18 @@ def test_the_title_comes_from_the_document_else_from_the_theme_else_from_the_fir
     assert read(tmp_path, '#show: t.with(config-info(title: "Bread"))\n= One').title == "Bread"
     assert read(tmp_path, '#let title = "Let it"\n= One').title == "Let it"
     assert read(tmp_path, "= One\n= Two").title == "One"
+
+
+def test_the_shape_comes_from_the_rule_for_pages_and_words_that_look_like_one_are_words(tmp_path: Path) -> None:
+    words = "= Menu\nSet the width: ... in the menu, height: 9cm.\n"
+    assert read(tmp_path, f"#set page(height: 9cm)\n{words}").theme.aspect == "16:9"
+    assert read(tmp_path, f"#set page(width: 9cm, height: 9cm)\n{words}").theme.aspect == "1:1"
+    function = "#let look(doc) = { set text(size: 9pt); set page(width: 12cm, height: 9cm); doc }\n"
+    assert read(tmp_path, f"{function}#show: look\n{words}").theme.aspect == "4:3"
+
+
+def test_what_is_in_named_markup_and_between_comments_is_read_as_words(tmp_path: Path) -> None:
+    assert read(tmp_path, '#slide(title: "One", body: [Bread. /* a /* b */ c */ Ash.])').slides[0].body == "Bread. Ash."
 
 
 def test_names_are_unlike_each_other_and_made_where_a_heading_has_no_latin_letter(tmp_path: Path) -> None:
@@ -108,7 +134,7 @@ def test_files_that_the_deck_includes_are_read_where_they_lie_below_it(tmp_path:
     (tmp_path / "outside.typ").write_text("= Outside")
     (tmp_path / "deck" / "acts" / "one.typ").write_text('= One\n#include "two.typ"\n#include "../mine.typ"')
     (tmp_path / "deck" / "acts" / "two.typ").write_text("= Two\r\nWords")
-    deck = read(tmp_path / "deck", '= Zero\n#include "acts/one.typ"\n#include "../outside.typ"\n= Three')
+    deck = read(tmp_path / "deck", '= Zero\n#include "acts/one.typ"\n#include "../outside.typ"\n#include "\0"\n= Three')
     assert names(deck)[:3] == ["zero", "one", "two"]
     assert "outside" not in names(deck)
 
@@ -136,6 +162,36 @@ def test_source_nested_to_the_limit_is_read_at_once_and_beyond_it_refused(tmp_pa
     assert names(read(tmp_path, "= One\n" + "#f([" * 12 + "])" * 12)) == ["one"]
     with pytest.raises(BadArgument, match="nested too deeply"):
         read(tmp_path, "= One\n" + "#f([" * 5000)
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '/* "' * 40_000,
+        "#show: a.with(title: [])\n" * 2_000,
+        "$" * 99_999,
+        "#show: a" + ".with(1)" * 50_000,
+        "$ #f[" * 50,
+        "/*" * 99_999,
+    ],
+)
+def test_source_that_leads_nowhere_is_read_at_once(tmp_path: Path, source: str) -> None:
+    started = time.monotonic()
+    assert names(read(tmp_path, f"= One\n{source}"))[0] == "one"
+    assert time.monotonic() - started < 3
+
+
+BITS = [*'=$"[](){}`\\#;,:*', "= ", "\n", "\r\n", "//", "/*", "*/", "```", "<a>", "x", "\\u{d800}", "#set page("]
+BITS += ["width: ..cm", "#let t(a) =", "#slide(title: ", "body: ", "#pagebreak()", "#heading", "level: "]
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.text(max_size=200), st.lists(st.sampled_from(BITS), max_size=60).map("".join)))
+def test_any_text_is_a_deck_or_is_refused_in_a_sentence(tmp_path: Path, source: str) -> None:
+    started = time.monotonic()
+    with contextlib.suppress(BadArgument):
+        assert read(tmp_path, source).slides
     assert time.monotonic() - started < 1
 
 

@@ -5,24 +5,34 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import typst
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from support.own_decks import HEADINGS, OWN_SLIDES, THE_BAKER, pages_of
 
 from loradeck.state.errors import WorkspaceReadOnly
 from loradeck.tools.contracts import DeckSpec, IntoTypst
-from loradeck.tools.errors import NotFound
+from loradeck.tools.errors import NotFound, Refused, ToolFault
 from loradeck.tools.render_deck_visuals import into_typst
 from loradeck.tools.render_deck_visuals.into_typst import check_into, into
-from loradeck.tools.render_deck_visuals.typst_deck import read_typst
+from loradeck.tools.render_deck_visuals.output_folder import RECORD
+from loradeck.tools.render_deck_visuals.pages import Page, PagePicture
+from loradeck.tools.render_deck_visuals.typst_deck import plain_ends, read_typst
+from loradeck.tools.render_deck_visuals.typst_lines import additions, applied, old_lines, partners, without
+from loradeck.tools.render_deck_visuals.typst_titles import titles
 from loradeck.tools.render_deck_visuals.written import Written
 
 WAYS = ("images", "cards", "backgrounds")
+PIECES = ["= One\n", "= Two", "#heading[One];\n", "#heading[Two] <a>; w", "#slide[\n= One", "#slide(title: [Two])["]
+PIECES += [" <b> ", "words ", "// note", "/*", "*/", "#pagebreak()", "#set page(", "#import ", *'[]$"`()\n\r', "\r\n"]
 
 
 class Own:
@@ -36,6 +46,14 @@ class Own:
         (root / "deck").mkdir()
         self.written = Written(root / "deck")
         self.pages = pages_of(self.deck, root / "deck")
+
+    def another_deck(self) -> None:
+        """The same slides in a deck of its own, with pictures of one colour."""
+        folder = self.path.parent.parent / "other"
+        self.written = Written(folder)
+        self.pages = pages_of(self.deck, folder)
+        for page in self.pages:
+            Image.new("RGB", (160, 90), "#ff0000").save(page.pictures[0].path)
 
     def into(self, **ask: Any) -> list[str]:
         return into(IntoTypst(file=str(self.path), **ask), self.pages, self.written)
@@ -190,7 +208,7 @@ def test_ends_of_lines_and_the_mark_at_the_start_stay_as_they_were(tmp_path: Pat
     own.into(rewrite=True)
     data = own.path.read_bytes()
     assert data.startswith(b"\xef\xbb\xbf#import")
-    assert data.count(b"\n") == data.count(b"\r\n")
+    assert data.count(b"\n") == data.count(b"\r\n") == data.count(b"\r")
     assert own.path.stat().st_mode & 0o777 == 0o640
 
 
@@ -220,7 +238,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(
 ) -> None:
     own = Own(tmp_path, HEADINGS)
 
-    def denied(path: Path, data: bytes) -> None:
+    def denied(path: Path, data: bytes, mode: int) -> None:
         raise WorkspaceReadOnly(f"{path} cannot be written; make its folder writable.")
 
     monkeypatch.setattr(into_typst, "write_bytes", denied)
@@ -267,3 +285,227 @@ def test_new_pictures_reach_the_deck_without_a_change_to_it(tmp_path: Path) -> N
 def test_a_wrong_path_is_told_before_anything_is_drawn(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no Typst file"):
         check_into(IntoTypst(file=str(tmp_path / "none.typ")))
+
+
+def test_what_a_person_types_while_the_file_is_checked_is_never_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Own(tmp_path, HEADINGS)
+    typed = HEADINGS + "= Typed meanwhile\n"
+    ask = into_typst.queried
+
+    def slowly(*given: Any) -> list[Any]:
+        own.path.write_text(typed)
+        return ask(*given)
+
+    monkeypatch.setattr(into_typst, "queried", slowly)
+    (told,) = own.into(rewrite=True)
+    assert "was changed while it was checked" in told
+    assert own.path.read_text() == typed
+    monkeypatch.undo()
+    own.into(rewrite=True)
+    assert own.path.with_name("own-backup-1.typ").read_text() == typed
+
+
+def test_another_deck_s_pictures_take_the_place_of_the_first_one_s(tmp_path: Path) -> None:
+    own = Own(tmp_path, HEADINGS)
+    own.into(rewrite=True)
+    before = own.shown()
+    own.another_deck()
+    own.pages = own.pages[1:]
+    assert own.into(rewrite=True)[0].startswith("own.typ was changed")
+    text = own.path.read_text()
+    assert (text.count("#import"), text.count('"one"'), text.count('"two"')) == (1, 0, 1)
+    assert np.abs(own.shown()[1] - before[1]).max() > 50
+
+
+def test_another_deck_takes_over_a_module_that_this_file_alone_imports(tmp_path: Path) -> None:
+    own = Own(tmp_path, HEADINGS)
+    own.into(rewrite=True)
+    before = own.shown()
+    own.another_deck()
+    for number, page in enumerate(own.pages):
+        moved = page.pictures[0].path.with_name(f"0{number + 5}_moved.png")
+        picture = replace(page.pictures[0], path=page.pictures[0].path.rename(moved))
+        own.pages[number] = replace(page, pictures=(picture,))
+    assert own.into(rewrite=True)[0].startswith("own.typ has the visuals already")
+    assert own.beside == ["loradeck-visuals", "loradeck-visuals.typ", "own-backup-1.typ", "own.typ"]
+    assert len(list(own.path.with_name("loradeck-visuals").glob("*.png"))) == 2, "the first deck's are gone"
+    assert all(np.abs(one - other).max() > 50 for one, other in zip(own.shown(), before, strict=True))
+    own.written = Written(tmp_path / "deck")
+    own.pages = pages_of(own.deck, tmp_path / "deck")
+    own.into(rewrite=True)
+    assert all((one == other).all() for one, other in zip(own.shown(), before, strict=True)), "and back the same way"
+    assert own.beside.count("loradeck-visuals-2.typ") == 0
+
+
+@pytest.mark.parametrize("theirs", ["a file imports it", "a person changed it", "it has more pictures", "unasked"])
+def test_a_module_that_is_somebody_s_still_stays_as_another_deck_comes(tmp_path: Path, theirs: str) -> None:
+    own = Own(tmp_path, HEADINGS)
+    own.into(rewrite=True)
+    module = own.path.with_name("loradeck-visuals.typ")
+    if theirs == "a person changed it":
+        module.write_text(module.read_text() + "// mine")
+    if theirs == "a file imports it":
+        own.path.with_name("next.typ").write_bytes(own.path.read_bytes())
+    before = module.read_bytes()
+    own.another_deck()
+    if theirs == "it has more pictures":
+        own.pages = own.pages[1:]
+    told = own.into(rewrite=theirs != "unasked")
+    assert module.read_bytes() == before
+    assert '#import "loradeck-visuals-2.typ" as loradeck' in "\n".join(told)
+
+
+def test_an_import_that_is_commented_out_is_none(tmp_path: Path) -> None:
+    own = Own(tmp_path, '// #import "loradeck-visuals.typ" as loradeck // loradeck\n' + HEADINGS)
+    assert own.into(rewrite=True)[0].startswith("own.typ was changed")
+    assert len(own.shown()) == 2
+
+
+def test_pictures_stay_out_of_equations_and_of_calls_that_end_in_a_semicolon_or_a_label(tmp_path: Path) -> None:
+    page = "#set page(width: 16cm, height: 9cm)\n"
+    own = Own(tmp_path, f"{page}#heading[One];\n$ f(x)\n  = x^2 $\n#pagebreak()\n#align(center)[#heading[Two] <x>]\n")
+    own.into(rewrite=True)
+    assert own.path.read_text().splitlines()[2:] == [
+        "#heading[One];",
+        '#loradeck.visual("one") // loradeck',
+        "$ f(x)",
+        "  = x^2 $",
+        "#pagebreak()",
+        "#align(center)[#heading[Two] <x>",
+        '#loradeck.visual("two") // loradeck',
+        "]",
+    ]
+
+
+def test_a_picture_stands_in_the_markup_that_a_slide_s_body_names(tmp_path: Path) -> None:
+    source = '#let slide(title: "", body: []) = { pagebreak(weak: true); heading(title); body }\n'
+    own = Own(tmp_path, source + '#slide(title: "One", body: [a])\n')
+    own.into(rewrite=True)
+    assert own.path.read_text().endswith('body: [\n  #loradeck.visual("one") // loradeck\na])\n')
+
+
+def test_lines_are_told_at_their_places_in_the_file_as_it_is_with_those_to_take_out(tmp_path: Path) -> None:
+    own = Own(tmp_path, HEADINGS)
+    own.into(how="images", rewrite=True)
+    lines = own.path.read_text().splitlines()
+    told = own.into(how="cards")
+    assert told[1] == 'after line 4 (One): #loradeck.visual_card("one", "") // loradeck'
+    assert told[2] == 'after line 7 (Two): #loradeck.visual_card("two", "") // loradeck'
+    assert lines[6] == "= Two"
+    assert told[3:] == [
+        'take out line 5: #loradeck.visual("one") // loradeck',
+        'take out line 8: #loradeck.visual("two") // loradeck',
+    ]
+    assert lines[4] == '#loradeck.visual("one") // loradeck'
+
+
+@pytest.mark.parametrize(
+    "mixed", ["My words. {}", "#align(center)[{}] // loradeck", '#loradeck.visual("two") Mine (all). {}']
+)
+def test_a_person_s_words_on_a_line_of_ours_stay_and_are_told(tmp_path: Path, mixed: str) -> None:
+    own = Own(tmp_path, HEADINGS)
+    own.into(how="images", rewrite=True)
+    ours = '#loradeck.visual("two") // loradeck'
+    theirs = mixed.format(ours if "align" not in mixed else '#loradeck.visual("two")')
+    own.path.write_text(own.path.read_text().replace(ours, theirs))
+    told = own.into(how="cards", rewrite=True)
+    assert f"Line 8 of own.typ has words of your own beside ours, so it stays as it is: {theirs}" in told
+    assert theirs in own.path.read_text()
+    assert '#loradeck.visual("one")' not in own.path.read_text()
+
+
+def test_nobody_may_read_the_copies_of_a_file_that_they_may_not_read(tmp_path: Path) -> None:
+    own = Own(tmp_path, HEADINGS)
+    own.path.chmod(0o600)
+    own.into(rewrite=True)
+    files = [path for path in own.path.parent.rglob("*") if path.is_file() and path.name != RECORD]
+    assert len(files) == 5
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+def test_lines_end_as_their_neighbours_do(tmp_path: Path) -> None:
+    own = Own(tmp_path, HEADINGS.replace("= Two\n", "= Two\r\n").encode())
+    own.into(rewrite=True)
+    lines = own.path.read_bytes().split(b"\n")
+    assert [number for number, line in enumerate(lines, 1) if b"\r" in line] == [7, 8]
+    assert lines[6:8] == [b"= Two\r", b'#loradeck.visual("two") // loradeck\r']
+
+
+def test_a_link_in_the_backup_s_place_stays_though_it_leads_nowhere(tmp_path: Path) -> None:
+    own = Own(tmp_path, HEADINGS)
+    link = own.path.with_name("own-backup-1.typ")
+    link.symlink_to(tmp_path / "nowhere.typ")
+    own.into(rewrite=True)
+    assert link.is_symlink()
+    assert own.path.with_name("own-backup-2.typ").read_text() == HEADINGS
+
+
+def test_a_read_only_file_is_not_changed_and_its_lines_are_told(tmp_path: Path) -> None:
+    own = Own(tmp_path, HEADINGS)
+    own.path.chmod(0o444)
+    with pytest.raises(Refused, match="is read-only"):
+        check_into(IntoTypst(file=str(own.path), rewrite=True))
+    assert "is read-only" in own.into(rewrite=True)[0]
+    assert any('visual("one")' in words for words in own.into())
+    assert own.path.read_text() == HEADINGS
+
+
+def test_a_diff_that_is_cut_names_the_copy_to_compare_with(tmp_path: Path) -> None:
+    own = Own(tmp_path, "".join(f"= Title {sign}\nword\n\n#pagebreak()\n" for sign in "abcdefghijklmnopqrstuvwxyz"))
+    last = own.into(rewrite=True)[-1].splitlines()[-1]
+    assert last.endswith("more lines; compare own.typ with own-backup-1.typ to see them all.")
+
+
+@pytest.mark.parametrize("file", ["~nobody-here/x.typ", f"/{'a' * 300}.typ", "a\0.typ"])
+def test_a_path_that_can_be_none_is_told_in_a_sentence(file: str) -> None:
+    with pytest.raises(ToolFault, match="path"):
+        check_into(IntoTypst(file=file))
+
+
+def test_a_file_that_goes_while_pictures_are_drawn_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    own = Own(tmp_path, HEADINGS)
+    own.path.unlink()
+    assert own.into(rewrite=True)[0].startswith("The visuals did not get into own.typ: There is no Typst file")
+    own.path.write_text(HEADINGS)
+    own.pages[0].pictures[0].path.unlink()
+    assert own.into(rewrite=True)[0].startswith("The visuals did not get into own.typ: ")
+
+
+def test_a_folder_of_their_own_that_takes_no_files_is_told_in_their_terms(tmp_path: Path) -> None:
+    own = Own(tmp_path, HEADINGS)
+    theirs = own.path.with_name("loradeck-visuals.typ")
+    own.into()
+    shutil.rmtree(theirs.with_suffix(""))
+    theirs.with_suffix("").write_text("a file of mine")
+    (told,) = own.into(rewrite=True)
+    assert "LORADECK_HOME" not in told
+    assert "its folder cannot be written (File exists)" in told
+
+
+def test_packages_that_the_check_gets_from_the_network_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(into_typst, "queried", lambda *_: [1])
+    own = Own(tmp_path, '#import "@preview/polylux:0.4.0": *\n#slide[\n= One\n]\n')
+    assert any("@preview packages from the network" in words for words in own.into())
+    assert not any("network" in words for words in Own(tmp_path / "plain", HEADINGS).into())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), st.sampled_from(WAYS))
+def test_our_lines_come_out_of_any_text_as_they_went_in(source: str, how: Any) -> None:
+    plain = plain_ends(source)
+    slides = [{"name": name, "heading": name.title(), "prompt": "x"} for name in ("one", "two")]
+    deck = DeckSpec.model_validate({"title": "T", "slides": slides})
+    pages = [Page(slide, (PagePicture(slide.name, Path("x.png"), (1, 1), "x", 1),)) for slide in deck.slides]
+    added = additions(plain, how, "loradeck-visuals.typ", pages, partners(pages, titles(plain)))
+    after = applied(source, added)
+    assert not old_lines(after, how, ["one", "two"], "loradeck-visuals.typ").gone
+    again = plain_ends(after)
+    assert additions(again, how, "loradeck-visuals.typ", pages, partners(pages, titles(again))) == []
+    ours = old_lines(after, "images" if how == "backgrounds" else "backgrounds", [], "").gone
+    assert len(ours) == len(added)
+    assert "".join(without(after, ours).split()) == "".join(source.split())
+    assert "\r\r" not in after or "\r\r" in source

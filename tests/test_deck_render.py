@@ -378,6 +378,14 @@ def test_a_typst_file_as_the_deck_is_answered_with_a_proposal_and_takes_its_visu
         render(work, deck=small, into={"file": str(tmp_path / "mine2.typ")})
 
 
+def test_a_slide_goes_though_a_person_took_its_picture_away_before(work: Workbench) -> None:
+    first = render(work, deck=deck())
+    picture = work.store.workspace.deck(str(first.deck_id)) / "02_story.png"
+    picture.unlink()
+    again = render(work, deck_id=first.deck_id, deck=deck(("cover", "closing")))
+    assert (again.state, picture.exists()) == (RunState.SUCCEEDED, False)
+
+
 def test_an_output_dir_that_cannot_be_written_is_told_and_the_deck_is_whole(work: Workbench, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     result = render(work, deck=deck(), output_dir=str(tmp_path / "file" / "deck"))
@@ -399,6 +407,22 @@ def test_a_render_at_work_is_joined_when_nothing_else_is_asked_and_never_doubled
         with pytest.raises(Refused, match=f"{busy.id} is still at work"):
             render(work, deck_id=first.deck_id, **more)
     assert len(work.store.where(RunRecord)) == 2
+
+
+def test_a_call_on_a_deck_at_work_that_wants_other_files_is_refused_and_not_forgotten(
+    work: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loradeck.tools.render_deck_visuals.tool.WAIT_SECONDS", 0.1)
+    own = tmp_path / "mine.typ"
+    own.write_text("= Cover\n")
+    first = render(work, deck=deck())
+    into = {"file": str(own), "how": "images", "rewrite": False}
+    busy = runs.enqueue(work.store, "render", {"into": into, "formats": ["png"]}, deck_id=first.deck_id, steps=3)
+    for same in ({}, {"into": into}, {"formats": ["png"]}):
+        assert render(work, deck_id=first.deck_id, **same).run_id == busy.id
+    for other in ({"into": {**into, "rewrite": True}}, {"formats": ["png", "pdf"]}):
+        with pytest.raises(Refused, match=f"{busy.id} is still at work"):
+            render(work, deck_id=first.deck_id, **other)
 
 
 def test_a_lora_of_another_base_is_refused_with_what_to_do(work: Workbench) -> None:

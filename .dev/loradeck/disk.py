@@ -11,8 +11,8 @@ from pathlib import Path
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; when the block ends well, sync it and rename it over `path`.
+def replaced(path: Path, mode: int = 0o644) -> Iterator[Path]:
+    """Give a temporary path beside `path`; when the block ends well, sync it, set its mode, rename it over `path`.
 
     The temporary name keeps the suffix, since image libraries choose the format by it. Raises OSError; whatever was
     at `path` stays as it was then.
@@ -25,7 +25,7 @@ def replaced(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(mode)
         temporary.replace(path)
         _sync(path.parent)
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from loradeck.state.store import Store
 from loradeck.tools.contracts import Artefact, DeckSpec, VisualRow
 from loradeck.tools.pictures.canvas import png
 from loradeck.tools.pictures.sheet import Shape, Tile, contact_sheet
-from loradeck.tools.render_deck_visuals import gallery, output_folder
+from loradeck.tools.render_deck_visuals import gallery
 from loradeck.tools.render_deck_visuals.embedded import embedded
 from loradeck.tools.render_deck_visuals.frames import frames_of
 from loradeck.tools.render_deck_visuals.pages import Page, PagePicture
@@ -148,7 +147,7 @@ def copied(files: Sequence[Artefact], target: Path, written: Written, *, remembe
     try:
         target.mkdir(parents=True, exist_ok=True)
         for file in files:
-            _copy(Path(file.path), target, written)
+            written.leave(target / Path(file.path).name, Path(file.path).read_bytes())
         written.clear(target, {Path(file.path).name for file in files})
     except FileInUse as error:
         return f"Not every file could be copied to output_dir; the deck's own folder has them all. {error}"
@@ -156,15 +155,6 @@ def copied(files: Sequence[Artefact], target: Path, written: Written, *, remembe
         why = getattr(error, "strerror", None) or "it cannot be written"
         return f"The files could not be copied to output_dir ({why}); they are in the deck's own folder."
     return f"The copies in {target} were renewed too." if remembered else f"Copies are in {target}."
-
-
-def _copy(file: Path, target: Path, written: Written) -> None:
-    """One copy, which takes the place of an earlier one of this deck or of another, and is remembered there."""
-    if output_folder.still_ours(target, file.name):
-        written.take_over(target / file.name)
-    data = file.read_bytes()
-    written.save(target / file.name, data)
-    output_folder.remember(target, {file.name: hashlib.sha256(data).hexdigest()})
 
 
 def _artefact(kind: str, path: Path) -> Artefact:

@@ -229,8 +229,14 @@ def _joined(args: RenderArgs, record: DeckRecord, wanted: Wish, busy: RunRecord)
     """The run at work, when the call asks for nothing that it does not do. Raises Refused otherwise."""
     more = args.only or args.edits or args.pick or args.takes > 1 or wanted.style != style_of(record)
     more = more or wanted.deck.model_dump(mode="json") != DeckSpec.model_validate(record.spec).model_dump(mode="json")
-    elsewhere = args.output_dir is not None and _output_dir(args.output_dir, record) != busy.spec.get("output_dir")
-    if more or elsewhere:
+    asked: dict[str, Any] = {}
+    if args.output_dir is not None:
+        asked["output_dir"] = _output_dir(args.output_dir, record)
+    if args.into is not None:
+        asked["into"] = args.into.model_dump(mode="json")
+    if "formats" in args.model_fields_set:
+        asked["formats"] = list(args.formats)
+    if more or any(busy.spec.get(name) != value for name, value in asked.items()):
         raise Refused(_at_work(busy))
     return busy
 

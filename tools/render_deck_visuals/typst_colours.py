@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import colorsys
 import re
+from collections.abc import Iterator
 
 from loradeck.tools.contracts import Aspect, Theme
 from loradeck.tools.render_deck_visuals.frames import RATIOS
-from loradeck.tools.render_deck_visuals.typst_parts import calls, parts_of
+from loradeck.tools.render_deck_visuals.typst_parts import STATEMENTS, arguments_at, calls, parts_of
 
 LET = re.compile(r"#let\s+([\w-]+)\s*=\s*([^\n]+)")
 RGB = re.compile(r"""\s*rgb\(\s*["']#?([0-9a-fA-F]{3,8})["']""")
@@ -16,7 +17,8 @@ NAMED_COLOURS = {"black": "#000000", "white": "#ffffff", "gray": "#aaaaaa", "nav
 """Of those that Typst knows by name, the ones decks stand on: https://typst.app/docs/reference/visualize/color/."""
 ACCENT = re.compile(r"accent|gold|primary|brand|highlight", re.IGNORECASE)
 PAPER = re.compile(r'paper:\s*"presentation-(16-9|4-3)"')
-SIDE = r"{}:\s*([\d.]+)\s*(pt|mm|cm|in)"
+PAGE_RULE = re.compile(r"\bset\s+page\(")
+SIDE = r"\b{}:\s*(\d{{1,6}}(?:\.\d*)?|\.\d+)(pt|mm|cm|in)\b"
 POINTS = {"pt": 1.0, "mm": 72 / 25.4, "cm": 72 / 2.54, "in": 72.0}
 HUES = (
     (0.04, "red"),
@@ -79,11 +81,20 @@ def _aspect(source: str) -> Aspect:
     paper = PAPER.search(source)
     if paper:
         return "16:9" if paper.group(1) == "16-9" else "4:3"
-    width, height = (re.search(SIDE.format(side), source) for side in ("width", "height"))
+    rules = "\n".join(_page_rules(source))
+    width, height = (re.search(SIDE.format(side), rules, re.ASCII) for side in ("width", "height"))
     if width is None or height is None:
         return "16:9"
     ratio = float(width[1]) * POINTS[width[2]] / max(1.0, float(height[1]) * POINTS[height[2]])
     return min(RATIOS, key=lambda aspect: abs(RATIOS[aspect] - ratio))
+
+
+def _page_rules(source: str) -> Iterator[str]:
+    """What each statement says of pages, in its first rule for them: those of a theme function count too."""
+    for call in calls(parts_of(source)):
+        rule = source[call.start : call.end]
+        if call.name in STATEMENTS and (found := PAGE_RULE.search(rule)):
+            yield rule[found.end() : arguments_at(rule, found.end() - 1)[1]]
 
 
 def _shares(colour: str) -> tuple[float, float, float]:

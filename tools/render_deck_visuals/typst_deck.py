@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
 
 from loradeck.tools.contracts import DeckDefaults, DeckSpec, RenderResult, Slide
 from loradeck.tools.errors import BadArgument, NotFound
 from loradeck.tools.render_deck_visuals.typst_colours import in_words, theme_of
-from loradeck.tools.render_deck_visuals.typst_parts import Untidy, calls, literal, parts_of
-from loradeck.tools.render_deck_visuals.typst_titles import Title, plain, titles
+from loradeck.tools.render_deck_visuals.typst_parts import Call, Untidy, arguments_at, calls, literal, parts_of
+from loradeck.tools.render_deck_visuals.typst_titles import Title, plain, shown, titles
 
 MOST_BYTES = 1_000_000
 DEEPEST_INCLUDE = 4
-NESTED = "is nested too deeply to be read as a deck; give its slides as a deck: {title, slides}."
 MOST_SLIDES = 60
 MOST_BODY = 1200
 MOST_PROMPT = 400
@@ -25,32 +26,42 @@ OF_LAYOUT = re.compile(
     r"\b(?:slides?|(?:this|next|last) page|see (?:above|below)|(?:figure|table) \d)\b", re.IGNORECASE
 )
 """Sentences on the deck itself, of which no picture can be made."""
-DOCUMENT_TITLE = re.compile(r"(?:set document\(|config-info\(|\.with\()(?:[^()]|\([^()]*\))*?\btitle:\s*", re.DOTALL)
-LET_TITLE = re.compile(r"#let\s+(?:deck[-_])?title\s*=\s*")
+TITLED = re.compile(r"(?:\bset\s+document|\bconfig-info|\.with)\(")
+LET_TITLE = re.compile(r"#let\s+(?:deck[-_])?title\s*=")
+MOST_TITLED = 50
+"""How many calls that may name the document's title are read: each of them is walked through to its end."""
 
 
 def source_text(path: Path) -> str:
     """The source in a .typ file with plain line ends, a byte-order mark left out. Raises NotFound or BadArgument."""
-    if not path.is_file():
-        raise NotFound(f"There is no Typst file {path.name!r} at that path; give its full path.")
-    if path.suffix.lower() != ".typ":
-        raise BadArgument(f"{path.name!r} is no Typst file; give one that ends in .typ.")
-    if path.stat().st_size > MOST_BYTES:
-        raise BadArgument(f"{path.name!r} is larger than a deck can be; check that it is the right file.")
+    return plain_ends(decoded(source_bytes(path), path.name))
+
+
+def source_bytes(path: Path) -> bytes:
+    """What stands in a .typ file. Raises NotFound or BadArgument."""
     try:
-        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise BadArgument(f"{path.name!r} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from None
+        if not path.is_file():
+            raise NotFound(f"There is no Typst file {path.name!r} at that path; give its full path.")
+        if path.suffix.lower() != ".typ":
+            raise BadArgument(f"{path.name!r} is no Typst file; give one that ends in .typ.")
+        if path.stat().st_size > MOST_BYTES:
+            raise BadArgument(f"{path.name!r} is larger than a deck can be; check that it is the right file.")
+        return path.read_bytes()
     except OSError as error:
         raise BadArgument(f"{path.name!r} cannot be read ({error.strerror}); check who may read it.") from None
 
 
-def titles_in(text: str, name: str) -> list[Title]:
-    """The slides of a source. Raises BadArgument where it is nested too deeply to be a deck."""
+def decoded(data: bytes, name: str) -> str:
+    """Source from a file's bytes, its line ends as they are, a byte-order mark left out. Raises BadArgument."""
     try:
-        return titles(text)
-    except Untidy:
-        raise BadArgument(f"{name!r} {NESTED}") from None
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadArgument(f"{name!r} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from None
+
+
+def plain_ends(text: str) -> str:
+    """The text with a line feed at the end of each line; every sign stays at its place."""
+    return text.replace("\r\n", " \n").replace("\r", "\n")
 
 
 def read_typst(path: Path) -> DeckSpec:
@@ -58,11 +69,24 @@ def read_typst(path: Path) -> DeckSpec:
 
     Raises NotFound, or BadArgument for a file that is no Typst source or has no slide.
     """
+    with refusing_untidy(path.name):
+        return _read(path)
+
+
+@contextmanager
+def refusing_untidy(name: str) -> Iterator[None]:
+    """Turn Untidy into a BadArgument that names the file."""
     try:
-        text = _with_included(source_text(path), path, path.parent.resolve())
+        yield
     except Untidy:
-        raise BadArgument(f"{path.name!r} {NESTED}") from None
-    found = titles_in(text, path.name)
+        raise BadArgument(
+            f"{name!r} is nested too deeply to be read as a deck; give its slides as a deck: {{title, slides}}."
+        ) from None
+
+
+def _read(path: Path) -> DeckSpec:
+    text = _with_included(source_text(path), path, path.parent.resolve())
+    found = titles(text)
     if not found:
         raise BadArgument(f"No slide was found in {path.name!r}: it has no heading and no page with words.")
     if len(found) > MOST_SLIDES:
@@ -103,8 +127,8 @@ def proposed_prompt(heading: str, body: str) -> str:
 def _with_included(text: str, path: Path, root: Path, deep: int = 0) -> str:
     """The source with the files it includes in their places, as far as they lie under `root`. Raises Untidy."""
     for call in reversed([one for one in calls(parts_of(text)) if one.name == "include"]):
-        name = literal(text[call.start + len("#include") : call.end])
-        file = (path.parent / name).resolve() if isinstance(name, str) else path
+        name = literal(text[call.start + len("#include") : call.end].rstrip("; \t"))
+        file = (path.parent / name).resolve() if isinstance(name, str) and "\0" not in name else path
         if deep < DEEPEST_INCLUDE and file != path.resolve() and file.is_relative_to(root) and file.suffix == ".typ":
             inside = _with_included(source_text(file), file, root, deep + 1)
             text = text[: call.start] + inside + text[call.end :]
@@ -133,21 +157,26 @@ def _names(found: Sequence[Title]) -> list[str]:
 
 def _document_title(text: str) -> str:
     """What `#set document(title:)`, a theme's `title:` or `#let title` says."""
-    for pattern in (DOCUMENT_TITLE, LET_TITLE):
-        for found in pattern.finditer(text):
-            words = _value(text, found.end())
-            if words:
-                return words
-    title = next((call for call in calls(parts_of(text)) if call.name == "title" and call.blocks), None)
+    found = list(calls(parts_of(text)))
+    for value in chain(_titles_given(text, found), _titles_let(text, found)):
+        if words := shown(value):
+            return words
+    title = next((call for call in found if call.name == "title" and call.blocks), None)
     return plain(text, title.blocks[0].parts) if title else ""
 
 
-def _value(text: str, at: int) -> str:
-    """The string or the markup that begins at a place, as words."""
-    if text.startswith("[", at):
-        call = next(iter(calls(parts_of("#x" + text[at:]))), None)
-        source = "#x" + text[at:]
-        return plain(source, call.blocks[0].parts) if call and call.blocks else ""
-    string = re.match(r'"(?:[^"\\]|\\.)*"', text[at:], re.DOTALL)
-    words = literal(string.group()) if string else None
-    return words if isinstance(words, str) else ""
+def _titles_given(text: str, found: Sequence[Call]) -> Iterator[str]:
+    """The sources of `title:` in set and show rules."""
+    rules = (text[call.start : call.end] for call in found if call.name in {"set", "show"})
+    openings = ((rule, opening.end() - 1) for rule in rules for opening in TITLED.finditer(rule))
+    for rule, opening in islice(openings, MOST_TITLED):
+        for one in arguments_at(rule, opening)[0]:
+            if one.name == "title":
+                yield rule[one.start : one.end]
+
+
+def _titles_let(text: str, found: Sequence[Call]) -> Iterator[str]:
+    for call in found:
+        rule = text[call.start : call.end]
+        if call.name == "let" and (title := LET_TITLE.match(rule)):
+            yield rule[title.end() :].strip(" \t\n;")

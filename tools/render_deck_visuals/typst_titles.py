@@ -30,9 +30,9 @@ INLINE = frozenset(("emph", "strong", "text", "underline", "highlight", "smallca
 PAGE_NAMES = re.compile(r"(^|[-_.])(slide|frame)s?($|[-_.])", re.IGNORECASE)
 PAGE_MAKER = re.compile(r"pagebreak\(|heading\(|\bpage[(\[]|^\s*=+ #|\bslide[(\[]", re.MULTILINE)
 TITLE_ARGUMENTS = ("title", "heading", "name")
-COMMENT = re.compile(r"(?<!:)//[^\n]*|/\*.*?\*/", re.DOTALL)
 LABEL = re.compile(r"<[A-Za-z][\w:.-]*>")
 EMPHASIS = re.compile(r"(?<![\w\\])[*_]+(?=\S)|(?<=[^\s\\])[*_]+(?!\w)")
+WHOLE_NUMBER = re.compile(r"[0-9]{1,3}")
 BULLET = re.compile(r"^(?:[-+]|\d+\.)\s+")
 
 
@@ -141,7 +141,7 @@ def _events_of_call(text: str, call: Call, makers: set[str]) -> Iterator[_Event]
     elif call.name == "heading":
         level = _named(text, call, ("level", "depth"))
         words = " ".join(plain(text, block.parts) for block in call.blocks) or _first_string(text, call)
-        yield _Event("title", call.start, words, int(level) if level.isdigit() else 1, call.end)
+        yield _Event("title", call.start, words, int(level) if WHOLE_NUMBER.fullmatch(level) else 1, call.end)
     elif call.name in STATEMENTS:
         return
     elif call.blocks and (PAGE_NAMES.search(call.name) or call.name in makers):
@@ -151,7 +151,7 @@ def _events_of_call(text: str, call: Call, makers: set[str]) -> Iterator[_Event]
         yield _Event("title", call.start, words, 1, call.end)
         yield _Event("page", call.end, level=0, after=call.end)
     else:
-        apart = "" if call.name in INLINE else "\n\n"
+        apart = "" if call.name in INLINE or not call.name else "\n\n"
         for block in call.blocks:
             yield _Event("text", block.start, apart)
             yield from _events(text, block.parts, makers)
@@ -182,11 +182,16 @@ def _named(text: str, call: Call, names: Sequence[str]) -> str:
     for one in call.arguments:
         if one.name in names:
             value = text[one.start : one.end]
-            if value.startswith("["):
-                return plain(value[1:-1], parts_of(value[1:-1]))
-            found = literal(value)
-            return found if isinstance(found, str) else value if value.isdigit() else ""
+            return value if WHOLE_NUMBER.fullmatch(value) else shown(value)
     return ""
+
+
+def shown(value: str) -> str:
+    """What the source of a string or of markup in brackets shows, as words; nothing for any other value."""
+    if value.startswith("["):
+        return plain(value[1:-1], parts_of(value[1:-1]))
+    found = literal(value)
+    return found if isinstance(found, str) else ""
 
 
 def _first_string(text: str, call: Call) -> str:
@@ -195,7 +200,7 @@ def _first_string(text: str, call: Call) -> str:
 
 
 def _words(markup: str) -> str:
-    text = LABEL.sub("", COMMENT.sub("", markup))
+    text = LABEL.sub("", markup)
     text = re.sub(r"\\[ \t]*(?=\n|$)", "\n\n", text)
     text = EMPHASIS.sub("", text).replace("`", "").replace("~", " ").replace("$", "")
     return re.sub(r"\\(.)", r"\1", text)

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from loradeck.state.files import sha256_file, told, write_bytes, write_json
-from loradeck.tools.render_deck_visuals.output_folder import left_in
+from loradeck.tools.render_deck_visuals.output_folder import left_in, remember
 
 RECORD = ".written.json"
 NUMBERED = re.compile(r"\d\d_.*\.(png|jpg)$")
@@ -29,7 +29,7 @@ class Written:
         self._record = folder / RECORD
         self._known: dict[str, str] = _read(self._record)
 
-    def save(self, path: Path, data: bytes) -> None:
+    def save(self, path: Path, data: bytes, mode: int = 0o644) -> None:
         """Write a file, unless it holds these bytes already. Raises DiskFull, WorkspaceReadOnly or StateError."""
         name = self._name(path)
         digest = hashlib.sha256(data).hexdigest()
@@ -37,10 +37,21 @@ class Written:
         if there != digest:
             if there is not None and there != self._known.get(name):
                 self._move_aside(path)
-            write_bytes(path, data)
+            write_bytes(path, data, mode)
         if self._known.get(name) != digest:
             self._known[name] = digest
             write_json(self._record, self._known)
+
+    def leave(self, path: Path, data: bytes, mode: int = 0o644, record: Path | None = None) -> None:
+        """Save a file in a person's folder, over an earlier one of whichever deck, and remember it in a folder there.
+
+        The `record` is kept in the file's own folder unless another is named.
+        """
+        record = record or path.parent
+        if path.is_file() and left_in(record).get(path.name) == sha256_file(path):
+            self.take_over(path)
+        self.save(path, data, mode)
+        remember(record, {path.name: hashlib.sha256(data).hexdigest()})
 
     def clear(self, folder: Path, keep: Collection[str]) -> None:
         """Take away the numbered pictures of slides that are gone from a folder, those that are as they were left.
@@ -70,11 +81,11 @@ class Written:
 
     def is_ours(self, path: Path) -> bool:
         """True for a file that is as loradeck left it."""
-        return self.knows(path) and sha256_file(path) == self._known[self._name(path)]
+        return self.knows(path) and path.is_file() and sha256_file(path) == self._known[self._name(path)]
 
-    def left_last(self, path: Path) -> bool:
-        """False for a copy in a person's folder that was replaced by one of another deck since."""
-        left = left_in(path.parent).get(path.name)
+    def left_last(self, path: Path, record: Path | None = None) -> bool:
+        """False for a file in a person's folder that was replaced by one of another deck since; see `leave`."""
+        left = left_in(record or path.parent).get(path.name)
         return left is None or left == self._known.get(self._name(path))
 
     def taken_in(self, path: Path, data: bytes) -> None:

@@ -323,7 +323,7 @@ def test_a_slide_is_not_picked_and_drawn_again_in_one_call(work: Workbench) -> N
 def test_an_output_dir_that_is_no_path_is_refused_before_anything_is_drawn(
     work: Workbench, painter: Painter, path: str
 ) -> None:
-    with pytest.raises(BadArgument, match="no path on this machine"):
+    with pytest.raises(BadArgument, match="no usable path on this machine"):
         render(work, deck=three("boat"), output_dir=path)
     assert painter.drawn == []
 

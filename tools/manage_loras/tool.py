@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from loradeck.state.files import now
 from loradeck.state.records import LoraRecord, RunRecord
 from loradeck.tools.contracts import LoraAction, LorasResult, ManageLorasArgs, RunKind, RunState
 from loradeck.tools.errors import BadArgument
+from loradeck.tools.given_path import given_path
 from loradeck.tools.library import ACTIVATED, called, default_loras, find_lora, find_sure, lora_row, require_whole
 from loradeck.tools.spec import ToolSpec
 from loradeck.tools.waiting import wait_until
@@ -35,17 +35,6 @@ def _ref(args: ManageLorasArgs) -> str:
     if args.lora_id is None:
         raise BadArgument(f"manage_loras needs lora_id to {args.action.value} a LoRA; list_loras shows them all.")
     return args.lora_id
-
-
-def _path(text: str) -> Path:
-    """An argument as a whole path. Raises BadArgument for one that cannot be: a home of nobody's, a name too long."""
-    try:
-        path = Path(text).expanduser().absolute()
-        with suppress(FileNotFoundError):
-            path.lstat()
-    except (RuntimeError, OSError, ValueError):
-        raise BadArgument(f"{text[:60]!r} is no usable path on this machine; give another, in full.") from None
-    return path
 
 
 def _activate(args: ManageLorasArgs, bench: Workbench) -> LorasResult:
@@ -95,7 +84,7 @@ def _import(args: ManageLorasArgs, bench: Workbench) -> LorasResult:
         spec = {"url": plain(url), "mark": mark(url), "wanted": wanted.as_dict()}
         return _in_a_run(bench, RunKind.IMPORT, spec, "mark", plain(url), lambda folder: keep(url, folder))
     if args.path:
-        path = _path(args.path)
+        path = given_path(args.path).absolute()
         if path.is_file() and path.stat().st_size > QUICK_BYTES:
             spec = {"path": str(path), "wanted": wanted.as_dict()}
             return _in_a_run(bench, RunKind.IMPORT, spec, "path", path.name)
@@ -115,7 +104,7 @@ def _export(args: ManageLorasArgs, bench: Workbench) -> LorasResult:
     lora = _named(args, bench)
     if not args.path:
         raise BadArgument(f'export needs path, a folder: manage_loras(action="export", lora_id="{lora.id}", path=...).')
-    folder = _path(args.path)
+    folder = given_path(args.path).absolute()
     if lora.bytes > QUICK_BYTES:
         spec = {"lora_id": lora.id, "folder": str(folder), "format": args.format}
         return _in_a_run(bench, RunKind.EXPORT, spec, "folder", lora.name)

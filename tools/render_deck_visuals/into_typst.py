@@ -18,8 +18,8 @@ from loradeck.state.errors import DiskFull, FileInUse, StateError
 from loradeck.state.files import sha256_file, write_bytes
 from loradeck.tools.contracts import IntoTypst, Theme
 from loradeck.tools.errors import Refused, ToolFault
+from loradeck.tools.given_path import given_path
 from loradeck.tools.render_deck_visuals import measure
-from loradeck.tools.render_deck_visuals.given_path import given_path
 from loradeck.tools.render_deck_visuals.output_folder import left_in, still_ours
 from loradeck.tools.render_deck_visuals.pages import Page, PagePicture
 from loradeck.tools.render_deck_visuals.typeset import quoted

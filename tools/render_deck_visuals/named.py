@@ -5,8 +5,8 @@ from __future__ import annotations
 from loradeck.state.records import DeckRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import DeckSpec
+from loradeck.tools.given_path import given_path
 from loradeck.tools.render_deck_visuals.gallery import find_deck
-from loradeck.tools.render_deck_visuals.given_path import given_path
 
 
 def named_deck(store: Store, ref: str) -> tuple[DeckSpec, DeckRecord | None]:

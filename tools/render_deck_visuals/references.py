@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from loradeck.state.files import sha256_file, told, write_bytes
 from loradeck.tools.contracts import Finding, Severity, TargetModel
 from loradeck.tools.errors import BadArgument, Refused
-from loradeck.tools.render_deck_visuals.given_path import given_path
+from loradeck.tools.given_path import given_path
 from loradeck.tools.render_deck_visuals.plan import Leaned
 from loradeck.tools.rulebook.references import FREE_OF_GROUND, MOST_REFERENCES, Reference, judge_references
 

@@ -8,10 +8,10 @@ from loradeck.state.records import DeckRecord, LoraRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import DeckSpec, LoraUse, RenderArgs
 from loradeck.tools.errors import BadArgument
+from loradeck.tools.given_path import given_path
 from loradeck.tools.library import called, default_loras, find_lora, require_whole
 from loradeck.tools.ready import drawing_engine
 from loradeck.tools.render_deck_visuals.frames import first_seed, frames
-from loradeck.tools.render_deck_visuals.given_path import given_path
 from loradeck.tools.render_deck_visuals.plan import Look
 from loradeck.tools.render_deck_visuals.references import read_references
 from loradeck.tools.render_deck_visuals.remake import deck_of_picture

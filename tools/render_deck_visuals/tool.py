@@ -11,6 +11,7 @@ from loradeck.state.records import DeckRecord, LoraRecord, RunRecord
 from loradeck.state.store import Store
 from loradeck.tools.contracts import DeckSpec, RenderArgs, RenderResult, RunKind, RunState
 from loradeck.tools.errors import BadArgument, Refused
+from loradeck.tools.given_path import given_path
 from loradeck.tools.leaving import loras_must_not_leave, references_must_not_leave
 from loradeck.tools.library import find_lora
 from loradeck.tools.render_deck_visuals import gallery
@@ -203,14 +204,9 @@ def _output_dir(given: str | None, record: DeckRecord | None) -> str | None:
         return record.settings.get("output_dir") if record is not None else None
     if not given.strip():
         return None
-    if "\0" in given:
-        raise BadArgument("output_dir is no path on this machine; name a folder.")
-    try:
-        folder = Path(given).expanduser().absolute()
-        if folder.exists() and not folder.is_dir():
-            raise BadArgument(f"output_dir {folder.name!r} is a file; name a folder.")
-    except (OSError, RuntimeError):  # a name too long, a home of nobody's
-        raise BadArgument(f"output_dir {given[:60]!r} is no path on this machine; name a folder.") from None
+    folder = given_path(given).absolute()
+    if folder.exists() and not folder.is_dir():
+        raise BadArgument(f"output_dir {folder.name!r} is a file; name a folder.")
     return str(folder)
 
 

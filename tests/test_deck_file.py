@@ -267,7 +267,7 @@ def test_a_deck_may_come_as_the_text_of_its_file_and_is_told_its_lines(tmp_path:
         deck_of("title: T\nslides:\n  - {name: a, promt: x}\n", store)
     with pytest.raises(BadArgument, match="nested deeper"):
         deck_of('{"title": ' + "[" * 100_000, store)
-    with pytest.raises(NotFound, match="not on this machine"):
+    with pytest.raises(BadArgument, match="no usable path on this machine"):
         deck_of("~nobody_at_all/deck.yaml", store)
 
 

@@ -237,15 +237,26 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
     return make
 
 
+@pytest.mark.parametrize(("small", "batches", "told"), [(True, [2, 3, 1, 1, 1], (3, 1)), (False, [4, 2, 2, 1], (4, 2))])
 def test_a_batch_that_memory_does_not_hold_is_halved_and_drawing_goes_on(
-    engine: LocalEngine, tmp_path: Path, narrow: Callable[[int], list[int]]
+    small: bool,
+    batches: list[int],
+    told: tuple[int, int],
+    home: Path,
+    tmp_path: Path,
+    narrow: Callable[[int], list[int]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(opened, "lanes_here", lambda: 1)
+    if not small:
+        monkeypatch.setattr(placement, "SMALL", 0)
     jobs = tuple(tiny.job(tmp_path / f"{i}.png", f"disc {i}", i) for i in range(5))
     tried, reporter = narrow(2), MemoryReporter()
-    engine.draw(DrawRequest("preview", jobs), reporter)
-    assert tried == [4, 2, 2, 1]
+    drawing.Drawer(tiny.base(home / "weights")).draw(DrawRequest("preview", jobs), reporter)
+    assert tried == batches
     assert all(job.out.exists() for job in jobs)
-    assert reporter.events == [("warning", "Memory does not hold 4 pictures at once; going on with 2.")]
+    words = f"Memory does not hold {told[0]} pictures at once; going on with {told[1]}."
+    assert reporter.events == [("warning", words)]
 
 
 def test_a_single_picture_that_memory_does_not_hold_is_told_with_what_to_do(
@@ -324,6 +335,12 @@ def test_every_family_draws_the_same_as_a_large_base_and_in_company(
     job, other = tiny.job(tmp_path / "one.png"), tiny.job(tmp_path / "other.png", "a square", 2)
     engine.draw(DrawRequest(base.name, (job,)), MemoryReporter())
     alone = job.out.read_bytes()
+    job.out.unlink()
+    more = tuple(tiny.job(tmp_path / f"{i}.png", f"disc {i}", i) for i in range(6))
+    monkeypatch.setattr(opened, "lanes_here", lambda: 3)
+    monkeypatch.setattr(drawing, "_drawers", {})
+    engine.draw(DrawRequest(base.name, (*more, job)), MemoryReporter())
+    assert job.out.read_bytes() == alone
     job.out.unlink()
     monkeypatch.setattr(placement, "SMALL", 0)
     monkeypatch.setattr(drawing, "_drawers", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from support import parity, tiny, tiny_flux3
 from support.reporter import Crash, MemoryReporter
 
 from loradeck.engines.base import DrawRequest, LoraRef
+from loradeck.engines.local.abreast import abreast
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.export import write
 from loradeck.engines.local.families.flux3 import FAMILY, ROPE_SCALE, latent_ids, text_ids
@@ -159,6 +161,18 @@ def test_prompts_seeds_guidance_and_up_to_ten_references_all_matter(pipeline: An
     assert all(np.abs(picture - plain).max() > 0 for picture in changed)
     assert np.abs(changed[3] - changed[4]).max() > 0
     assert FAMILY.most_references == 10
+
+
+def test_pipelines_beside_one_another_draw_at_the_same_time_what_each_draws_alone(pipeline: Any) -> None:
+    text, empty = (FAMILY.encode_prompts(pipeline, [prompt], tiny_flux3.MAX_TOKENS) for prompt in (PROMPTS[0], ""))
+    lanes = [pipeline, FAMILY.beside(pipeline), FAMILY.beside(pipeline)]
+
+    def draw(lane: Any, seed: int, on_step: Callable[[], None]) -> bytes:
+        return FAMILY.draw(lane, text, empty, [seed], (32, 32), 3, 3.5 + seed, on_step)[0].tobytes()
+
+    alone = dict(abreast(range(9), lanes[:1], draw, lambda: None))
+    assert len(set(alone.values())) == 9
+    assert dict(abreast(range(9), lanes, draw, lambda: None)) == alone
 
 
 def test_a_training_is_killed_goes_on_to_the_same_weights_and_its_look_shows(base: Base, tmp_path: Path) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from PIL.Image import Image
 
 from loradeck.engines.base import DrawJob, DrawRequest, DrawResult, Picture, Reporter
 from loradeck.engines.errors import OutOfMemory
 from loradeck.engines.local import batching, memory, pictures, references
+from loradeck.engines.local.abreast import abreast, shared_out
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.opened import OpenBase
 from loradeck.engines.local.placement import free_bytes
@@ -82,20 +86,33 @@ class Drawer:
     def _drawn(
         self, jobs: Sequence[DrawJob], size: Size, settings: Settings, reporter: Reporter
     ) -> Iterator[tuple[DrawJob, Image]]:
-        """The pictures of one native size, batch by batch; a batch that memory does not hold is halved."""
-        most = self._at_once(size, settings)
-        start = 0
-        while start < len(jobs):
-            reporter.raise_if_cancelled()
-            batch = jobs[start : start + most]
-            drawn = self._tried(batch, size, settings, reporter)
-            if drawn is None:
-                most = len(batch) // 2
+        """The pictures of one native size, as they are done; a batch that memory does not hold is halved."""
+        left, most = list(jobs), self._at_once(size, settings)
+        while left:
+            with closing(self._batches(left, most, size, settings, reporter.raise_if_cancelled)) as batches:
+                for batch, drawn in batches:
+                    if drawn is None:
+                        most = len(batch) // 2
+                        words = f"Memory does not hold {len(batch)} pictures at once; going on with {most}."
+                        reporter.event(words, "warning")
+                        break
+                    yield from zip(batch, drawn, strict=True)
+                    left = [job for job in left if job not in batch]
+            if left:
                 memory.give_back()
-                reporter.event(f"Memory does not hold {len(batch)} pictures at once; going on with {most}.", "warning")
-                continue
-            yield from zip(batch, drawn, strict=True)
-            start += len(batch)
+
+    def _batches(
+        self, jobs: Sequence[DrawJob], most: int, size: Size, settings: Settings, check: Callable[[], None]
+    ) -> Generator[tuple[Sequence[DrawJob], list[Image] | None]]:
+        """Batches of `most` and their pictures, None where those are too many; `check` hears a stop and raises."""
+        if lanes := self._open.lanes:
+            batches = shared_out(jobs, most, len(lanes))
+            yield from abreast(batches, lanes, partial(self._tried, size=size, settings=settings), check)
+            return
+        for start in range(0, len(jobs), most):
+            check()
+            batch = jobs[start : start + most]
+            yield batch, self._tried(self._open.pipeline, batch, check, size=size, settings=settings)
 
     def _at_once(self, size: Size, settings: Settings) -> int:
         """How many pictures of a size are drawn together, by the memory that is free."""
@@ -106,7 +123,9 @@ class Drawer:
         each = batching.bytes_a_picture(tokens, widest, self._open.dtype.itemsize)
         return batching.at_once(free_bytes(self._open.device), each)
 
-    def _tried(self, jobs: Sequence[DrawJob], size: Size, settings: Settings, reporter: Reporter) -> list[Image] | None:
+    def _tried(
+        self, pipeline: Any, jobs: Sequence[DrawJob], on_step: Callable[[], None], size: Size, settings: Settings
+    ) -> list[Image] | None:
         """The pictures of a batch, or None where several are too many. Raises OutOfMemory where one is."""
         width, height = size
         try:
@@ -114,23 +133,25 @@ class Drawer:
                 f"A picture of {width} x {height} pixels does not fit beside this base; close other programs and call "
                 "again: pictures that are done are kept."
             ):
-                return self._draw(jobs, size, settings, reporter)
+                return self._draw(pipeline, jobs, on_step, size, settings)
         except OutOfMemory:
             if len(jobs) == 1:
                 raise
             return None
 
-    def _draw(self, jobs: Sequence[DrawJob], size: Size, settings: Settings, reporter: Reporter) -> list[Image]:
-        """The pictures of a batch at the sizes asked for; a stop is heard at every step."""
+    def _draw(
+        self, pipeline: Any, jobs: Sequence[DrawJob], on_step: Callable[[], None], size: Size, settings: Settings
+    ) -> list[Image]:
+        """The pictures of a batch at the sizes asked for; `on_step` is called at every step and may raise."""
         drawn = self._open.family.draw(
-            self._open.pipeline,
+            pipeline,
             self._open.texts(job.prompt for job in jobs),
             self._open.texts([""]),
             [job.seed for job in jobs],
             size,
             settings.steps,
             settings.guidance,
-            reporter.raise_if_cancelled,
+            on_step,
             [one.picture for one in settings.references],
         )
         return [pictures.scaled(picture, job.width, job.height) for job, picture in zip(jobs, drawn, strict=True)]

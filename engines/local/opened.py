@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from loradeck.engines.local import families, frozen, memory
+from loradeck.engines.local.abreast import lanes_here
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.learner import CPU
 from loradeck.engines.local.pipeline import Encoders, load
@@ -32,6 +33,7 @@ class OpenBase:
         self._small = is_small(base)
         self._texts: dict[str, Text] = {}
         self._pipeline: Any = None
+        self._lanes: list[Any] = []
         self._stack: Stack | None = None
 
     def encode(self, prompts: Iterable[str], on_each: Callable[[], None]) -> None:
@@ -76,6 +78,14 @@ class OpenBase:
             self._pipeline = pipeline.to(self.device)
             steady(self._pipeline)
         return self._pipeline
+
+    @property
+    def lanes(self) -> list[Any]:
+        """Pipelines over the same weights that draw at the same time, where that is worth it (see `abreast`)."""
+        if not self._lanes and self._small and self.device == CPU:
+            others = (self.family.beside(self.pipeline) for _ in range(lanes_here() - 1))
+            self._lanes = [self.pipeline, *others]
+        return self._lanes
 
     @property
     def stack(self) -> Stack:

@@ -46,6 +46,9 @@ class Family(Protocol):
         Parts named in `without` are left out (None); the transformer comes from `single_file` where one is given.
         """
 
+    def beside(self, pipeline: Any) -> Any:
+        """Another pipeline over the same weights, which draws while the first one does."""
+
     def encode_images(self, pipeline: Any, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels ``(b, 3, H, W)`` in -1 to 1 to latents ``(b, c, h, w)``, normalised as the transformer sees them."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from copy import copy, deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -49,6 +50,12 @@ class DiffusersFamily:
         return self.pipeline_class.from_pretrained(
             weights, dtype=dtype, local_files_only=True, use_safetensors=True, **parts
         )
+
+    def beside(self, pipeline: Any) -> Any:
+        """Another pipeline over the same parts, which draws while the first one does; its scheduler counts alone."""
+        other = copy(pipeline)
+        other.scheduler = deepcopy(pipeline.scheduler)
+        return other
 
     def transformer_alone(self, weights: Path, dtype: torch.dtype, single_file: Path) -> Any:
         """The transformer of a file of its own, built as the folder's is."""

@@ -6,6 +6,7 @@ There is no training script of diffusers' for it; the maths is that of its modul
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,12 @@ class Flux3(DiffusersFamily):
         pipeline: Any = _drawing_blocks().init_pipeline()
         pipeline.update_components(**opened)
         return pipeline
+
+    def beside(self, pipeline: Any) -> Any:
+        """With a guider of its own too, which counts the passes of a step."""
+        other = super().beside(pipeline)
+        other.guider = deepcopy(pipeline.guider)
+        return other
 
     @torch.no_grad()
     def encode_images(self, pipeline: Any, pixels: torch.Tensor) -> torch.Tensor:

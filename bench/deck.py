@@ -87,7 +87,8 @@ def side_by_side(folder: Path, lora: Path, rounds: int) -> None:
         )
         each = ", ".join(f"{one:.2f}" for one in pairs)
         print(f"{phase}: {ratio:.2f} times as fast (rounds: {each}; goal {FASTER})")
-    print(f"largest difference of a pixel: {_apart(folder)} of 255")
+    most, count = _apart(folder)
+    print(f"largest difference: {most} of 255, in {count} of the pictures' values")
 
 
 def _write_jobs(folder: Path, lora: Path) -> None:
@@ -139,13 +140,13 @@ def _told(seconds: Sequence[float]) -> str:
     return f"{statistics.median(seconds):.2f} ({min(seconds):.2f})"
 
 
-def _apart(folder: Path) -> int:
-    """The largest difference between two pictures of one name."""
-    most = 0
+def _apart(folder: Path) -> tuple[int, int]:
+    """The largest difference between two pictures of one name, and how many values differ."""
+    most = count = 0
     for path in sorted((folder / "plain").glob("*.png")):
         one, other = (np.asarray(Image.open(folder / side / path.name), dtype=np.int16) for side in SIDES)
-        most = max(most, int(np.abs(one - other).max()))
-    return most
+        most, count = max(most, int(np.abs(one - other).max())), count + int((one != other).sum())
+    return most, count
 
 
 # --------------------------------------------------------------------------- 2. one slide changed

@@ -69,7 +69,7 @@ def abreast(
         finally:
             free.put(lane)
 
-    with _one_thread_each(), ThreadPoolExecutor(len(lanes), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with one_thread(), ThreadPoolExecutor(len(lanes), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         waiting: dict[Future[Drawn], Batch] = {pool.submit(drawn, batch): batch for batch in batches}
         try:
             while waiting:
@@ -83,9 +83,10 @@ def abreast(
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """What one thread is told, torch takes for those that come later too; here it is as before afterwards."""
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread, as before afterwards. Threads that start meanwhile are told so by themselves."""
     before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         yield
     finally:

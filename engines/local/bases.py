@@ -38,7 +38,7 @@ class Recipe:
     guidance: float = 2.0
     advanced: Mapping[str, Any] = field(default_factory=dict)
     seconds_per_step: float = 0.25
-    seconds_per_picture: float = 1.5
+    seconds_per_picture: float = 1.0
     seconds_to_load: float = 12.0
     for_identity: Mapping[str, Any] = field(default_factory=dict)
 

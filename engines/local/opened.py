@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from loradeck.engines.local import families, frozen, memory
-from loradeck.engines.local.abreast import lanes_here
+from loradeck.engines.local.abreast import lanes_here, one_thread
 from loradeck.engines.local.bases import Base
 from loradeck.engines.local.learner import CPU
 from loradeck.engines.local.pipeline import Encoders, load
@@ -42,7 +43,8 @@ class OpenBase:
         if not new:
             return
         if self._small:
-            self._encode(self.pipeline, new, on_each)
+            with one_thread() if self.device == CPU else nullcontext():  # the same to the bit on any number of cores
+                self._encode(self.pipeline, new, on_each)
             return
         self._let_go()
         device = encoders_device(self._base, self.family.text_parts, self.device)

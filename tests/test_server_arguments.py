@@ -154,6 +154,15 @@ def test_a_deck_may_carry_what_editors_and_older_decks_have_beside_the_title(key
         assert args.deck.defaults.width == keys.get("width")
 
 
+@pytest.mark.parametrize("prompts", [["a house", "\ud83d"], '["a house", "\\ud83d"]'])
+def test_half_of_a_sign_is_told_before_anything_is_done_with_it(prompts: Any) -> None:
+    told = "the_tool cannot take this: a text holds half of a sign, such as \\ud83d without its other half; remove it"
+    assert refusal(contracts.CompareArgs, prompts=prompts).startswith(told)
+    whole = boundary.parse(spec(contracts.CompareArgs), {"prompts": ["\U0001f600"]})
+    assert isinstance(whole, contracts.CompareArgs)
+    assert whole.prompts == ["\U0001f600"]
+
+
 def test_a_comparison_has_two_to_six_variants_and_says_so_of_fewer_and_more() -> None:
     for count in (1, 7):
         raw = {"prompts": ["a"], "variants": [{"label": str(number)} for number in range(count)]}

@@ -77,10 +77,23 @@ def parse(spec: ToolSpec, raw: Mapping[str, Any]) -> BaseModel:
     if unknown:
         said = "; ".join(_unknown(name, schema["properties"]) for name in unknown[:MOST_PROBLEMS])
         raise BadArgument(f"{spec.name} cannot take this: {said}. Correct it and call again.")
+    given = {name: _unpacked(value, name, schema) for name, value in raw.items()}
+    _require_whole_signs(spec, given)
     try:
-        return spec.args.model_validate({name: _unpacked(value, name, schema) for name, value in raw.items()})
+        return spec.args.model_validate(given)
     except ValidationError as error:
         raise BadArgument(f"{spec.name} cannot take this: {_said(error, schema)}. Correct it and call again.") from None
+
+
+def _require_whole_signs(spec: ToolSpec, given: Mapping[str, Any]) -> None:
+    """Raise BadArgument for text that JSON's escapes can hold and nothing can be written down of."""
+    try:
+        json.dumps(given, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        raise BadArgument(
+            f"{spec.name} cannot take this: a text holds half of a sign, such as \\ud83d without its other half; "
+            "remove it and call again."
+        ) from None
 
 
 @cache

@@ -956,6 +956,7 @@ def test_a_publish_that_is_stopped_sends_nothing_more(
         hub_here(hub, TOKEN)
         assert publish(replace(work, ask=lambda question: True), published).state == RunState.CANCELLED
         assert (hub.private, hub.files) == (None if looks == 1 else True, {})
+        assert "offer_id=" in publish(work, published).next_step, "after a stop the person is asked again"
 
 
 def test_what_changed_since_the_person_agreed_is_not_sent(

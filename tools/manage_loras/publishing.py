@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loradeck.engines import hub
-from loradeck.engines.errors import NotInstalled
+from loradeck.engines.errors import Cancelled, NotInstalled
 from loradeck.state.files import new_id, now, sha256_json, told, write_text
 from loradeck.state.records import LoraRecord
 from loradeck.state.store import Store
@@ -27,7 +27,7 @@ PUBLISHED = "published"
 
 What is there is `sent` (when), `address` (of the commit) and `files` (what they hold); a later consent keeps it.
 """
-OFFERED, AGREED, DONE = "offered", "agreed", "done"
+OFFERED, AGREED, STOPPED, DONE = "offered", "agreed", "stopped", "done"
 OFFER_LASTS = timedelta(hours=1)
 
 
@@ -37,7 +37,8 @@ def agreed(
     """None once a person agreed to send it; until then the answer that says what would be sent.
 
     A client that can ask asks the person. One that cannot is answered with an offer, and agrees by the same call with
-    the offer's id within the hour. What was agreed to is not asked again while file and card stay the same.
+    the offer's id within the hour. What was agreed to is not asked again while file and card stay the same, unless the
+    person stopped it.
     Raises BadArgument, NotInstalled without a token, ProviderError, and Refused where rights or the person say no.
     """
     if not hub.REPOSITORY.fullmatch(repository):
@@ -94,7 +95,11 @@ def publish(
         shutil.rmtree(folder)
     files = gather(store, lora, folder, licence)
     own = lora.meta.get(PUBLISHED, {}).get(repository, {}).get("files", {})
-    done = hub.publish(repository, folder, f"{lora.name} v{lora.version}", own, check)
+    try:
+        done = hub.publish(repository, folder, f"{lora.name} v{lora.version}", own, check)
+    except Cancelled:
+        _note(store, lora, repository, state=STOPPED, what=what)
+        raise
     there = {"sent": now(), "address": done.address, "files": done.contents}
     _note(store, lora, repository, state=DONE, what=what, **there)
     return LorasResult(

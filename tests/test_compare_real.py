@@ -22,7 +22,7 @@ BRIEFLY: dict[str, Any] = {
 
 async def conversation(client: Client) -> dict[str, Any]:
     trained = await ended(client, await ask(client, "start_training", **BRIEFLY))
-    lora = {"lora_id": (trained.get("result") or trained)["lora"]["lora_id"]}
+    lora = {"lora_id": trained["result"]["lora"]["lora_id"]}
     made = await ask(
         client, "compare_renders", prompts=["A red house.", "A blue book."], steps=2, width=128, height=128,
         variants=[{"loras": [lora]}, {"loras": [lora], "checkpoint": 2}, {"loras": []}],

@@ -33,15 +33,15 @@ def ended(work: Workbench, result: RenderResult) -> RenderResult:
 def test_a_worker_killed_while_drawing_is_found_lost_and_the_deck_goes_on_without_drawing_twice(tmp_path: Path) -> None:
     store = Store(tmp_path / "home")
     work = Workbench(store, Registry(), launch(store.workspace.home))
-    wanted = deck(width=256, height=144)
+    wanted = deck(("cover", "story", *(f"scene_{number}" for number in range(10))), width=256, height=144)
     started = runs_until_first_picture(work, wanted.model_dump(mode="json"))
     first = store.workspace.deck(str(started.deck_id)) / "takes"
     before = {path.name: path.read_bytes() for path in first.glob("*.png")}
-    assert before
+    assert 0 < len(before) < 12
     assert wait_until(store, str(started.run_id), 40).state == RunState.LOST
     result = ended(work, render(work, deck_id=started.deck_id))
     assert {path.name: path.read_bytes() for path in first.glob("*.png")}.items() >= before.items()
-    assert len(store.where(VisualRecord)) == 3
+    assert len(store.where(VisualRecord)) == 12
     with Image.open(result.visuals[0].path) as cover:
         assert cover.size == (256, 144)
         assert cover.text["prompt"] == "a red house, cover"  # type: ignore[attr-defined]

@@ -77,7 +77,8 @@ async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
 
 
 async def ended(client: Client, answer: dict[str, Any]) -> dict[str, Any]:
-    """The status of a run once it ended, followed as a person would."""
-    while answer.get("state") not in {"succeeded", "failed", "cancelled", "lost"}:
-        answer = await ask(client, "check_status", run_id=answer["run_id"], wait_seconds=20)
-    return answer
+    """The status of a run once it ended, followed as a person would, also of one that ended within its own call."""
+    while True:
+        status = await ask(client, "check_status", run_id=answer["run_id"], wait_seconds=20)
+        if status["state"] in {"succeeded", "failed", "cancelled", "lost"}:
+            return status

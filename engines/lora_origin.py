@@ -99,7 +99,7 @@ def look(path: Path) -> Seen:
 
 def _header(path: Path) -> tensor_file.Header:
     """The header of a whole file whose numbers can be read here."""
-    from loradeck.engines.hosted.numbers import is_sound
+    from loradeck.engines.tensor_numbers import is_sound
 
     try:
         _require_file(path)
@@ -149,7 +149,7 @@ def _require_file(path: Path) -> None:
 
 def _require_finite(path: Path, header: tensor_file.Header) -> None:
     """Raise BadWeights where a number of the file is infinite or NaN: whatever is drawn with it is black."""
-    from loradeck.engines.hosted.numbers import Source
+    from loradeck.engines.tensor_numbers import Source
 
     try:
         key = Source(path, header).not_finite()

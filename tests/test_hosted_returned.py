@@ -29,9 +29,9 @@ from loradeck.engines.errors import BadSpec, BadWeights
 from loradeck.engines.hosted import bases
 from loradeck.engines.hosted.bases import BASES, Architecture
 from loradeck.engines.hosted.blank import judge
-from loradeck.engines.hosted.numbers import Numbers, of_floats
 from loradeck.engines.hosted.returned import Accepted, accept
 from loradeck.engines.local import families, full_size, lora_file
+from loradeck.engines.tensor_numbers import Numbers, of_floats
 
 ZIMAGE: dict[str, Modules] = {
     "layers.1.attention.qkv": tuple(f"layers.1.attention.to_{part}" for part in "qkv"),

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 from support import loras
+from support.library import manage
 from support.painter import Painter, bench
 
 from loradeck.engines.errors import BadWeights
 from loradeck.state.files import sha256_file
 from loradeck.state.records import LoraRecord
 from loradeck.state.store import Store
-from loradeck.tools.catalogue import load
-from loradeck.tools.contracts import LorasResult
 from loradeck.tools.errors import Refused
 from loradeck.tools.library import find_lora, library, require_whole, second_file
 from loradeck.tools.workbench import Workbench
@@ -25,13 +24,6 @@ from loradeck.tools.workbench import Workbench
 @pytest.fixture
 def work(tmp_path: Path) -> Workbench:
     return bench(Store(tmp_path / "home"), Painter())
-
-
-def manage(work: Workbench, action: str, **arguments: Any) -> LorasResult:
-    spec = load("manage_loras")
-    answer = spec.handler(spec.args.model_validate({"action": action, **arguments}), work)
-    assert isinstance(answer, LorasResult)
-    return answer
 
 
 def brought(work: Workbench, path: Path, **arguments: Any) -> LoraRecord:

@@ -11,14 +11,13 @@ from diffusers import Flux2KleinPipeline, FluxPipeline
 from safetensors import safe_open
 from safetensors.torch import load_file
 from support import loras
+from support.library import manage
 from support.painter import Painter, bench, trained
 
 from loradeck.engines import lora_forms, lora_origin
 from loradeck.engines.errors import BadWeights, NoRoom
 from loradeck.state.files import sha256_file
 from loradeck.state.store import Store
-from loradeck.tools.catalogue import load
-from loradeck.tools.contracts import LorasResult
 from loradeck.tools.errors import BadArgument, Refused
 from loradeck.tools.library import find_lora
 from loradeck.tools.workbench import Workbench
@@ -44,13 +43,6 @@ ORIGINALS = {
 @pytest.fixture
 def work(tmp_path: Path) -> Workbench:
     return bench(Store(tmp_path / "home"), Painter())
-
-
-def manage(work: Workbench, action: str, **arguments: Any) -> LorasResult:
-    spec = load("manage_loras")
-    answer = spec.handler(spec.args.model_validate({"action": action, **arguments}), work)
-    assert isinstance(answer, LorasResult)
-    return answer
 
 
 def change(up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from loradeck.engines.hosted.bases import Architecture, Form
-from loradeck.engines.hosted.numbers import Numbers, Source, of_type, placed, stacked, zeros
 from loradeck.engines.hosted.pairs import Pair, Tensor
 from loradeck.engines.lora_naming import Found
+from loradeck.engines.tensor_numbers import Numbers, Source, of_type, placed, stacked, zeros
 
 
 @dataclass(frozen=True)

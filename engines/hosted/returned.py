@@ -21,8 +21,8 @@ from loradeck.engines.local.lora_dialects import DOWN
 from loradeck.engines.lora_naming import Found
 
 if TYPE_CHECKING:
-    from loradeck.engines.hosted.numbers import Source
     from loradeck.engines.hosted.portable import Made, Meant
+    from loradeck.engines.tensor_numbers import Source
 
 Matched = list[tuple[Pair, Found]]
 
@@ -61,8 +61,8 @@ def accept(
         BadWeights: it is not a whole LoRA of that base; the sentence says what it looks like.
         NoRoom, CannotWrite: `out` cannot be written.
     """
-    from loradeck.engines.hosted.numbers import Source
     from loradeck.engines.hosted.portable import arranged
+    from loradeck.engines.tensor_numbers import Source
 
     if base_model not in bases:
         raise BadSpec(f"No host trains {base_model}; choose one of {', '.join(bases)} as base_model.")
@@ -85,7 +85,7 @@ def accept(
 
 def _opened(path: Path) -> tensor_file.Header:
     """The header of a whole file of numbers that are read here. Raises BadWeights."""
-    from loradeck.engines.hosted.numbers import is_sound
+    from loradeck.engines.tensor_numbers import is_sound
 
     try:
         kind = kinds.kind(path)
@@ -162,7 +162,7 @@ def _write(made: Sequence[Made], metadata: Mapping[str, str], out: Path, name: s
 
     The header holds the hash of what follows it, so that it is written again, at the same length, when that is known.
     """
-    from loradeck.engines.hosted.numbers import BITS
+    from loradeck.engines.tensor_numbers import BITS
 
     ordered = sorted(made, key=lambda one: (-BITS[one.dtype]().itemsize, one.key))
     body, entries = hashlib.sha256(), _entries(ordered)
@@ -187,7 +187,7 @@ def _write(made: Sequence[Made], metadata: Mapping[str, str], out: Path, name: s
 
 def _entries(ordered: Sequence[Made]) -> dict[str, object]:
     """What a header says of tensors that follow each other."""
-    from loradeck.engines.hosted.numbers import BITS
+    from loradeck.engines.tensor_numbers import BITS
 
     entries: dict[str, object] = {}
     start = 0

@@ -799,11 +799,16 @@ def published(work: Workbench, tmp_path: Path) -> LoraRecord:
     return find_lora(store, row.lora_id)
 
 
+def willing(work: Workbench) -> tuple[Workbench, list[str]]:
+    """A client whose person says yes, and what they were asked."""
+    asked: list[str] = []
+    return replace(work, ask=lambda question: asked.append(question) or True), asked
+
+
 def test_publishing_makes_a_private_repository_with_a_card_once_the_person_agreed(
     work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None]
 ) -> None:
-    asked: list[str] = []
-    asking = replace(work, ask=lambda question: asked.append(question) or True)
+    asking, asked = willing(work)
     with serving(Hub("owner/neon", {}, private=None)) as hub:
         hub_here(hub, TOKEN)
         result = manage(asking, "publish", lora_id=published.id, name="owner/neon")
@@ -901,8 +906,7 @@ def test_another_lora_does_not_take_the_place_of_the_one_that_is_published(
 def test_a_card_that_changed_is_published_again_after_another_question(
     work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None]
 ) -> None:
-    asked: list[str] = []
-    asking = replace(work, ask=lambda question: asked.append(question) or True)
+    asking, asked = willing(work)
     with serving(Hub("owner/neon", {}, private=None)) as hub:
         hub_here(hub, TOKEN)
         publish(asking, published)
@@ -920,8 +924,7 @@ def test_a_card_that_changed_is_published_again_after_another_question(
 def test_what_is_gone_at_the_hub_is_sent_again_after_another_question(
     work: Workbench, published: LoraRecord, hub_here: Callable[[Hub, str], None], gone: str
 ) -> None:
-    asked: list[str] = []
-    asking = replace(work, ask=lambda question: asked.append(question) or True)
+    asking, asked = willing(work)
     with serving(Hub("owner/neon", {}, private=None)) as hub:
         hub_here(hub, TOKEN)
         publish(asking, published)
